@@ -1,0 +1,48 @@
+/**
+ * The closed set of errors that Embershard reports. The table is shared by the library, the documentation and
+ * other languages' clients: `wire` numbers are never reused.
+ *
+ * Wrong arguments of the wrong *type* are also EmbershardErrors (code `INVALID_ARGUMENT`), so that one `catch`
+ * sees one class.
+ */
+export const ERRORS = {
+  INVALID_ARGUMENT: { wire: 1, retry: false, meaning: "an argument has a wrong type, length or value" },
+  INVALID_NAME: { wire: 2, retry: false, meaning: "a table or feature name is empty, too long or has characters that are not allowed" },
+  INVALID_OPTIONS: { wire: 3, retry: false, meaning: "an option is unknown, missing or outside its range" },
+  NON_FINITE: { wire: 4, retry: false, meaning: "a gradient or value is NaN or infinite; the message names the key" },
+  TOO_LARGE: { wire: 5, retry: false, meaning: "a request exceeds a limit; split it" },
+  TABLE_NOT_FOUND: { wire: 6, retry: false, meaning: "no table of that name exists" },
+  TABLE_MISMATCH: { wire: 7, retry: false, meaning: "the table exists with other settings, which cannot change" },
+  TABLE_COLLISION: { wire: 8, retry: false, meaning: "another table's name has the same 64-bit id; choose another name" },
+  UNALIGNED_RANGE: { wire: 9, retry: false, meaning: "a tensor's push does not begin and end at a block's edge" },
+  NOT_LOGGED: { wire: 10, retry: false, meaning: "an unlogged table cannot promise more than level memory" },
+  CLOSED: { wire: 11, retry: false, meaning: "the store is closed" },
+  READ_ONLY: { wire: 12, retry: true, meaning: "an I/O error made the store read-only; it resumes by itself when the cause is gone" },
+  LOCKED: { wire: 13, retry: true, meaning: "another process has the directory open; the message names its pid" },
+  NOT_A_STORE: { wire: 14, retry: false, meaning: "the path is not a directory that Embershard made, or cannot be used as one" },
+  NEWER_FORMAT: { wire: 15, retry: false, meaning: "the directory was written by a newer version; upgrade Embershard" },
+  SHARD_COUNT: { wire: 16, retry: false, meaning: "the directory has another number of shards" },
+  CORRUPT: { wire: 17, retry: false, meaning: "stored bytes do not add up; the message names what is damaged" },
+  IO: { wire: 18, retry: true, meaning: "the operating system reported an error; see cause" },
+  OUT_OF_MEMORY: { wire: 19, retry: false, meaning: "no more memory could be had for rows" },
+  ABORTED: { wire: 20, retry: true, meaning: "the caller's AbortSignal ended the operation" },
+  UNSUPPORTED: { wire: 21, retry: false, meaning: "this version does not support what was asked" },
+  BUSY: { wire: 22, retry: true, meaning: "an operation of the same kind is running" },
+  INTERNAL: { wire: 23, retry: false, meaning: "an invariant is broken: a bug; the shard stops" },
+} as const;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Every error that Embershard throws. `code` is stable; `message` says what was found, what was expected and what to do. */
+export class EmbershardError extends Error {
+  readonly code: ErrorCode;
+  /** Whether the same request may succeed later. */
+  readonly retry: boolean;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "EmbershardError";
+    this.code = code;
+    this.retry = ERRORS[code].retry;
+  }
+}
