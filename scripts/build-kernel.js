@@ -23,7 +23,7 @@ export async function generateKernel() {
       "--enable", "simd",
       "--enable", "bulk-memory",
       "--importMemory",
-      "--initialMemory", "64",
+      "--initialMemory", "320",
       "--maximumMemory", "65536",
       "--memoryBase", "1024",
       "--use", "abort=",

@@ -1,0 +1,83 @@
+// XXH64 (Yann Collet, https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md).
+
+const P1: u64 = 0x9e3779b185ebca87;
+const P2: u64 = 0xc2b2ae3d27d4eb4f;
+const P3: u64 = 0x165667b19e3779f9;
+const P4: u64 = 0x85ebca77c2b2ae63;
+const P5: u64 = 0x27d4eb2f165667c5;
+
+function avalanche(h: u64): u64 {
+  h = (h ^ (h >> 33)) * P2;
+  h = (h ^ (h >> 29)) * P3;
+  return h ^ (h >> 32);
+}
+
+function round(lane: u64, word: u64): u64 {
+  return rotl<u64>(lane + word * P2, 31) * P1;
+}
+
+/** XXH64 of a key's 8 little-endian bytes. */
+export function hashKey(key: u64, seed: u64): u64 {
+  const h = (seed + P5 + 8) ^ (rotl<u64>(key * P2, 31) * P1);
+  return avalanche(rotl<u64>(h, 27) * P1 + P4);
+}
+
+/** XXH64 of `length` bytes at `ptr`. */
+export function xxh64(ptr: usize, length: i32, seed: u64): u64 {
+  const end = ptr + <usize>length;
+  let h: u64;
+  if (length >= 32) {
+    let a = seed + P1 + P2;
+    let b = seed + P2;
+    let c = seed;
+    let d = seed - P1;
+    const last = end - 32;
+    do {
+      a = round(a, load<u64>(ptr));
+      b = round(b, load<u64>(ptr, 8));
+      c = round(c, load<u64>(ptr, 16));
+      d = round(d, load<u64>(ptr, 24));
+      ptr += 32;
+    } while (ptr <= last);
+    h = rotl<u64>(a, 1) + rotl<u64>(b, 7) + rotl<u64>(c, 12) + rotl<u64>(d, 18);
+    h = (h ^ round(0, a)) * P1 + P4;
+    h = (h ^ round(0, b)) * P1 + P4;
+    h = (h ^ round(0, c)) * P1 + P4;
+    h = (h ^ round(0, d)) * P1 + P4;
+  } else {
+    h = seed + P5;
+  }
+  h += <u64>length;
+  while (ptr + 8 <= end) {
+    h = rotl<u64>(h ^ round(0, load<u64>(ptr)), 27) * P1 + P4;
+    ptr += 8;
+  }
+  if (ptr + 4 <= end) {
+    h = rotl<u64>(h ^ (<u64>load<u32>(ptr) * P1), 23) * P2 + P3;
+    ptr += 4;
+  }
+  while (ptr < end) {
+    h = rotl<u64>(h ^ (<u64>load<u8>(ptr) * P5), 11) * P1;
+    ptr += 1;
+  }
+  return avalanche(h);
+}
+
+/**
+ * Hashes `n` byte strings that lie one behind the other at `bytes`; `ends` is u32[n], where each ends. Writes u64[n].
+ */
+export function hashStrings(bytes: usize, ends: usize, n: i32, seed: u64, into: usize): void {
+  let from: u32 = 0;
+  for (let i = 0; i < n; i++) {
+    const to = load<u32>(ends + (<usize>i << 2));
+    store<u64>(into + (<usize>i << 3), xxh64(bytes + from, to - from, seed));
+    from = to;
+  }
+}
+
+/** Writes the slot of each key, the top 14 bits of its hash, as u16[n]. */
+export function slotsOf(keys: usize, n: i32, placement: u64, into: usize): void {
+  for (let i = 0; i < n; i++) {
+    store<u16>(into + (<usize>i << 1), <u16>(hashKey(load<u64>(keys + (<usize>i << 3)), placement) >> 50));
+  }
+}

@@ -1,0 +1,180 @@
+// The index: extendible hashing (Fagin et al., 1979) with linear probing inside segments.
+//
+// A directory of 2^depth addresses leads to segments of one page, 16,384 entries of 8 bytes. A full segment splits in
+// two by itself, so growth never stops the table for longer than one segment takes. Entry, 0 = empty:
+//
+//   bits 63..29  tag: the low 35 bits of the key's hash. Its top bits choose the segment, bits 16..3 the home entry
+//   bits 28..0   address of the record >>> 3
+//
+// The tag alone places an entry, so splits and deletes (by shifting back, no tombstones) never touch a record.
+import { hashKey } from "./hash";
+import { KIND_DIRECTORY, KIND_INDEX, M_FREE, M_LIVE, PAGE_BYTES, PAGE_SHIFT, T_DEPTH, T_DIRECTORY, T_PLACEMENT, T_SEGMENTS } from "./layout";
+import { metaOf, takePage } from "./pages";
+
+const TAG_BITS: u64 = 35;
+const TAG_MASK: u64 = (1 << 35) - 1;
+const ADDRESS_BITS: u64 = 29;
+const ADDRESS_MASK: u32 = (1 << 29) - 1;
+const ENTRY_MASK: u32 = 16383;
+/** A segment splits when it holds more entries. */
+const SPLIT_ABOVE: u32 = 12800;
+/** The directory fits one page. Keys crafted to share 15 + 14 bits of hash could fill a segment that cannot split. */
+const MAX_DEPTH: u32 = 15;
+const FULL: u32 = 16000;
+
+/** A page to copy a segment into while it splits. */
+let spare: usize = 0;
+
+export function createIndex(t: usize, table: u32): void {
+  if (spare == 0) spare = <usize>takePage(KIND_INDEX, 0) << PAGE_SHIFT;
+  const directory = <usize>takePage(KIND_DIRECTORY, table) << PAGE_SHIFT;
+  const segment = <usize>takePage(KIND_INDEX, table) << PAGE_SHIFT;
+  store<u32>(directory, <u32>segment);
+  store<u32>(t, 0, T_DEPTH);
+  store<u32>(t, <u32>directory, T_DIRECTORY);
+  store<u32>(t, 1, T_SEGMENTS);
+}
+
+export function tagOf(t: usize, key: u64): u64 {
+  return hashKey(key, load<u64>(t, T_PLACEMENT)) & TAG_MASK;
+}
+
+function segmentOf(t: usize, tag: u64): usize {
+  return load<u32>(<usize>load<u32>(t, T_DIRECTORY) + (<usize>(tag >> (TAG_BITS - <u64>load<u32>(t, T_DEPTH))) << 2));
+}
+
+/** Address of the entry where the search for a tag begins. */
+export function homeOf(t: usize, tag: u64): usize {
+  return segmentOf(t, tag) + ((<usize>(<u32>(tag >> 3) & ENTRY_MASK)) << 3);
+}
+
+function following(entry: usize): usize {
+  return (entry & ~(<usize>PAGE_BYTES - 1)) | ((entry + 8) & (<usize>PAGE_BYTES - 1));
+}
+
+/** The record of the first entry with this tag, 0 when there is none. Its key may still be another. */
+export function candidate(home: usize, tag: u64): usize {
+  let entry = home;
+  let word = load<u64>(entry);
+  while (word != 0) {
+    if (word >> ADDRESS_BITS == tag) return <usize>((<u32>word & ADDRESS_MASK) << 3);
+    entry = following(entry);
+    word = load<u64>(entry);
+  }
+  return 0;
+}
+
+/** The address of the key's record, 0 when it has none. */
+export function find(t: usize, key: u64, tag: u64): usize {
+  const entry = findEntry(t, key, tag);
+  return entry == 0 ? 0 : <usize>((<u32>load<u64>(entry) & ADDRESS_MASK) << 3);
+}
+
+function findEntry(t: usize, key: u64, tag: u64): usize {
+  let entry = homeOf(t, tag);
+  let word = load<u64>(entry);
+  while (word != 0) {
+    if (word >> ADDRESS_BITS == tag && load<u64>(<usize>((<u32>word & ADDRESS_MASK) << 3)) == key) return entry;
+    entry = following(entry);
+    word = load<u64>(entry);
+  }
+  return 0;
+}
+
+function place(segment: usize, word: u64): void {
+  let entry = segment + ((<usize>(<u32>(word >> (ADDRESS_BITS + 3)) & ENTRY_MASK)) << 3);
+  while (load<u64>(entry) != 0) entry = following(entry);
+  store<u64>(entry, word);
+}
+
+/** Adds a key that the index does not hold. The caller has made sure of pages to split into. */
+export function insert(t: usize, table: u32, tag: u64, record: usize): void {
+  let segment = segmentOf(t, tag);
+  let meta = metaOf(<u32>(segment >> PAGE_SHIFT));
+  while (load<u32>(meta, M_LIVE) >= SPLIT_ABOVE) {
+    if (!split(t, table, segment, tag)) {
+      if (load<u32>(meta, M_LIVE) >= FULL) unreachable();
+      break;
+    }
+    segment = segmentOf(t, tag);
+    meta = metaOf(<u32>(segment >> PAGE_SHIFT));
+  }
+  store<u32>(meta, load<u32>(meta, M_LIVE) + 1, M_LIVE);
+  place(segment, (tag << ADDRESS_BITS) | <u64>(record >> 3));
+}
+
+function split(t: usize, table: u32, segment: usize, tag: u64): bool {
+  const meta = metaOf(<u32>(segment >> PAGE_SHIFT));
+  const local = <u32>load<u16>(meta, M_FREE);
+  if (local == load<u32>(t, T_DEPTH) && !doubleDirectory(t)) return false;
+  const page = takePage(KIND_INDEX, table);
+  const upper = <usize>page << PAGE_SHIFT;
+  const upperMeta = metaOf(page);
+  store<u16>(meta, <u16>(local + 1), M_FREE);
+  store<u16>(upperMeta, <u16>(local + 1), M_FREE);
+  store<u32>(t, load<u32>(t, T_SEGMENTS) + 1, T_SEGMENTS);
+  redirect(t, tag, local, upper);
+
+  memory.copy(spare, segment, PAGE_BYTES);
+  memory.fill(segment, 0, PAGE_BYTES);
+  const bit = <u64>1 << (ADDRESS_BITS + TAG_BITS - 1 - <u64>local);
+  let moved: u32 = 0;
+  for (let from = spare, end = spare + <usize>PAGE_BYTES; from < end; from += 8) {
+    const word = load<u64>(from);
+    if (word == 0) continue;
+    if ((word & bit) != 0) {
+      place(upper, word);
+      moved++;
+    } else {
+      place(segment, word);
+    }
+  }
+  store<u32>(upperMeta, moved, M_LIVE);
+  store<u32>(meta, load<u32>(meta, M_LIVE) - moved, M_LIVE);
+  return true;
+}
+
+/** Points the upper half of a segment's directory entries to `upper`. */
+function redirect(t: usize, tag: u64, local: u32, upper: usize): void {
+  const span = <u32>1 << (load<u32>(t, T_DEPTH) - local);
+  const first = (<u32>(tag >> (TAG_BITS - <u64>local))) * span;
+  const directory = <usize>load<u32>(t, T_DIRECTORY);
+  for (let i = first + (span >> 1); i < first + span; i++) store<u32>(directory + (<usize>i << 2), <u32>upper);
+}
+
+function doubleDirectory(t: usize): bool {
+  const depth = load<u32>(t, T_DEPTH);
+  if (depth == MAX_DEPTH) return false;
+  const directory = <usize>load<u32>(t, T_DIRECTORY);
+  for (let i = (1 << depth) - 1; i >= 0; i--) {
+    const segment = load<u32>(directory + (<usize>i << 2));
+    store<u32>(directory + (<usize>i << 3), segment);
+    store<u32>(directory + (<usize>i << 3), segment, 4);
+  }
+  store<u32>(t, depth + 1, T_DEPTH);
+  return true;
+}
+
+/** Takes a key out of the index. Returns its record, 0 when it was not there. */
+export function remove(t: usize, key: u64, tag: u64): usize {
+  let hole = findEntry(t, key, tag);
+  if (hole == 0) return 0;
+  const record = <usize>((<u32>load<u64>(hole) & ADDRESS_MASK) << 3);
+  const meta = metaOf(<u32>(hole >> PAGE_SHIFT));
+  store<u32>(meta, load<u32>(meta, M_LIVE) - 1, M_LIVE);
+  let entry = hole;
+  while (true) {
+    entry = following(entry);
+    const word = load<u64>(entry);
+    if (word == 0) break;
+    const home = <u32>(word >> (ADDRESS_BITS + 3)) & ENTRY_MASK;
+    const at = <u32>(entry >> 3) & ENTRY_MASK;
+    const gap = <u32>(hole >> 3) & ENTRY_MASK;
+    if (((at - home) & ENTRY_MASK) >= ((at - gap) & ENTRY_MASK)) {
+      store<u64>(hole, word);
+      hole = entry;
+    }
+  }
+  store<u64>(hole, 0);
+  return record;
+}

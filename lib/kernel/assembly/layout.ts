@@ -1,0 +1,67 @@
+// The layout of an arena's memory, the one place that fixes it. lib/kernel/layout.ts repeats it for TypeScript and a spec
+// compares the two.
+//
+//   0x000000  static data of the module
+//   0x020000  page LSNs     u64[32768]   bit 63 = dirty, the rest the LSN of the last record applied to the page
+//   0x060000  page metas    16 bytes each, below
+//   0x0E0000  tables        descriptors of 512 bytes each, below
+//   0x160000  scratch, 16 MiB, where batches lie while they are worked on (pages 11 to 138)
+//  0x1160000  first page that can be allocated (page 139)
+//
+// Every page is 128 KiB and lies at a multiple of its size. A row's address is kept as address >>> 3 (29 bits).
+
+export const PAGE_SHIFT: u32 = 17;
+export const PAGE_BYTES: u32 = 1 << 17;
+export const MAX_PAGES: u32 = 32768;
+export const PAGE_LSNS: usize = 0x20000;
+export const PAGE_METAS: usize = 0x60000;
+export const TABLES: usize = 0xe0000;
+export const TABLE_BYTES: usize = 512;
+export const SCRATCH: usize = 0x160000;
+export const SCRATCH_BYTES: u32 = 0x1000000;
+export const FIRST_PAGE: u32 = 139;
+export const DIRTY: u64 = 1 << 63;
+
+// Page meta: u16 table, u16 kind, u32 live rows (index: entries), u16 first free place + 1 (index: local depth),
+// u16 places ever used, u32 next page of the list it is in.
+export const M_TABLE: usize = 0;
+export const M_KIND: usize = 2;
+export const M_LIVE: usize = 4;
+export const M_FREE: usize = 8;
+export const M_BUMP: usize = 10;
+export const M_NEXT: usize = 12;
+
+export const KIND_FREE: u16 = 0;
+export const KIND_ROWS: u16 = 1;
+export const KIND_INDEX: u16 = 2;
+export const KIND_DIRECTORY: u16 = 3;
+export const KIND_SCRATCH: u16 = 4;
+
+// A record: key u64, frequency u32 with bit 31 = live, last step u32, weights f32[dim], state f32[stateFloats].
+export const R_KEY: usize = 0;
+export const R_FREQUENCY: usize = 8;
+export const R_STEP: usize = 12;
+export const R_WEIGHTS: usize = 16;
+export const LIVE: u32 = 0x80000000;
+export const MAX_FREQUENCY: u32 = 0x7fffffff;
+
+// Table descriptor.
+export const T_DEPTH: usize = 4; // u32: the directory has 2^depth entries
+export const T_DIRECTORY: usize = 8; // u32: its address
+export const T_ROWS_PER_PAGE: usize = 12; // u32
+export const T_DIM: usize = 16; // u32
+export const T_STATE: usize = 20; // u32: floats of optimizer state
+export const T_RECORD: usize = 24; // u32: bytes of a record
+export const T_SEED_LO: usize = 32; // u64: seed of initial values
+export const T_PLACEMENT: usize = 40; // u64: seed of the hash that places keys
+export const T_ROWS: usize = 48; // u32: live rows
+export const T_PAGES: usize = 52; // u32: pages of rows
+export const T_SPACE: usize = 56; // u32: first page with a free place, 0 = none
+export const T_SEGMENTS: usize = 60; // u32: pages of index
+// Owned by optimizers and initializers.
+export const T_OPTIMIZER: usize = 192; // u32
+export const T_INITIALIZER: usize = 196; // u32
+export const T_FLAGS: usize = 200; // u32
+export const T_OPT_PARAMS: usize = 208; // f64[16]
+export const T_INIT_PARAMS: usize = 336; // f64[6]
+export const T_PREPARE: usize = 384; // f64[4]

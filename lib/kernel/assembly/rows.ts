@@ -1,0 +1,380 @@
+// Rows: finding, creating, reading and updating records, in blocks.
+//
+// A block's cache lines are touched (loaded into a sink) before they are used, first the index entries, then the
+// records, so that their misses overlap; WebAssembly has no prefetch instruction.
+import { hashKey } from "./hash";
+import { candidate, createIndex, find, homeOf, insert, remove, tagOf } from "./index";
+import { initialRow, initialState } from "./initialize";
+import {
+  DIRTY, KIND_ROWS, LIVE, MAX_FREQUENCY, M_BUMP, M_FREE, M_KIND, M_LIVE, M_NEXT, M_TABLE, PAGE_BYTES, PAGE_LSNS, PAGE_SHIFT,
+  R_FREQUENCY, R_STEP, R_WEIGHTS, TABLES, TABLE_BYTES, T_DIM, T_PAGES, T_RECORD, T_ROWS, T_ROWS_PER_PAGE, T_SEGMENTS, T_SPACE, T_STATE,
+} from "./layout";
+import { applyRows } from "./optimize";
+import { commitPages, metaOf, pagesLeft, takePage } from "./pages";
+
+const BLOCK: i32 = 64;
+const TAGS = memory.data(64 * 8, 16);
+const HOMES = memory.data(64 * 4, 16);
+const RECORDS = memory.data(64 * 4, 16);
+const SINK = memory.data(8, 16);
+
+/** Bit of an occurrence count that says that this request created the row. */
+export const CREATED: u32 = 0x80000000;
+
+export function tableAt(table: u32): usize {
+  return TABLES + <usize>table * TABLE_BYTES;
+}
+
+/**
+ * Makes sure that `rows` rows can be created, with what the index then needs. Returns false when the arena is too
+ * full: nothing has changed then.
+ */
+export function ensureRows(table: u32, rows: u32): bool {
+  const t = tableAt(table);
+  const perPage = load<u32>(t, T_ROWS_PER_PAGE);
+  const unused = load<u32>(t, T_PAGES) * perPage - load<u32>(t, T_ROWS);
+  const rowPages = rows > unused ? (rows - unused + perPage - 1) / perPage : 0;
+  const pages = rowPages + load<u32>(t, T_SEGMENTS) + (rows >> 12) + 16;
+  return pages <= pagesLeft() && commitPages(pages);
+}
+
+function allocate(t: usize, table: u32): usize {
+  let page = load<u32>(t, T_SPACE);
+  if (page == 0) {
+    page = takePage(KIND_ROWS, table);
+    store<u32>(t, page, T_SPACE);
+    store<u32>(t, load<u32>(t, T_PAGES) + 1, T_PAGES);
+  }
+  const meta = metaOf(page);
+  const base = <usize>page << PAGE_SHIFT;
+  const free = <u32>load<u16>(meta, M_FREE);
+  let record: usize;
+  if (free != 0) {
+    record = base + <usize>((free - 1) * load<u32>(t, T_RECORD));
+    store<u16>(meta, load<u16>(record), M_FREE);
+  } else {
+    const bump = <u32>load<u16>(meta, M_BUMP);
+    record = base + <usize>(bump * load<u32>(t, T_RECORD));
+    store<u16>(meta, <u16>(bump + 1), M_BUMP);
+  }
+  store<u32>(meta, load<u32>(meta, M_LIVE) + 1, M_LIVE);
+  store<u32>(t, load<u32>(t, T_ROWS) + 1, T_ROWS);
+  if (!hasSpace(t, meta)) store<u32>(t, load<u32>(meta, M_NEXT), T_SPACE);
+  return record;
+}
+
+function hasSpace(t: usize, meta: usize): bool {
+  return load<u16>(meta, M_FREE) != 0 || <u32>load<u16>(meta, M_BUMP) < load<u32>(t, T_ROWS_PER_PAGE);
+}
+
+function release(t: usize, record: usize): void {
+  const page = <u32>(record >> PAGE_SHIFT);
+  const meta = metaOf(page);
+  const place = <u32>(record & (PAGE_BYTES - 1)) / load<u32>(t, T_RECORD);
+  const listed = hasSpace(t, meta);
+  store<u16>(record, load<u16>(meta, M_FREE));
+  store<u32>(record, 0, R_FREQUENCY);
+  store<u16>(meta, <u16>(place + 1), M_FREE);
+  store<u32>(meta, load<u32>(meta, M_LIVE) - 1, M_LIVE);
+  store<u32>(t, load<u32>(t, T_ROWS) - 1, T_ROWS);
+  if (!listed) {
+    store<u32>(meta, load<u32>(t, T_SPACE), M_NEXT);
+    store<u32>(t, page, T_SPACE);
+  }
+}
+
+function initialize(t: usize, key: u64, record: usize): void {
+  store<u64>(record, key);
+  store<u32>(record, LIVE, R_FREQUENCY);
+  store<u32>(record, 0, R_STEP);
+  initialRow(t, key, record + R_WEIGHTS);
+  initialState(t, record + R_WEIGHTS + (<usize>load<u32>(t, T_DIM) << 2));
+}
+
+function stamp(record: usize, lsn: u64): void {
+  store<u64>(PAGE_LSNS + ((record >> PAGE_SHIFT) << 3), lsn | DIRTY);
+}
+
+/** Writes the records of a block's keys, 0 where there is none, to RECORDS, and touches `span` bytes of each. */
+function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
+  let sink: u64 = 0;
+  for (let i = 0; i < n; i++) {
+    const tag = tagOf(t, load<u64>(keys + (<usize>i << 3)));
+    const home = homeOf(t, tag);
+    store<u64>(TAGS + (<usize>i << 3), tag);
+    store<u32>(HOMES + (<usize>i << 2), <u32>home);
+    sink ^= load<u64>(home);
+  }
+  for (let i = 0; i < n; i++) {
+    const record = candidate(<usize>load<u32>(HOMES + (<usize>i << 2)), load<u64>(TAGS + (<usize>i << 3)));
+    store<u32>(RECORDS + (<usize>i << 2), <u32>record);
+    if (record == 0) continue;
+    const last = record + span - 4;
+    for (let line = record; line < last; line += 64) sink ^= load<u64>(line);
+    sink ^= <u64>load<u32>(last);
+  }
+  store<u64>(SINK, sink);
+  for (let i = 0; i < n; i++) {
+    const record = <usize>load<u32>(RECORDS + (<usize>i << 2));
+    const key = load<u64>(keys + (<usize>i << 3));
+    if (record != 0 && load<u64>(record) != key) {
+      store<u32>(RECORDS + (<usize>i << 2), <u32>find(t, key, load<u64>(TAGS + (<usize>i << 3))));
+    }
+  }
+}
+
+function copyFloats(from: usize, into: usize, bytes: usize): void {
+  const end = from + bytes;
+  while (from + 64 <= end) {
+    v128.store(into, v128.load(from));
+    v128.store(into, v128.load(from, 16), 16);
+    v128.store(into, v128.load(from, 32), 32);
+    v128.store(into, v128.load(from, 48), 48);
+    from += 64;
+    into += 64;
+  }
+  while (from + 16 <= end) {
+    v128.store(into, v128.load(from));
+    from += 16;
+    into += 16;
+  }
+  while (from < end) {
+    store<u32>(into, load<u32>(from));
+    from += 4;
+    into += 4;
+  }
+}
+
+/**
+ * Reads weights into f32[n * dim] at `into` and, where `states` is not 0, state into f32[n * stateFloats] there; `found`
+ * (u8[n], or 0) gets 1 where the row exists. A row that does not exist reads as its initial value, or as
+ * `fallback` in every element when `useFallback` is set.
+ */
+export function pullRows(table: u32, keys: usize, n: i32, into: usize, states: usize, found: usize, useFallback: i32, fallback: f32): void {
+  const t = tableAt(table);
+  const weights = <usize>load<u32>(t, T_DIM) << 2;
+  const state = <usize>load<u32>(t, T_STATE) << 2;
+  const span = R_WEIGHTS + weights + (states != 0 ? state : 0);
+  for (let from = 0; from < n; from += BLOCK) {
+    const block = min(BLOCK, n - from);
+    lookUp(t, keys + (<usize>from << 3), block, span);
+    for (let i = 0; i < block; i++) {
+      const record = <usize>load<u32>(RECORDS + (<usize>i << 2));
+      if (record != 0) {
+        copyFloats(record + R_WEIGHTS, into, weights);
+        if (states != 0) copyFloats(record + R_WEIGHTS + weights, states, state);
+      } else {
+        if (useFallback) fillFloats(into, weights, fallback);
+        else initialRow(t, load<u64>(keys + (<usize>(from + i) << 3)), into);
+        if (states != 0) initialState(t, states);
+      }
+      into += weights;
+      if (states != 0) states += state;
+      if (found != 0) store<u8>(found + <usize>(from + i), record != 0 ? 1 : 0);
+    }
+  }
+}
+
+function fillFloats(into: usize, bytes: usize, value: f32): void {
+  for (const end = into + bytes; into < end; into += 4) store<f32>(into, value);
+}
+
+/** Writes 1 (u8[n]) for each key that has a row. Returns how many have. */
+export function containsRows(table: u32, keys: usize, n: i32, found: usize): i32 {
+  const t = tableAt(table);
+  let count = 0;
+  for (let from = 0; from < n; from += BLOCK) {
+    const block = min(BLOCK, n - from);
+    lookUp(t, keys + (<usize>from << 3), block, R_WEIGHTS);
+    for (let i = 0; i < block; i++) {
+      const is = load<u32>(RECORDS + (<usize>i << 2)) != 0 ? 1 : 0;
+      store<u8>(found + <usize>(from + i), <u8>is);
+      count += is;
+    }
+  }
+  return count;
+}
+
+/** Turns RECORDS into addresses >>> 3 at `positions`, creating what is missing and marking it in `counts`. */
+function reserveBlock(t: usize, table: u32, keys: usize, n: i32, positions: usize, counts: usize, lsn: u64): void {
+  for (let i = 0; i < n; i++) {
+    let record = <usize>load<u32>(RECORDS + (<usize>i << 2));
+    if (record == 0) {
+      const key = load<u64>(keys + (<usize>i << 3));
+      const tag = load<u64>(TAGS + (<usize>i << 3));
+      // The same key may have come earlier in this block (assign and create allow it).
+      record = find(t, key, tag);
+      if (record == 0) {
+        record = allocate(t, table);
+        initialize(t, key, record);
+        insert(t, table, tag, record);
+        const count = counts + (<usize>i << 2);
+        store<u32>(count, load<u32>(count) | CREATED);
+      }
+    }
+    store<u32>(positions + (<usize>i << 2), <u32>(record >> 3));
+    stamp(record, lsn);
+  }
+}
+
+function countRows(positions: usize, counts: usize, n: i32, step: u32): void {
+  for (let i = 0; i < n; i++) {
+    const record = <usize>load<u32>(positions + (<usize>i << 2)) << 3;
+    const frequency = load<u32>(record, R_FREQUENCY) & MAX_FREQUENCY;
+    const count = load<u32>(counts + (<usize>i << 2)) & MAX_FREQUENCY;
+    store<u32>(record, LIVE | min(frequency + count, MAX_FREQUENCY), R_FREQUENCY);
+    store<u32>(record, step, R_STEP);
+  }
+}
+
+/**
+ * Applies summed gradients f32[n * dim] of distinct keys u64[n], creating rows that do not exist. `counts` u32[n] are
+ * occurrences in, occurrences with CREATED out; `positions` u32[n] out. Cannot fail after ensureRows(table, n).
+ */
+export function pushRows(table: u32, keys: usize, counts: usize, gradients: usize, n: i32, positions: usize, learningRate: f32, step: u32, lsn: u64): void {
+  const t = tableAt(table);
+  const bytes = <usize>load<u32>(t, T_DIM) << 2;
+  const span = <usize>load<u32>(t, T_RECORD);
+  for (let from = 0; from < n; from += BLOCK) {
+    const block = min(BLOCK, n - from);
+    const four = <usize>from << 2;
+    lookUp(t, keys + (<usize>from << 3), block, span);
+    reserveBlock(t, table, keys + (<usize>from << 3), block, positions + four, counts + four, lsn);
+    countRows(positions + four, counts + four, block, step);
+    applyRows(t, positions + four, gradients + <usize>from * bytes, block, learningRate, step);
+  }
+}
+
+/** Creates the rows of keys that have none; `counts` and `positions` as in pushRows, with counts 0 in. */
+export function createRows(table: u32, keys: usize, counts: usize, n: i32, positions: usize, lsn: u64): void {
+  const t = tableAt(table);
+  for (let from = 0; from < n; from += BLOCK) {
+    const block = min(BLOCK, n - from);
+    const four = <usize>from << 2;
+    lookUp(t, keys + (<usize>from << 3), block, R_WEIGHTS);
+    reserveBlock(t, table, keys + (<usize>from << 3), block, positions + four, counts + four, lsn);
+  }
+}
+
+/**
+ * Writes weights f32[n * dim] and, where `states` is not 0, state to rows that createRows has made sure of. A key that
+ * comes twice ends with its last value.
+ */
+export function writeRows(table: u32, positions: usize, n: i32, weights: usize, states: usize): void {
+  const t = tableAt(table);
+  const bytes = <usize>load<u32>(t, T_DIM) << 2;
+  const stateBytes = <usize>load<u32>(t, T_STATE) << 2;
+  for (let i = 0; i < n; i++) {
+    const record = <usize>load<u32>(positions + (<usize>i << 2)) << 3;
+    copyFloats(weights + <usize>i * bytes, record + R_WEIGHTS, bytes);
+    if (states != 0) copyFloats(states + <usize>i * stateBytes, record + R_WEIGHTS + bytes, stateBytes);
+  }
+}
+
+/** Deletes rows. Writes where they were to `positions` and their keys to `removed`; returns how many existed. */
+export function deleteRows(table: u32, keys: usize, n: i32, positions: usize, removed: usize, lsn: u64): i32 {
+  const t = tableAt(table);
+  let count = 0;
+  for (let i = 0; i < n; i++) {
+    const key = load<u64>(keys + (<usize>i << 3));
+    const record = remove(t, key, tagOf(t, key));
+    if (record == 0) continue;
+    release(t, record);
+    stamp(record, lsn);
+    store<u32>(positions + (<usize>count << 2), <u32>(record >> 3));
+    store<u64>(removed + (<usize>count << 3), key);
+    count++;
+  }
+  return count;
+}
+
+/**
+ * Copies whole records of the keys that have rows to `into`, one behind the other, and deletes them; `positions` gets
+ * where they were. Returns how many. The moving side of handing slots to another arena.
+ */
+export function extractRows(table: u32, keys: usize, n: i32, positions: usize, into: usize, lsn: u64): i32 {
+  const t = tableAt(table);
+  const bytes = <usize>load<u32>(t, T_RECORD);
+  let count = 0;
+  for (let i = 0; i < n; i++) {
+    const key = load<u64>(keys + (<usize>i << 3));
+    const record = remove(t, key, tagOf(t, key));
+    if (record == 0) continue;
+    memory.copy(into + <usize>count * bytes, record, bytes);
+    release(t, record);
+    stamp(record, lsn);
+    store<u32>(positions + (<usize>count << 2), <u32>(record >> 3));
+    count++;
+  }
+  return count;
+}
+
+/** Takes in whole records from another arena, whose keys this one does not hold. `positions` gets where they now are. */
+export function adoptRows(table: u32, records: usize, n: i32, positions: usize, lsn: u64): void {
+  const t = tableAt(table);
+  const bytes = <usize>load<u32>(t, T_RECORD);
+  for (let i = 0; i < n; i++) {
+    const from = records + <usize>i * bytes;
+    const record = allocate(t, table);
+    memory.copy(record, from, bytes);
+    insert(t, table, tagOf(t, load<u64>(from)), record);
+    stamp(record, lsn);
+    store<u32>(positions + (<usize>i << 2), <u32>(record >> 3));
+  }
+}
+
+/** The keys of a page whose slot's byte in `slots` (u8[16384]) is 1, written to `keys`. Returns how many. */
+export function keysOfPage(page: u32, slots: usize, placement: u64, keys: usize): i32 {
+  const meta = metaOf(page);
+  const bytes = <usize>load<u32>(tableAt(load<u16>(meta, M_TABLE)), T_RECORD);
+  let record = <usize>page << PAGE_SHIFT;
+  let count = 0;
+  for (let place = <u32>load<u16>(meta, M_BUMP); place > 0; place--, record += bytes) {
+    if ((load<u32>(record, R_FREQUENCY) & LIVE) == 0) continue;
+    const key = load<u64>(record);
+    if (load<u8>(slots + <usize>(hashKey(key, placement) >> 50)) == 0) continue;
+    store<u64>(keys + (<usize>count << 3), key);
+    count++;
+  }
+  return count;
+}
+
+/**
+ * Reads the rows of a page from place `from` on into columns (each may be 0 except keys): at most `limit` rows. Returns
+ * rows written in the low 32 bits and the place to go on from in the high ones (0 = the page is done).
+ */
+export function scanPage(page: u32, from: u32, limit: u32, keys: usize, weights: usize, states: usize, frequencies: usize, steps: usize): u64 {
+  const meta = metaOf(page);
+  const t = tableAt(load<u16>(meta, M_TABLE));
+  const bytes = <usize>load<u32>(t, T_RECORD);
+  const weightBytes = <usize>load<u32>(t, T_DIM) << 2;
+  const stateBytes = <usize>load<u32>(t, T_STATE) << 2;
+  const end = <u32>load<u16>(meta, M_BUMP);
+  let record = (<usize>page << PAGE_SHIFT) + <usize>from * bytes;
+  let count: u32 = 0;
+  for (; from < end && count < limit; from++, record += bytes) {
+    const frequency = load<u32>(record, R_FREQUENCY);
+    if ((frequency & LIVE) == 0) continue;
+    store<u64>(keys + (<usize>count << 3), load<u64>(record));
+    if (weights != 0) copyFloats(record + R_WEIGHTS, weights + <usize>count * weightBytes, weightBytes);
+    if (states != 0) copyFloats(record + R_WEIGHTS + weightBytes, states + <usize>count * stateBytes, stateBytes);
+    if (frequencies != 0) store<u32>(frequencies + (<usize>count << 2), frequency & MAX_FREQUENCY);
+    if (steps != 0) store<u32>(steps + (<usize>count << 2), load<u32>(record, R_STEP));
+    count++;
+  }
+  return <u64>count | (<u64>(from < end ? from : 0) << 32);
+}
+
+/** The first page of `table`'s rows at or after `page`, 0 when there is none. */
+export function nextPageOf(table: u32, page: u32, end: u32): u32 {
+  for (; page < end; page++) {
+    const meta = metaOf(page);
+    if (load<u16>(meta, M_KIND) == KIND_ROWS && load<u16>(meta, M_TABLE) == <u16>table) return page;
+  }
+  return 0;
+}
+
+/** Prepares an empty table whose descriptor has been written. */
+export function openTable(table: u32): void {
+  createIndex(tableAt(table), table);
+}
