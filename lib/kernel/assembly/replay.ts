@@ -1,12 +1,12 @@
 // Recovery: log records are applied to the pages they name, each page taking only what is newer than itself; then the
 // index is built from the keys in the rows.
 import { find, insert, tagOf } from "./index";
-import { initialRow, initialState } from "./initialize";
+import { initialRow } from "./initialize";
 import {
   DIRTY, KIND_FREE, KIND_ROWS, LIVE, MAX_FREQUENCY, M_BUMP, M_FREE, M_KIND, M_LIVE, M_NEXT, M_TABLE, PAGE_BYTES, PAGE_LSNS, PAGE_SHIFT,
   R_FREQUENCY, R_STEP, R_WEIGHTS, T_DIM, T_PAGES, T_RECORD, T_ROWS, T_ROWS_PER_PAGE, T_SPACE, T_STATE,
 } from "./layout";
-import { applyRows } from "./optimize";
+import { applyRows, initialState } from "./optimize";
 import { claimPage, metaOf } from "./pages";
 import { CREATED, tableAt } from "./rows";
 
@@ -17,17 +17,15 @@ function lsnOf(record: usize): u64 {
   return load<u64>(PAGE_LSNS + ((record >> PAGE_SHIFT) << 3)) & ~DIRTY;
 }
 
-/** The record at a logged position, its page claimed if nobody has; 0 when it cannot be one of this table's. */
-function recordAt(t: usize, table: u32, position: u32): usize {
-  const record = <usize>position << 3;
+/** Whether a record is one of this table's, its page claimed if nobody has it. */
+function owns(t: usize, table: u32, record: usize): bool {
   const page = <u32>(record >> PAGE_SHIFT);
   const offset = <u32>(record & (PAGE_BYTES - 1));
   const bytes = load<u32>(t, T_RECORD);
   const meta = metaOf(page);
-  if (load<u16>(meta, M_KIND) == KIND_FREE && !claimPage(page, KIND_ROWS, table)) return 0;
-  if (load<u16>(meta, M_KIND) != KIND_ROWS || load<u16>(meta, M_TABLE) != <u16>table) return 0;
-  if (offset % bytes != 0 || offset / bytes >= load<u32>(t, T_ROWS_PER_PAGE)) return 0;
-  return record;
+  if (load<u16>(meta, M_KIND) == KIND_FREE && !claimPage(page, KIND_ROWS, table)) return false;
+  if (load<u16>(meta, M_KIND) != KIND_ROWS || load<u16>(meta, M_TABLE) != <u16>table) return false;
+  return offset % bytes == 0 && offset / bytes < load<u32>(t, T_ROWS_PER_PAGE);
 }
 
 function isLive(record: usize): bool {
@@ -60,9 +58,9 @@ export function replayPush(table: u32, positions: usize, keys: usize, counts: us
   let applied = 0;
   for (let i = 0; i < n; i++) {
     const four = <usize>i << 2;
-    const record = recordAt(t, table, load<u32>(positions + four));
-    if (record == 0) return MISPLACED;
+    const record = <usize>load<u32>(positions + four) << 3;
     if (lsnOf(record) >= lsn) continue;
+    if (!owns(t, table, record)) return MISPLACED;
     const count = load<u32>(counts + four);
     if (!settle(t, record, load<u64>(keys + (<usize>i << 3)), (count & CREATED) != 0)) return MISPLACED;
     const frequency = load<u32>(record, R_FREQUENCY) & MAX_FREQUENCY;
@@ -82,9 +80,9 @@ export function replayAssign(table: u32, positions: usize, keys: usize, counts: 
   let applied = 0;
   for (let i = 0; i < n; i++) {
     const four = <usize>i << 2;
-    const record = recordAt(t, table, load<u32>(positions + four));
-    if (record == 0) return MISPLACED;
+    const record = <usize>load<u32>(positions + four) << 3;
     if (lsnOf(record) >= lsn) continue;
+    if (!owns(t, table, record)) return MISPLACED;
     if (!settle(t, record, load<u64>(keys + (<usize>i << 3)), (load<u32>(counts + four) & CREATED) != 0)) return MISPLACED;
     if (weights != 0) memory.copy(record + R_WEIGHTS, weights + <usize>i * bytes, bytes);
     if (states != 0) memory.copy(record + R_WEIGHTS + bytes, states + <usize>i * stateBytes, stateBytes);
@@ -98,9 +96,9 @@ export function replayDelete(table: u32, positions: usize, keys: usize, n: i32, 
   const t = tableAt(table);
   let applied = 0;
   for (let i = 0; i < n; i++) {
-    const record = recordAt(t, table, load<u32>(positions + (<usize>i << 2)));
-    if (record == 0) return MISPLACED;
+    const record = <usize>load<u32>(positions + (<usize>i << 2)) << 3;
     if (lsnOf(record) >= lsn) continue;
+    if (!owns(t, table, record)) return MISPLACED;
     if (!isLive(record) || load<u64>(record) != load<u64>(keys + (<usize>i << 3))) return MISPLACED;
     store<u32>(record, 0, R_FREQUENCY);
     applied++;
@@ -114,9 +112,9 @@ export function replayAdopt(table: u32, positions: usize, records: usize, n: i32
   const bytes = <usize>load<u32>(t, T_RECORD);
   let applied = 0;
   for (let i = 0; i < n; i++) {
-    const record = recordAt(t, table, load<u32>(positions + (<usize>i << 2)));
-    if (record == 0) return MISPLACED;
+    const record = <usize>load<u32>(positions + (<usize>i << 2)) << 3;
     if (lsnOf(record) >= lsn) continue;
+    if (!owns(t, table, record)) return MISPLACED;
     if (isLive(record)) return MISPLACED;
     occupy(t, record);
     memory.copy(record, records + <usize>i * bytes, bytes);

@@ -4,13 +4,13 @@
 // records, so that their misses overlap; WebAssembly has no prefetch instruction.
 import { hashKey } from "./hash";
 import { candidate, createIndex, find, homeOf, insert, remove, tagOf } from "./index";
-import { initialRow, initialState } from "./initialize";
+import { initialRow } from "./initialize";
 import {
   DIRTY, KIND_ROWS, LIVE, MAX_FREQUENCY, M_BUMP, M_FREE, M_KIND, M_LIVE, M_NEXT, M_TABLE, PAGE_BYTES, PAGE_LSNS, PAGE_SHIFT,
   R_FREQUENCY, R_STEP, R_WEIGHTS, TABLES, TABLE_BYTES, T_DIM, T_PAGES, T_RECORD, T_ROWS, T_ROWS_PER_PAGE, T_SEGMENTS, T_SPACE, T_STATE,
 } from "./layout";
-import { applyRows } from "./optimize";
-import { commitPages, metaOf, pagesLeft, takePage } from "./pages";
+import { applyRows, initialState } from "./optimize";
+import { metaOf, takePage } from "./pages";
 
 const BLOCK: i32 = 64;
 const TAGS = memory.data(64 * 8, 16);
@@ -25,17 +25,13 @@ export function tableAt(table: u32): usize {
   return TABLES + <usize>table * TABLE_BYTES;
 }
 
-/**
- * Makes sure that `rows` rows can be created, with what the index then needs. Returns false when the arena is too
- * full: nothing has changed then.
- */
-export function ensureRows(table: u32, rows: u32): bool {
+/** A bound of the pages that creating `rows` rows takes, those that the index then needs included. */
+export function pagesFor(table: u32, rows: u32): u32 {
   const t = tableAt(table);
   const perPage = load<u32>(t, T_ROWS_PER_PAGE);
   const unused = load<u32>(t, T_PAGES) * perPage - load<u32>(t, T_ROWS);
   const rowPages = rows > unused ? (rows - unused + perPage - 1) / perPage : 0;
-  const pages = rowPages + load<u32>(t, T_SEGMENTS) + (rows >> 12) + 16;
-  return pages <= pagesLeft() && commitPages(pages);
+  return rowPages + load<u32>(t, T_SEGMENTS) + (rows >> 12) + 16;
 }
 
 function allocate(t: usize, table: u32): usize {
@@ -229,7 +225,7 @@ function countRows(positions: usize, counts: usize, n: i32, step: u32): void {
 
 /**
  * Applies summed gradients f32[n * dim] of distinct keys u64[n], creating rows that do not exist. `counts` u32[n] are
- * occurrences in, occurrences with CREATED out; `positions` u32[n] out. Cannot fail after ensureRows(table, n).
+ * occurrences in, occurrences with CREATED out; `positions` u32[n] out. Cannot fail after commitPages(pagesFor(table, n)).
  */
 export function pushRows(table: u32, keys: usize, counts: usize, gradients: usize, n: i32, positions: usize, learningRate: f32, step: u32, lsn: u64): void {
   const t = tableAt(table);

@@ -17,7 +17,8 @@ export function applyAdamRowStep(t: usize, rows: usize, grads: usize, n: i32, le
     const next = floor<f32>(load<f32>(counter)) + 1;
     const count = next >= 1 ? (next <= MAX_COUNT ? next : MAX_COUNT) : <f32>1;
     store<f32>(counter, count);
-    applyRow(t, w, g, dim, stepSize(t, learningRate, <u32>count), rootOfCorrection(t, <u32>count));
+    const corrections = biasCorrections(t, <u32>count);
+    applyRow(t, w, g, dim, stepSize(learningRate, corrections), rootOfCorrection(corrections));
   }
 }
 
@@ -33,31 +34,34 @@ export function applyAdamTableStep(
   const dim = load<u32>(t, T_DIM);
   const size = (<usize>dim) << 2;
   const end = rows + ((<usize>n) << 2);
-  const rate = stepSize(t, learningRate, step);
-  const root = rootOfCorrection(t, step);
+  const corrections = biasCorrections(t, step);
+  const rate = stepSize(learningRate, corrections);
+  const root = rootOfCorrection(corrections);
   for (let g = grads; rows < end; rows += 4, g += size) {
     applyRow(t, ((<usize>load<u32>(rows)) << 3) + R_WEIGHTS, g, dim, rate, root);
   }
 }
 
 /** lr / (1 - beta1^step), in float64, rounded once. */
-function stepSize(t: usize, learningRate: f32, step: u32): f32 {
-  return <f32>(<f64>learningRate / (1 - power(load<f64>(t, T_OPT_PARAMS), step)));
+function stepSize(learningRate: f32, corrections: v128): f32 {
+  return <f32>(<f64>learningRate / f64x2.extract_lane(corrections, 0));
 }
 
 /** sqrt(1 - beta2^step), in float64, rounded once. */
-function rootOfCorrection(t: usize, step: u32): f32 {
-  return <f32>sqrt<f64>(1 - power(load<f64>(t, T_OPT_PARAMS + 8), step));
+function rootOfCorrection(corrections: v128): f32 {
+  return <f32>sqrt<f64>(f64x2.extract_lane(corrections, 1));
 }
 
-/** Exponentiation by squaring, from the lowest bit up: each product rounded, so that every platform agrees. */
-function power(base: f64, exponent: u32): f64 {
-  let result: f64 = 1;
+/** 1 - beta1^step and 1 - beta2^step, by squaring from the lowest bit up: each product rounded, as everywhere else. */
+function biasCorrections(t: usize, step: u32): v128 {
+  const ones = f64x2.splat(1);
+  let powers = ones;
+  let base = v128.load(t, T_OPT_PARAMS);
   while (true) {
-    if (exponent & 1) result *= base;
-    exponent >>= 1;
-    if (exponent == 0) return result;
-    base *= base;
+    if (step & 1) powers = f64x2.mul(powers, base);
+    step >>= 1;
+    if (step == 0) return f64x2.sub(ones, powers);
+    base = f64x2.mul(base, base);
   }
 }
 

@@ -1,4 +1,4 @@
-// What T_OPTIMIZER, T_FLAGS and T_INITIALIZER hold. lib/kernel/oracle/codes.ts repeats it for TypeScript.
+// What T_OPTIMIZER, T_FLAGS and T_INITIALIZER hold. lib/kernel/programs.ts repeats it for TypeScript.
 
 export const SGD: u32 = 1;
 export const SGD_MOMENTUM: u32 = 2;

@@ -1,0 +1,133 @@
+import { EmbershardError } from "../base/errors.js";
+import { kernelWasm } from "./generated/kernel-wasm.js";
+
+/** What the WebAssembly module offers; pointers and counts are unsigned 32-bit. See lib/kernel/assembly for each. */
+export interface KernelExports {
+  xxh64(ptr: number, length: number, seed: bigint): bigint;
+  hashStrings(bytes: number, ends: number, n: number, seed: bigint, into: number): void;
+  slotsOf(keys: number, n: number, placement: bigint, into: number): void;
+  setPageLimit(pages: number): void;
+  pagesLeft(): number;
+  pagesUsed(): number;
+  pagesEnd(): number;
+  commitPages(pages: number): number;
+  takeRun(pages: number, kind: number): number;
+  givePage(page: number): void;
+  claimPage(page: number, kind: number, table: number): number;
+  sweepPages(): void;
+  pagesFor(table: number, rows: number): number;
+  openTable(table: number): void;
+  pullRows(
+    table: number,
+    keys: number,
+    n: number,
+    into: number,
+    states: number,
+    found: number,
+    useFallback: number,
+    fallback: number,
+  ): void;
+  containsRows(table: number, keys: number, n: number, found: number): number;
+  pushRows(
+    table: number,
+    keys: number,
+    counts: number,
+    gradients: number,
+    n: number,
+    positions: number,
+    learningRate: number,
+    step: number,
+    lsn: bigint,
+  ): void;
+  createRows(table: number, keys: number, counts: number, n: number, positions: number, lsn: bigint): void;
+  writeRows(table: number, positions: number, n: number, weights: number, states: number): void;
+  deleteRows(table: number, keys: number, n: number, positions: number, removed: number, lsn: bigint): number;
+  extractRows(table: number, keys: number, n: number, positions: number, into: number, lsn: bigint): number;
+  adoptRows(table: number, records: number, n: number, positions: number, lsn: bigint): void;
+  keysOfPage(page: number, slots: number, placement: bigint, keys: number): number;
+  scanPage(
+    page: number,
+    from: number,
+    limit: number,
+    keys: number,
+    weights: number,
+    states: number,
+    frequencies: number,
+    steps: number,
+  ): bigint;
+  nextPageOf(table: number, page: number, end: number): number;
+  replayPush(
+    table: number,
+    positions: number,
+    keys: number,
+    counts: number,
+    gradients: number,
+    n: number,
+    learningRate: number,
+    step: number,
+    lsn: bigint,
+  ): number;
+  replayAssign(
+    table: number,
+    positions: number,
+    keys: number,
+    counts: number,
+    weights: number,
+    states: number,
+    n: number,
+    lsn: bigint,
+  ): number;
+  replayDelete(table: number, positions: number, keys: number, n: number, lsn: bigint): number;
+  replayAdopt(table: number, positions: number, records: number, n: number, lsn: bigint): number;
+  stampRows(positions: number, n: number, lsn: bigint): void;
+  indexPage(page: number): number;
+  distinctKeys(
+    keys: number,
+    n: number,
+    unique: number,
+    inverse: number,
+    counts: number,
+    slots: number,
+    slotCount: number,
+  ): number;
+  sumRows(rows: number, inverse: number, n: number, dim: number): void;
+  firstNonFinite(values: number, n: number): number;
+  dropNonFinite(rows: number, keys: number, counts: number, n: number, dim: number): number;
+  orderByArena(slots: number, arenaOf: number, n: number, arenas: number, order: number, ends: number): void;
+  gatherRows(from: number, order: number, n: number, bytes: number, into: number): void;
+  scatterRows(from: number, order: number, n: number, bytes: number, into: number): void;
+  applyRows(t: number, rows: number, gradients: number, n: number, learningRate: number, step: number): void;
+  initialRow(t: number, key: bigint, into: number): void;
+  initialState(t: number, into: number): void;
+}
+
+export interface KernelInstance {
+  readonly exports: KernelExports;
+  readonly memory: WebAssembly.Memory;
+}
+
+const wasmPageBytes = 65_536;
+/** Pages of 64 KiB that the module asks for at least. */
+const initialPages = 320;
+
+let compiled: WebAssembly.Module | undefined;
+
+/**
+ * A new instance of the kernel over memory of its own, which may grow to `maximumBytes`. The module is compiled once.
+ *
+ * @throws OUT_OF_MEMORY when the system refuses the address space.
+ */
+export function instantiateKernel(maximumBytes: number): KernelInstance {
+  compiled ??= new WebAssembly.Module(Buffer.from(kernelWasm, "base64"));
+  const maximum = Math.max(initialPages, Math.ceil(maximumBytes / wasmPageBytes));
+  let memory: WebAssembly.Memory;
+  try {
+    memory = new WebAssembly.Memory({ initial: initialPages, maximum });
+  } catch (cause) {
+    throw new EmbershardError("OUT_OF_MEMORY", `no address space for ${maximumBytes} bytes of rows: raise the limit (ulimit -v) or lower arenaBytes`, {
+      cause,
+    });
+  }
+  const instance = new WebAssembly.Instance(compiled, { env: { memory } });
+  return { exports: instance.exports as unknown as KernelExports, memory };
+}

@@ -1,0 +1,205 @@
+import { assert } from "../base/assert.js";
+import { EmbershardError } from "../base/errors.js";
+import { adviseHugePages } from "../kernel/huge-pages.js";
+import { instantiateKernel, type KernelExports } from "../kernel/kernel.js";
+import {
+  FIRST_PAGE,
+  KIND_DROPPED,
+  KIND_ROWS,
+  KIND_SCRATCH,
+  M_BUMP,
+  M_KIND,
+  M_LIVE,
+  M_TABLE,
+  PAGE_BYTES,
+  PAGE_LSNS,
+  PAGE_META_BYTES,
+  PAGE_METAS,
+  PAGE_SHIFT,
+  SCRATCH,
+  SCRATCH_BYTES,
+} from "../kernel/layout.js";
+
+export interface ArenaOptions {
+  /** Most bytes that the arena may take, at most 4 GiB. */
+  readonly limitBytes: number;
+  readonly hugePages: "auto" | "off";
+}
+
+/**
+ * One kernel instance with memory of its own: pages of rows, the index over them, and scratch where batches lie.
+ *
+ * Pointers are byte offsets. A view (`bytes`, `u32`, ...) dies when memory grows, so nobody keeps one: they are
+ * read from here anew after every kernel call that may take pages, which `refresh` makes right.
+ */
+export class Arena {
+  readonly number: number;
+  readonly kernel: KernelExports;
+  bytes!: Uint8Array;
+  u16!: Uint16Array;
+  u32!: Uint32Array;
+  u64!: BigUint64Array;
+  f32!: Float32Array;
+  data!: DataView;
+  /** Whether the system agreed to back the memory with huge pages. */
+  hugePages = false;
+  readonly #memory: WebAssembly.Memory;
+  readonly #wantHugePages: boolean;
+  #scratchAt = SCRATCH;
+  #scratchBytes = SCRATCH_BYTES;
+  #scratchUsed = 0;
+
+  constructor(number: number, options: ArenaOptions) {
+    const { exports, memory } = instantiateKernel(options.limitBytes);
+    this.number = number;
+    this.kernel = exports;
+    this.#memory = memory;
+    this.#wantHugePages = options.hugePages === "auto";
+    exports.setPageLimit(Math.floor(options.limitBytes / PAGE_BYTES));
+    this.refresh();
+  }
+
+  /** Makes the views right after a call that may have grown memory. Cheap when it has not. */
+  refresh(): void {
+    const buffer = this.#memory.buffer;
+    if (this.bytes !== undefined && this.bytes.buffer === buffer) return;
+    const had = this.bytes?.byteLength ?? 0;
+    const grownFrom = had === 0 ? 0 : this.u32.byteLength;
+    this.bytes = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.u64 = new BigUint64Array(buffer);
+    this.f32 = new Float32Array(buffer);
+    this.data = new DataView(buffer);
+    if (this.#wantHugePages) this.hugePages = adviseHugePages(buffer, grownFrom, buffer.byteLength);
+  }
+
+  /** Bytes of memory that pages in use and the kernel's own data take. */
+  usedBytes(): number {
+    return this.kernel.pagesUsed() * PAGE_BYTES;
+  }
+
+  /**
+   * Begins a request that needs `bytes` of scratch in all; what an earlier request had there is gone.
+   *
+   * @throws TOO_LARGE when the arena cannot hold that much scratch.
+   */
+  beginScratch(bytes: number): void {
+    this.#scratchUsed = 0;
+    if (bytes <= this.#scratchBytes) return;
+    const pages = Math.ceil(bytes / PAGE_BYTES);
+    const first = this.kernel.takeRun(pages, KIND_SCRATCH);
+    if (first === 0) {
+      throw new EmbershardError("TOO_LARGE", `the request needs ${bytes} bytes of working memory, which the arena does not have: split it`);
+    }
+    this.#giveScratch();
+    this.#scratchAt = first * PAGE_BYTES;
+    this.#scratchBytes = pages * PAGE_BYTES;
+    this.refresh();
+  }
+
+  #giveScratch(): void {
+    if (this.#scratchAt === SCRATCH) return;
+    const first = this.#scratchAt / PAGE_BYTES;
+    for (let i = 0; i < this.#scratchBytes / PAGE_BYTES; i++) this.kernel.givePage(first + i);
+  }
+
+  /** Takes `bytes` of the scratch that `beginScratch` made sure of; 64-byte aligned. */
+  takeScratch(bytes: number): number {
+    const at = this.#scratchAt + this.#scratchUsed;
+    this.#scratchUsed += (bytes + 63) & ~63;
+    assert(this.#scratchUsed <= this.#scratchBytes, "scratch was reserved before it is taken");
+    return at;
+  }
+
+  /** Where the scratch begins, for loops that use all of it again and again. */
+  get scratchAt(): number {
+    return this.#scratchAt;
+  }
+
+  get scratchBytes(): number {
+    return this.#scratchBytes;
+  }
+
+  // Pages, by number.
+
+  get firstPage(): number {
+    return FIRST_PAGE;
+  }
+
+  get pagesEnd(): number {
+    return this.kernel.pagesEnd();
+  }
+
+  pageKind(page: number): number {
+    return this.data.getUint16(PAGE_METAS + page * PAGE_META_BYTES + M_KIND, true);
+  }
+
+  pageTable(page: number): number {
+    return this.data.getUint16(PAGE_METAS + page * PAGE_META_BYTES + M_TABLE, true);
+  }
+
+  /** Places ever used in a page of rows. */
+  pagePlaces(page: number): number {
+    return this.data.getUint16(PAGE_METAS + page * PAGE_META_BYTES + M_BUMP, true);
+  }
+
+  pageRows(page: number): number {
+    return this.data.getUint32(PAGE_METAS + page * PAGE_META_BYTES + M_LIVE, true);
+  }
+
+  setPagePlaces(page: number, places: number): void {
+    this.data.setUint16(PAGE_METAS + page * PAGE_META_BYTES + M_BUMP, places, true);
+  }
+
+  /** LSN of the last record applied to a page. */
+  pageLsn(page: number): number {
+    const at = (PAGE_LSNS >> 2) + page * 2;
+    return (this.u32[at + 1] & 0x7fff_ffff) * 0x1_0000_0000 + this.u32[at];
+  }
+
+  setPageLsn(page: number, lsn: number): void {
+    const at = (PAGE_LSNS >> 2) + page * 2;
+    this.u32[at] = lsn >>> 0;
+    this.u32[at + 1] = Math.floor(lsn / 0x1_0000_0000);
+  }
+
+  pageDirty(page: number): boolean {
+    return this.u32[(PAGE_LSNS >> 2) + page * 2 + 1] >>> 31 === 1;
+  }
+
+  markDirty(page: number): void {
+    this.u32[(PAGE_LSNS >> 2) + page * 2 + 1] |= 0x8000_0000;
+  }
+
+  markClean(page: number): void {
+    this.u32[(PAGE_LSNS >> 2) + page * 2 + 1] &= 0x7fff_ffff;
+  }
+
+  /** The bytes of a page of rows that are in use, as a view. */
+  pageBytes(page: number, length: number): Uint8Array {
+    const at = page * 2 ** PAGE_SHIFT;
+    return this.bytes.subarray(at, at + length);
+  }
+
+  /** Takes a table's pages out of use without giving them away yet. Returns their numbers. */
+  retirePages(table: number): number[] {
+    const retired: number[] = [];
+    for (let page = FIRST_PAGE; page < this.pagesEnd; page++) {
+      if (this.pageTable(page) !== table || this.pageKind(page) === 0 || this.pageKind(page) === KIND_SCRATCH) continue;
+      retired.push(page);
+      this.data.setUint16(PAGE_METAS + page * PAGE_META_BYTES + M_KIND, KIND_DROPPED, true);
+      this.markClean(page);
+    }
+    return retired;
+  }
+
+  /** The pages of rows that have changed since they were last written. */
+  dirtyPages(): number[] {
+    const dirty: number[] = [];
+    for (let page = FIRST_PAGE, end = this.pagesEnd; page < end; page++) {
+      if (this.pageDirty(page) && this.pageKind(page) === KIND_ROWS) dirty.push(page);
+    }
+    return dirty;
+  }
+}
