@@ -43,8 +43,9 @@ export function laneSum(
   return round(round(lanes[0] + lanes[1]) + round(lanes[2] + lanes[3]));
 }
 
-/** Math.min and Math.max treat NaN and -0 otherwise. */
+/** Not Math.min and Math.max, which treat NaN and -0 otherwise. */
 function clamp(x: number, lower: number, upper: number): number {
-  const raised = x < lower ? lower : x;
-  return upper < raised ? upper : raised;
+  if (x < lower) return lower;
+  if (upper < x) return upper;
+  return x;
 }

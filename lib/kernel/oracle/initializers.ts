@@ -40,8 +40,7 @@ function initialValue({ id, params }: InitializerProgram, base: bigint, element:
 function uniform([lower, scale, last]: Float64Array, base: bigint, element: number): number {
   const bits = splitmix(base, (element >> 1) + 1);
   const k = Number(element & 1 ? bits >> 40n : (bits >> 8n) & 0xffffffn);
-  const value = f(f(lower) + f(k * f(scale)));
-  return value < f(last) ? value : f(last);
+  return Math.min(f(f(lower) + f(k * f(scale))), f(last));
 }
 
 /** The middle of one of the 2^52 equal parts of (0, 1); exact. */

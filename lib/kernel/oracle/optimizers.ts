@@ -29,7 +29,14 @@ export function applyGradient(
 }
 
 /** w weights, s state, g gradient, lr learning rate (a float32), p parameters (float64). */
-type Apply = (w: Float32Array, s: Float32Array, g: Float32Array, lr: number, p: Float64Array, step: number) => void;
+type Apply = (
+  w: Float32Array,
+  s: Float32Array,
+  g: Float32Array,
+  lr: number,
+  p: Float64Array,
+  step: number,
+) => void;
 
 function optimizerOf(id: number): Apply {
   switch (id) {

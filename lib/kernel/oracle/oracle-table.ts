@@ -1,0 +1,168 @@
+import type { InitializerProgram, OptimizerProgram } from "../programs.js";
+import { initialRow } from "./initializers.js";
+import { applyGradient, initialState } from "./optimizers.js";
+
+export interface OracleDefinition {
+  readonly dim: number;
+  /** Of initial values, u64. */
+  readonly seed: bigint;
+  readonly optimizer: OptimizerProgram;
+  readonly initializer: InitializerProgram;
+  /** Where a push does not give one. */
+  readonly learningRate: number;
+}
+
+export interface OracleRow {
+  weights: Float32Array;
+  state: Float32Array;
+  frequency: number;
+  lastStep: number;
+}
+
+const MAX_FREQUENCY = 0x7fff_ffff;
+
+/**
+ * What a table is meant to do, as plainly as it can be said: a map of rows. Tests compare stores with it, bit for bit.
+ * Arguments are not checked. Arrays that come in are copied, arrays that go out are new.
+ */
+export class OracleTable {
+  readonly definition: OracleDefinition;
+  readonly #rows = new Map<bigint, OracleRow>();
+
+  constructor(definition: OracleDefinition) {
+    this.definition = definition;
+  }
+
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  /** Weights f32[n * dim]; `found` u8[n] and `state` f32[n * stateFloats] are filled. Missing rows read as they would begin. */
+  pull(
+    keys: Iterable<bigint>,
+    options: { found?: Uint8Array; state?: Float32Array; default?: number; create?: boolean } = {},
+  ): Float32Array {
+    const list = [...keys];
+    const weights = new Float32Array(list.length * this.definition.dim);
+    list.forEach((key, i) => {
+      const found = this.#rows.get(key);
+      const row = found ?? this.#newRow(key);
+      if (!found && options.create) this.#rows.set(key, row);
+      const useDefault = !found && !options.create && options.default !== undefined;
+      weights.set(useDefault ? row.weights.fill(options.default!) : row.weights, i * this.definition.dim);
+      options.state?.set(row.state, i * row.state.length);
+      if (options.found) options.found[i] = found ? 1 : 0;
+    });
+    return weights;
+  }
+
+  /** Applies gradients f32[n * dim]: those of equal keys summed in float32 in order of occurrence, then once to the row. */
+  push(
+    keys: Iterable<bigint>,
+    gradients: Float32Array,
+    options: { step?: number; learningRate?: number } = {},
+  ): void {
+    const { dim, optimizer, learningRate } = this.definition;
+    const step = options.step ?? 0;
+    const sums = new Map<bigint, { gradient: Float32Array; occurrences: number }>();
+    let at = 0;
+    for (const key of keys) {
+      const gradient = gradients.slice(at, at + dim);
+      at += dim;
+      const sum = sums.get(key);
+      if (sum) {
+        for (let i = 0; i < dim; i++) sum.gradient[i] += gradient[i];
+        sum.occurrences += 1;
+      } else sums.set(key, { gradient, occurrences: 1 });
+    }
+    for (const [key, { gradient, occurrences }] of sums) {
+      const row = this.#rowOf(key);
+      applyGradient(optimizer, row.weights, row.state, gradient, options.learningRate ?? learningRate, step);
+      row.frequency = Math.min(row.frequency + occurrences, MAX_FREQUENCY);
+      row.lastStep = step;
+    }
+  }
+
+  /** Writes weights f32[n * dim] and, if given, state f32[n * stateFloats]. The last value of a repeated key stays. */
+  assign(keys: Iterable<bigint>, weights: Float32Array, state?: Float32Array): void {
+    let i = 0;
+    for (const key of keys) {
+      const row = this.#rowOf(key);
+      const floats = row.state.length;
+      row.weights = weights.slice(i * this.definition.dim, (i + 1) * this.definition.dim);
+      if (state) row.state = state.slice(i * floats, (i + 1) * floats);
+      i += 1;
+    }
+  }
+
+  /** Returns how many rows existed. */
+  delete(keys: Iterable<bigint>): number {
+    let deleted = 0;
+    for (const key of keys) if (this.#rows.delete(key)) deleted += 1;
+    return deleted;
+  }
+
+  /** One byte per key, 0 or 1. */
+  contains(keys: Iterable<bigint>): Uint8Array {
+    return Uint8Array.from([...keys], (key) => (this.#rows.has(key) ? 1 : 0));
+  }
+
+  /** In the order in which the rows were created. */
+  entries(): IterableIterator<[bigint, OracleRow]> {
+    return this.#rows.entries();
+  }
+
+  clone(): OracleTable {
+    const copy = new OracleTable(this.definition);
+    for (const [key, row] of this.#rows) {
+      copy.#rows.set(key, { ...row, weights: row.weights.slice(), state: row.state.slice() });
+    }
+    return copy;
+  }
+
+  /** The first difference from `rows`, in words, or undefined where every row has the same bits. */
+  difference(rows: Iterable<readonly [bigint, OracleRow]>): string | undefined {
+    let count = 0;
+    for (const [key, row] of rows) {
+      const mine = this.#rows.get(key);
+      if (!mine) return `key ${key} should not exist`;
+      count += 1;
+      for (const field of ["frequency", "lastStep"] as const) {
+        if (row[field] !== mine[field]) return `key ${key}: ${field} ${row[field]}, expected ${mine[field]}`;
+      }
+      for (const field of ["weights", "state"] as const) {
+        const i = firstDifference(row[field], mine[field]);
+        if (i >= 0) return `key ${key}: ${field}[${i}] is ${row[field][i]}, expected ${mine[field][i]}`;
+      }
+    }
+    return count === this.size ? undefined : `${count} rows, expected ${this.size}`;
+  }
+
+  /** Whether `rows` are these rows, bit for bit, in any order. */
+  equals(rows: Iterable<readonly [bigint, OracleRow]>): boolean {
+    return this.difference(rows) === undefined;
+  }
+
+  #rowOf(key: bigint): OracleRow {
+    const row = this.#rows.get(key) ?? this.#newRow(key);
+    this.#rows.set(key, row);
+    return row;
+  }
+
+  #newRow(key: bigint): OracleRow {
+    const { dim, seed, optimizer, initializer } = this.definition;
+    return {
+      weights: initialRow(initializer, seed, key, dim),
+      state: initialState(optimizer, dim),
+      frequency: 0,
+      lastStep: 0,
+    };
+  }
+}
+
+/** Compares bits, except that every NaN is equal to every other: which NaN arises is the processor's choice. */
+export function firstDifference(a: Float32Array, b: Float32Array): number {
+  if (a.length !== b.length) return Math.min(a.length, b.length);
+  for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return i;
+  return -1;
+}
