@@ -1,0 +1,116 @@
+import type { Socket } from "node:net";
+import { EmbershardError, ERRORS, type ErrorCode } from "../base/errors.js";
+import { useAddress } from "./control-address.js";
+
+export interface ControlClient {
+  /**
+   * Asks the owner one thing and gives its `result`, which is JSON. Rejects with the owner's own code, or IO when the
+   * owner goes away or says nothing for `timeoutMs`.
+   */
+  ask(method: string, params?: unknown): Promise<unknown>;
+  close(): void;
+}
+
+const TIMEOUT_MS = 10_000;
+
+/** Connects to the process that has `directory` open; undefined where no process listens. */
+export async function connectControl(
+  directory: string,
+  { timeoutMs = TIMEOUT_MS }: { timeoutMs?: number } = {},
+): Promise<ControlClient | undefined> {
+  const { connect } = await import("node:net");
+  const socket = await useAddress(directory, (address) => connected(connect(address)));
+  return socket === undefined ? undefined : clientOf(socket, directory, timeoutMs);
+}
+
+/** The pid of the process that has `directory` open, for the message of LOCKED; undefined where it does not listen. */
+export async function ownerPid(directory: string): Promise<number | undefined> {
+  const client = await connectControl(directory, { timeoutMs: 1_000 });
+  if (client === undefined) return undefined;
+  try {
+    const owner = await client.ask("owner");
+    const pid = typeof owner === "object" && owner !== null && "pid" in owner ? owner.pid : undefined;
+    return typeof pid === "number" ? pid : undefined;
+  } catch {
+    // An owner that does not answer is still the owner: the caller reports it without a pid.
+    return undefined;
+  } finally {
+    client.close();
+  }
+}
+
+function connected(socket: Socket): Promise<Socket | undefined> {
+  return new Promise((resolve, reject) => {
+    socket.once("connect", () => resolve(socket));
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      // A killed owner leaves a socket that nobody listens on.
+      if (error.code === "ECONNREFUSED" || error.code === "ENOENT") resolve(undefined);
+      else
+        reject(
+          new EmbershardError("IO", `cannot ask the owner of the store: ${error.message}`, { cause: error }),
+        );
+    });
+  });
+}
+
+interface Waiting {
+  resolve(result: unknown): void;
+  reject(error: EmbershardError): void;
+}
+
+function clientOf(socket: Socket, directory: string, timeoutMs: number): ControlClient {
+  const waiting = new Map<number, Waiting>();
+  let lastId = 0;
+  let received = "";
+  const fail = (message: string) => {
+    for (const { reject } of waiting.values()) reject(new EmbershardError("IO", message));
+    waiting.clear();
+    socket.destroy();
+  };
+  socket.setEncoding("utf8");
+  socket.setTimeout(timeoutMs, () => fail(`the owner of ${directory} did not answer within ${timeoutMs} ms`));
+  socket.on("error", (error) => fail(`the connection to the owner of ${directory} broke: ${error.message}`));
+  const closed = `the connection to the owner of ${directory} is closed: connect again`;
+  socket.on("close", () => fail(closed));
+  socket.on("data", (text: string) => {
+    received += text;
+    const lines = received.split("\n");
+    received = lines.pop() ?? "";
+    try {
+      for (const line of lines) settle(line, waiting);
+    } catch (error) {
+      fail(`the owner of ${directory} answered with what is not JSON: ${String(error)}`);
+    }
+  });
+  return {
+    ask(method, params) {
+      return new Promise((resolve, reject) => {
+        waiting.set(++lastId, { resolve, reject });
+        if (socket.destroyed) fail(closed);
+        else socket.write(`${JSON.stringify({ id: lastId, method, params })}\n`);
+      });
+    },
+    close: () => void socket.destroy(),
+  };
+}
+
+interface Response {
+  readonly id?: unknown;
+  readonly result?: unknown;
+  readonly error?: { readonly code?: unknown; readonly message?: unknown };
+}
+
+/** Gives a response to who waits for it. Throws a SyntaxError for what is not JSON. */
+function settle(line: string, waiting: Map<number, Waiting>): void {
+  const { id, result, error } = JSON.parse(line) as Response;
+  const asker = typeof id === "number" ? waiting.get(id) : undefined;
+  if (asker === undefined) return;
+  waiting.delete(id as number);
+  if (error === undefined) asker.resolve(result);
+  else asker.reject(new EmbershardError(isCode(error.code) ? error.code : "INTERNAL", String(error.message)));
+}
+
+/** A newer owner may know codes that this version does not. */
+function isCode(code: unknown): code is ErrorCode {
+  return typeof code === "string" && Object.hasOwn(ERRORS, code);
+}
