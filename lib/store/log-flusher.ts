@@ -1,0 +1,276 @@
+import { EmbershardError } from "../base/errors.js";
+import { type DurableMark, encodeMark, type MarkFile, markSlotBytes } from "./durable-mark.js";
+import type { Files, OpenFile } from "./files.js";
+import type { HashBlock } from "./hash-block.js";
+import {
+  encodeSegmentHeader,
+  type LogIdentity,
+  logVersion,
+  segmentHeaderBytes,
+  segmentMarkOffset,
+  segmentName,
+} from "./log-format.js";
+import { Milestone } from "./milestone.js";
+import type { StagingRing } from "./staging-ring.js";
+
+/** One file of the log, on the disk once it was entered. */
+export interface Segment {
+  readonly firstLsn: number;
+  readonly nonce: bigint;
+  /** Where the next record goes, counting those that are only staged. */
+  endBytes: number;
+  file: OpenFile | undefined;
+}
+
+export interface FlusherOptions {
+  readonly files: Files;
+  readonly identity: LogIdentity;
+  readonly ring: StagingRing<Segment>;
+  readonly markFile: MarkFile;
+  /** A block of `segmentHeaderBytes`, owned from now on. */
+  readonly headerBlock: HashBlock;
+  readonly mark: DurableMark;
+  readonly syncEveryBytes: number;
+  /** Called whenever staged bytes were written and their place can be taken. */
+  readonly onRoom: () => void;
+  readonly onFailure: (error: EmbershardError) => void;
+}
+
+interface Failure {
+  readonly error: EmbershardError;
+  /** A sync failed: what was written since the last good one may be gone from the page cache. */
+  readonly rewind: boolean;
+}
+
+/**
+ * Carries staged records to the disk: writes them in order, one write at a time, syncs for all who wait at once, and
+ * changes segments. After a failure it stands still until `retry` or `restart`.
+ */
+export class LogFlusher {
+  readonly written: Milestone;
+  readonly synced: Milestone;
+  readonly generation: Milestone;
+  readonly #options: FlusherOptions;
+  #current: Segment | undefined;
+  #wantedGeneration: number;
+  // What lies in files now. After a failed sync it falls back behind what was once said to be written.
+  #onDiskLsn: number;
+  #dataSyncedLsn: number;
+  #unsyncedBytes = 0;
+  #failure: Failure | undefined;
+  #writing: Promise<void> | undefined;
+  #syncing: Promise<void> | undefined;
+  // Syncs and changes of segment take turns.
+  #lane: Promise<void> = Promise.resolve();
+
+  constructor(options: FlusherOptions) {
+    this.#options = options;
+    this.written = new Milestone(options.mark.lsn);
+    this.synced = new Milestone(options.mark.lsn);
+    this.generation = new Milestone(options.mark.generation);
+    this.#wantedGeneration = options.mark.generation;
+    this.#onDiskLsn = options.mark.lsn;
+    this.#dataSyncedLsn = options.mark.lsn;
+  }
+
+  get failure(): EmbershardError | undefined {
+    return this.#failure?.error;
+  }
+
+  /** The segment that is being written. */
+  get current(): Segment | undefined {
+    return this.#current;
+  }
+
+  /** Begins to write what is staged, if it has not begun. */
+  startWriting(): void {
+    if (this.#writing || this.#failure || !this.#options.ring.first) return;
+    // After the caller's turn, so that what it appends in one go is written in one go.
+    this.#writing = Promise.resolve()
+      .then(() => this.#write())
+      .finally(() => {
+        this.#writing = undefined;
+        this.startWriting();
+      });
+  }
+
+  /** Begins a sync if somebody waits for one or enough was written. */
+  startSyncing(): void {
+    if (this.#syncing || this.#failure || !this.#syncIsDue()) return;
+    this.#syncing = this.#inTurn(async () => {
+      if (this.#syncIsDue()) await this.#sync();
+    }).finally(() => {
+      this.#syncing = undefined;
+      this.startSyncing();
+    });
+  }
+
+  wantGeneration(generation: number): void {
+    this.#wantedGeneration = Math.max(this.#wantedGeneration, generation);
+    this.startSyncing();
+  }
+
+  /** Makes `segment` the current one. */
+  enter(segment: Segment): Promise<void> {
+    return this.#inTurn(() => this.#enter(segment));
+  }
+
+  /** Writes everything staged by now, and syncs; resolves when that is done or has failed. */
+  async flush(): Promise<void> {
+    const { ring } = this.#options;
+    const last = ring.lastLsn;
+    while (!this.#failure && ring.first && this.#onDiskLsn < last) {
+      this.startWriting();
+      await this.#writing;
+    }
+    await this.#inTurn(() => this.#sync());
+  }
+
+  /** Resolves when no operation is under way. */
+  async idle(): Promise<void> {
+    while (this.#writing || this.#syncing) await Promise.all([this.#writing, this.#syncing]);
+    await this.#lane;
+  }
+
+  /** Tries again; `appending` is where the log's next record goes. False: only a checkpoint and `reset` can help. */
+  async retry(appending: Segment): Promise<boolean> {
+    await this.idle();
+    if (!this.#failure) return true;
+    if (this.#failure.rewind) {
+      const { ring } = this.#options;
+      if (!ring.canRewind) return false;
+      // The same bytes go to the same places, so that a kill meanwhile loses nothing that was written.
+      ring.rewind();
+      this.#onDiskLsn = this.#dataSyncedLsn;
+    }
+    this.#failure = undefined;
+    if (!this.#current) await this.enter(appending);
+    await this.flush();
+    return true;
+  }
+
+  /** Forgets the current segment, all that is staged and the failure; everything before `lsn` counts as written. */
+  async reset(lsn: number): Promise<void> {
+    await this.idle();
+    await this.#current?.file?.close();
+    this.#current = undefined;
+    this.#options.ring.clear();
+    this.#onDiskLsn = lsn - 1;
+    this.#dataSyncedLsn = lsn - 1;
+    this.#unsyncedBytes = 0;
+    this.#failure = undefined;
+    this.written.advance(lsn - 1);
+  }
+
+  async close(): Promise<void> {
+    await this.idle();
+    await this.#current?.file?.close();
+    await this.#options.markFile.close();
+  }
+
+  async #write(): Promise<void> {
+    const { ring } = this.#options;
+    for (let run = ring.first; run && !this.#failure; run = ring.first) {
+      const segment = run.target;
+      if (segment !== this.#current) await this.enter(segment);
+      if (this.#failure) return;
+      const { lastLsn, bytes } = run;
+      run.writing = true;
+      try {
+        await segment.file!.write(run.block.bytes.subarray(run.offset, run.offset + bytes), run.fileOffset);
+      } catch (error) {
+        run.writing = false;
+        this.#fail(error, { rewind: false });
+        return;
+      }
+      ring.finishFirst();
+      this.#unsyncedBytes += bytes;
+      this.#onDiskLsn = lastLsn;
+      this.written.advance(lastLsn);
+      this.#options.onRoom();
+      this.startSyncing();
+    }
+  }
+
+  #syncIsDue(): boolean {
+    if (this.#wantedGeneration > this.generation.value) return true;
+    if (this.#onDiskLsn <= this.synced.value) return false;
+    return (
+      this.synced.lowestWaiting <= this.#onDiskLsn || this.#unsyncedBytes >= this.#options.syncEveryBytes
+    );
+  }
+
+  // Data, then the mark in the segment's header, then the mark in its own file: each durable before the next is
+  // touched, so that a mark never promises too much and a crash tears at most one of its places.
+  async #sync(): Promise<void> {
+    const { headerBlock, identity, markFile, ring } = this.#options;
+    const file = this.#current!.file!;
+    const mark = { lsn: this.#onDiskLsn, generation: this.#wantedGeneration };
+    const bytes = this.#unsyncedBytes;
+    try {
+      await file.datasync();
+      this.#dataSyncedLsn = mark.lsn;
+      this.#unsyncedBytes -= bytes;
+      ring.release(mark.lsn);
+      encodeMark(headerBlock, segmentMarkOffset, mark, identity);
+      await file.write(
+        headerBlock.bytes.subarray(segmentMarkOffset, segmentMarkOffset + markSlotBytes),
+        segmentMarkOffset,
+      );
+      await file.datasync();
+    } catch (error) {
+      this.#fail(error, { rewind: true });
+      return;
+    }
+    try {
+      await markFile.write(mark);
+    } catch (error) {
+      this.#fail(error, { rewind: false });
+      return;
+    }
+    this.generation.advance(mark.generation);
+    this.synced.advance(mark.lsn);
+  }
+
+  async #enter(segment: Segment): Promise<void> {
+    const { files, headerBlock, identity } = this.#options;
+    const old = this.#current;
+    if (old && this.#onDiskLsn > this.synced.value) {
+      await this.#sync();
+      if (this.#failure) return;
+    }
+    const mark = { lsn: this.#onDiskLsn, generation: this.generation.value };
+    headerBlock.bytes.fill(0);
+    encodeSegmentHeader(headerBlock, { ...identity, ...segment, version: logVersion });
+    encodeMark(headerBlock, segmentMarkOffset, mark, identity);
+    let file: OpenFile | undefined;
+    try {
+      file = await files.open(segmentName(segment.firstLsn), "create");
+      await file.write(headerBlock.bytes.subarray(0, segmentHeaderBytes), 0);
+      await file.datasync();
+      await files.syncDirectory();
+      await old?.file?.close();
+    } catch (error) {
+      this.#fail(error, { rewind: false });
+      await file?.close();
+      return;
+    }
+    segment.file = file;
+    this.#current = segment;
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    this.#lane = this.#lane.then(() => (this.#failure ? undefined : work()));
+    return this.#lane;
+  }
+
+  #fail(cause: unknown, { rewind }: { rewind: boolean }): void {
+    const error =
+      cause instanceof EmbershardError
+        ? cause
+        : new EmbershardError("INTERNAL", "the log met an error that no file operation reports", { cause });
+    const known = this.#failure;
+    this.#failure = { error: known?.error ?? error, rewind: rewind || known?.rewind === true };
+    if (!known) this.#options.onFailure(error);
+  }
+}

@@ -1,0 +1,144 @@
+import { assert } from "../base/assert.js";
+import { EmbershardError } from "../base/errors.js";
+import type { DurableMark } from "./durable-mark.js";
+import type { Files } from "./files.js";
+import { segmentName } from "./log-format.js";
+import { type LogSurvey, type SurveyedSegment, type SurveyOptions, surveyLog } from "./log-survey.js";
+import { type LogRecord, type SegmentDefect, SegmentScan } from "./segment-scan.js";
+
+export type { LogRecord } from "./segment-scan.js";
+
+export interface ReadLogOptions extends SurveyOptions {
+  /**
+   * What it means when, beyond the durable mark, a damaged record is followed by a good one. "torn": power may have
+   * failed since, and unsynced writes may be lost in any order, so the log ends before the first damage. "damage":
+   * only processes have ended since (same boot), so nothing written can be missing, and it is reported. Default "torn".
+   */
+  readonly holes?: "torn" | "damage";
+}
+
+/** The torn end that the writer has to cut off. Offset 0: the whole file goes. */
+export interface LogTail {
+  readonly file: string;
+  readonly offset: number;
+  /** The LSN of the first record that is lost, were there one. */
+  readonly lsn: number;
+  readonly reason: string;
+}
+
+/** Where a log ends: all that its writer needs to go on. */
+export interface LogEnd {
+  readonly nextLsn: number;
+  readonly mark: DurableMark;
+  /** The first LSN of each segment, ascending. */
+  readonly segments: readonly number[];
+  readonly tail: LogTail | undefined;
+}
+
+/**
+ * Opens a log for reading: looks at its headers and marks at once, and at its records as they are asked for.
+ * Errors: `CORRUPT` naming what is damaged or missing, `NEWER_FORMAT`, `IO`.
+ */
+export async function readLog(files: Files, options: ReadLogOptions): Promise<LogReading> {
+  return new LogReading(files, options, await surveyLog(files, options));
+}
+
+/** One pass over a log. */
+export class LogReading {
+  readonly #files: Files;
+  readonly #options: ReadLogOptions;
+  readonly #survey: LogSurvey;
+  #end: LogEnd | undefined;
+
+  /** @internal */
+  constructor(files: Files, options: ReadLogOptions, survey: LogSurvey) {
+    this.#files = files;
+    this.#options = options;
+    this.#survey = survey;
+  }
+
+  /** The durable mark that the log bears. */
+  get mark(): DurableMark {
+    return this.#survey.mark;
+  }
+
+  /** Where the log ends. Demands that `batches` has been read to its end. */
+  get end(): LogEnd {
+    assert(this.#end, "a log's end is known when it was read to its end");
+    return this.#end;
+  }
+
+  /**
+   * The records from `from` on, in order and without gaps, several at a time. Read it once.
+   * Errors: `CORRUPT` naming file, offset, LSN and what is missing; `IO`.
+   */
+  async *batches(): AsyncGenerator<readonly LogRecord[]> {
+    const { segments, present, unborn, mark } = this.#survey;
+    const { from } = this.#options;
+    let nextLsn = segments[0]?.firstLsn ?? from;
+    let tail: LogTail | undefined;
+    for (const [i, segment] of segments.entries()) {
+      if (segment.firstLsn !== nextLsn) this.#reportGap(segments[i - 1], nextLsn, segment.firstLsn);
+      const scan = new SegmentScan(this.#files, this.#options.createBlock, segment);
+      try {
+        for await (const records of scan.batches()) {
+          const wanted = records[0].lsn >= from ? records : records.filter(({ lsn }) => lsn >= from);
+          if (wanted.length > 0) yield wanted;
+        }
+        nextLsn = scan.nextLsn;
+        if (scan.defect) {
+          if (segment !== segments.at(-1))
+            this.#reportDefect(segment, scan.defect, "in a segment that was complete");
+          if (this.#options.holes === "damage" && (await scan.goodRecordFollows())) {
+            this.#reportDefect(segment, scan.defect, "and good ones follow");
+          }
+          tail = { file: segmentName(segment.firstLsn), ...scan.defect };
+        }
+      } finally {
+        await scan.close();
+      }
+    }
+    this.#demandAcknowledged(nextLsn, tail);
+    if (unborn !== undefined) {
+      const file = segmentName(unborn);
+      // Its predecessor was complete and durable, so a torn end there is no torn end.
+      if (tail) throw new EmbershardError("CORRUPT", `${describe(tail)}, though ${file} was begun after it`);
+      tail = { file, offset: 0, lsn: nextLsn, reason: "its creation was cut short" };
+    }
+    this.#end = { nextLsn: Math.max(nextLsn, from), mark, segments: present, tail };
+  }
+
+  /** Whatever was known to be durable, and is needed, must be there. */
+  #demandAcknowledged(nextLsn: number, tail: LogTail | undefined): void {
+    const { mark, unborn, segments } = this.#survey;
+    const durableLsn = Math.max(mark.lsn, (unborn ?? 0) - 1);
+    if (durableLsn < nextLsn || durableLsn < this.#options.from) return;
+    const last = segments.at(-1);
+    const where = tail
+      ? describe(tail)
+      : `the log ends after ${last ? segmentName(last.firstLsn) : "nothing"}`;
+    throw new EmbershardError(
+      "CORRUPT",
+      `${where}: records ${nextLsn} to ${durableLsn} were durable and are missing`,
+    );
+  }
+
+  #reportGap(before: SurveyedSegment | undefined, expected: number, found: number): never {
+    const ends = before
+      ? `log segment ${segmentName(before.firstLsn)} ends before LSN ${expected}`
+      : "the log";
+    throw new EmbershardError(
+      "CORRUPT",
+      `${ends}, and ${segmentName(found)} follows: records ${expected} to ${found - 1} are missing`,
+    );
+  }
+
+  #reportDefect(segment: SurveyedSegment, defect: SegmentDefect, circumstance: string): never {
+    const where = describe({ file: segmentName(segment.firstLsn), ...defect });
+    throw new EmbershardError("CORRUPT", `${where}, ${circumstance}`);
+  }
+}
+
+function describe({ file, offset, lsn, reason }: LogTail): string {
+  return `log segment ${file}, offset ${offset}, LSN ${lsn}: ${reason}`;
+}

@@ -1,0 +1,282 @@
+import { assert } from "../base/assert.js";
+import { EmbershardError } from "../base/errors.js";
+import { type DurableMark, MarkFile } from "./durable-mark.js";
+import type { Files } from "./files.js";
+import type { BlockFactory } from "./hash-block.js";
+import { LogFlusher, type Segment } from "./log-flusher.js";
+import {
+  type LogIdentity,
+  maxPayloadBytes,
+  recordBytes,
+  recordHeaderBytes,
+  sealRecord,
+  segmentHeaderBytes,
+  segmentName,
+} from "./log-format.js";
+import type { LogEnd } from "./log-reader.js";
+import { StagingRing } from "./staging-ring.js";
+
+export interface SegmentLogOptions {
+  readonly files: Files;
+  readonly identity: LogIdentity;
+  readonly createBlock: BlockFactory;
+  /** Gives 64 random bits, different at each call. */
+  readonly nonce: () => bigint;
+  /** What the reader found; the writer goes on from there. */
+  readonly end: LogEnd;
+  /** Called once per failure, code `IO`. From then on nothing is written until `retry`. */
+  readonly onFailure: (error: EmbershardError) => void;
+  /** Bytes of records that may wait to be written. Default 32 MiB. */
+  readonly logBufferBytes?: number;
+  /** A segment ends before the record that would make it longer than this. Default 256 MiB. */
+  readonly segmentBytes?: number;
+  /** A sync starts by itself whenever this many bytes were written since the last. Default 32 MiB. */
+  readonly syncEveryBytes?: number;
+}
+
+/** What `retry` found: the log works again; it still fails; or only a checkpoint and `restart` can help. */
+export type RetryOutcome = "running" | "failed" | "restart";
+
+const maxRunBytes = 4 * 2 ** 20;
+
+/**
+ * Continues the log that the reader found: cuts off its torn end, makes the rest durable and begins a new segment.
+ * Errors: `IO`.
+ */
+export async function openSegmentLog(options: SegmentLogOptions): Promise<SegmentLog> {
+  const { files, identity, createBlock, end } = options;
+  await settleEnd(files, end);
+  const mark = { lsn: Math.max(end.mark.lsn, end.nextLsn - 1), generation: end.mark.generation };
+  const markFile = await MarkFile.replace(files, createBlock, identity, mark);
+  return SegmentLog.begin(options, markFile, mark);
+}
+
+/**
+ * The writer of a log: takes records without waiting, writes them in order in the background, and tells when they are
+ * written (they survive the process) and synced (they survive power loss). Made by `openSegmentLog`.
+ *
+ * A failure loses nothing that was acknowledged and repeats nothing: unwritten records stay staged, promises stay
+ * pending, and `retry` writes the same bytes to the same places.
+ */
+export class SegmentLog {
+  readonly #options: SegmentLogOptions;
+  readonly #segmentBytes: number;
+  readonly #ring: StagingRing<Segment>;
+  readonly #flusher: LogFlusher;
+  // The first LSNs of the segments before the one that `append` fills, ascending.
+  #older: number[];
+  #appending: Segment;
+  #nextLsn: number;
+  #roomWaiters: { bytes: number; resolve: () => void }[] = [];
+  #closed = false;
+
+  private constructor(options: SegmentLogOptions, markFile: MarkFile, mark: DurableMark) {
+    const { createBlock, end } = options;
+    this.#options = options;
+    this.#segmentBytes = options.segmentBytes ?? 256 * 2 ** 20;
+    this.#ring = new StagingRing(createBlock, options.logBufferBytes ?? 32 * 2 ** 20, maxRunBytes);
+    this.#flusher = new LogFlusher({
+      files: options.files,
+      identity: options.identity,
+      ring: this.#ring,
+      markFile,
+      headerBlock: createBlock(segmentHeaderBytes),
+      mark,
+      syncEveryBytes: options.syncEveryBytes ?? 32 * 2 ** 20,
+      onRoom: () => this.#wakeRoom(),
+      onFailure: options.onFailure,
+    });
+    this.#nextLsn = end.nextLsn;
+    this.#older = end.segments.filter((firstLsn) => firstLsn < end.nextLsn);
+    this.#appending = this.#newSegment();
+  }
+
+  /** @internal */
+  static async begin(options: SegmentLogOptions, markFile: MarkFile, mark: DurableMark): Promise<SegmentLog> {
+    const log = new SegmentLog(options, markFile, mark);
+    await log.#flusher.enter(log.#appending);
+    if (log.failure) {
+      await log.#flusher.close();
+      throw log.failure;
+    }
+    return log;
+  }
+
+  /** The LSN that the next record will get. */
+  get nextLsn(): number {
+    return this.#nextLsn;
+  }
+
+  /** Every record up to here survives the process. */
+  get writtenLsn(): number {
+    return this.#flusher.written.value;
+  }
+
+  /** Every record up to here survives power loss, and the durable mark says so. */
+  get syncedLsn(): number {
+    return this.#flusher.synced.value;
+  }
+
+  /** The generation in the durable mark. */
+  get generation(): number {
+    return this.#flusher.generation.value;
+  }
+
+  /** Bytes staged and not written yet. */
+  get pendingBytes(): number {
+    return this.#ring.pendingBytes;
+  }
+
+  /** Why nothing is written at present; undefined when all is well. */
+  get failure(): EmbershardError | undefined {
+    return this.#flusher.failure;
+  }
+
+  /**
+   * Undefined when a record with a payload of `payloadBytes` can be appended at once; otherwise resolves when it may
+   * be possible. Call it again after waiting, and append without another `await` in between. A record longer than
+   * the whole buffer waits until nothing else does.
+   */
+  room(payloadBytes: number): Promise<void> | undefined {
+    const bytes = recordBytes(payloadBytes);
+    if (this.#ring.fits(bytes)) return undefined;
+    return new Promise((resolve) => this.#roomWaiters.push({ bytes, resolve }));
+  }
+
+  /**
+   * Stages one record and returns its LSN. `parts` are joined to its payload and copied before this returns. Demands
+   * that `room` gave undefined. Works while the log is failed. Errors: `TOO_LARGE`, `CLOSED`.
+   */
+  append(type: number, flags: number, parts: readonly Uint8Array[]): number {
+    if (this.#closed) throw new EmbershardError("CLOSED", "the log is closed");
+    let payloadBytes = 0;
+    for (const part of parts) payloadBytes += part.length;
+    if (payloadBytes > maxPayloadBytes) {
+      throw new EmbershardError(
+        "TOO_LARGE",
+        `a log record of ${payloadBytes} bytes exceeds ${maxPayloadBytes}; split it`,
+      );
+    }
+    const bytes = recordBytes(payloadBytes);
+    const lsn = this.#nextLsn;
+    const segment = this.#segmentFor(bytes);
+    const { block, view, offset } = this.#ring.place(bytes, lsn, segment);
+    let position = offset + recordHeaderBytes;
+    for (const part of parts) {
+      block.bytes.set(part, position);
+      position += part.length;
+    }
+    sealRecord(block, view, offset, { lsn, payloadBytes, type, flags }, segment.nonce);
+    this.#nextLsn = lsn + 1;
+    this.#flusher.startWriting();
+    return lsn;
+  }
+
+  /** Resolves when the record `lsn` survives the process; undefined when it already does. */
+  written(lsn: number): Promise<void> | undefined {
+    return this.#flusher.written.reached(lsn);
+  }
+
+  /** Has the record `lsn` made durable, with all that are written by then; undefined when it already is. */
+  synced(lsn: number): Promise<void> | undefined {
+    const reached = this.#flusher.synced.reached(lsn);
+    if (reached) this.#flusher.startSyncing();
+    return reached;
+  }
+
+  /** Makes the generation of a committed checkpoint part of the durable mark; resolves when that is durable. */
+  commitGeneration(generation: number): Promise<void> | undefined {
+    const reached = this.#flusher.generation.reached(generation);
+    if (reached) this.#flusher.wantGeneration(generation);
+    return reached;
+  }
+
+  /** Removes the segments that hold only records before `lsn`. The one being written stays. Errors: `IO`. */
+  async discardBefore(lsn: number): Promise<void> {
+    const current = this.#flusher.current?.firstLsn ?? 0;
+    while (this.#older.length > 0 && this.#older[0] < current && (this.#older[1] ?? current) <= lsn) {
+      // Taken off first: a file that cannot be removed now is found, and removed, after the next opening.
+      const oldest = this.#older.shift()!;
+      await this.#options.files.remove(segmentName(oldest));
+    }
+  }
+
+  /** Tries to go on after a failure. Nothing is lost or repeated, whatever it gives. */
+  async retry(): Promise<RetryOutcome> {
+    if (!(await this.#flusher.retry(this.#appending))) return "restart";
+    return this.failure ? "failed" : "running";
+  }
+
+  /**
+   * Goes on in a new segment after `retry` gave "restart". Demands that a checkpoint of every record before `lsn` is
+   * durable and that `lsn` is `nextLsn`: those records then count as synced. Errors: `IO`; the log is still failed.
+   */
+  async restart(lsn: number): Promise<void> {
+    assert(this.failure, "only a failed log is restarted");
+    assert(lsn === this.#nextLsn, "a log restarts at the record that comes next");
+    const { current } = this.#flusher;
+    if (current) {
+      // Those after the current one exist only in memory; one that begins at `lsn` holds nothing and is made anew.
+      const begun = [...this.#older, this.#appending.firstLsn];
+      this.#older = begun.filter((firstLsn) => firstLsn <= current.firstLsn && firstLsn < lsn);
+    }
+    await this.#flusher.reset(lsn);
+    this.#appending = this.#newSegment();
+    await this.#flusher.enter(this.#appending);
+    if (!this.failure) await this.#flusher.flush();
+    this.#wakeRoom();
+    if (this.failure) throw this.failure;
+    await this.discardBefore(lsn);
+  }
+
+  /** Writes and syncs all that is staged and closes the files. Errors: `IO` when the log is failed or fails now. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#flusher.idle();
+    if (!this.failure && this.syncedLsn < this.#nextLsn - 1) await this.#flusher.flush();
+    await this.#flusher.close();
+    if (this.failure) throw this.failure;
+  }
+
+  #segmentFor(bytes: number): Segment {
+    const { endBytes } = this.#appending;
+    if (endBytes > segmentHeaderBytes && endBytes + bytes > this.#segmentBytes) {
+      this.#older.push(this.#appending.firstLsn);
+      this.#appending = this.#newSegment();
+    }
+    return this.#appending;
+  }
+
+  #newSegment(): Segment {
+    return {
+      firstLsn: this.#nextLsn,
+      nonce: this.#options.nonce(),
+      endBytes: segmentHeaderBytes,
+      file: undefined,
+    };
+  }
+
+  #wakeRoom(): void {
+    const waiting = this.#roomWaiters;
+    this.#roomWaiters = waiting.filter(({ bytes }) => !this.#ring.fits(bytes));
+    for (const { bytes, resolve } of waiting) if (this.#ring.fits(bytes)) resolve();
+  }
+}
+
+/** Cuts the torn end off, and makes durable what a killed process may have left in the page cache only. */
+async function settleEnd(files: Files, { tail, segments }: LogEnd): Promise<void> {
+  if (tail?.offset === 0) {
+    await files.remove(tail.file);
+    await files.syncDirectory();
+  }
+  const last = segments.at(-1);
+  if (last === undefined) return;
+  const file = await files.open(segmentName(last), "write");
+  try {
+    if (tail && tail.offset > 0) await file.truncate(tail.offset);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}
