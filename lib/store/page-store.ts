@@ -1,0 +1,40 @@
+/** Keys from `gte`, inclusive, to `lt`, exclusive, compared bytewise. */
+export interface KeyRange {
+  readonly gte: Uint8Array;
+  readonly lt: Uint8Array;
+}
+
+export interface PageEntry {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/**
+ * An ordered map of byte strings on the disk, written in durable batches: pages, cold rows and the manifest. What it
+ * gives back may be damaged without its noticing; whoever reads it checks the key and checksum inside each value.
+ *
+ * Errors: `IO` with its cause, after which every call fails alike until `reopen`, because an engine that failed once
+ * may lose what it acknowledges later; `CORRUPT` when the engine notices damage; `CLOSED`.
+ */
+export interface PageStore {
+  /** The entries of `range` in the order of keys, in batches of about 4 MiB, which the caller then owns. */
+  entries(range: KeyRange): AsyncIterable<readonly PageEntry[]>;
+  /** The value of `key`, owned by the caller; undefined when there is none. */
+  get(key: Uint8Array): Promise<Uint8Array | undefined>;
+  /** A new, empty batch. One batch is written at a time: parallel ones have no defined order. */
+  batch(): PageBatch;
+  /** Gives the space of deleted entries in `range` back to the file system. Slow: it rewrites what is left there. */
+  compact(range: KeyRange): Promise<void>;
+  /** Closes and opens again, after a failure or not. Unwritten batches are void. */
+  reopen(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Changes that happen together or not at all. */
+export interface PageBatch {
+  /** Copies key and value before it returns. */
+  put(key: Uint8Array, value: Uint8Array): void;
+  del(key: Uint8Array): void;
+  /** Applies the changes; resolves when they are durable. Call it once. */
+  write(): Promise<void>;
+}
