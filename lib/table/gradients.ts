@@ -1,6 +1,6 @@
 import { EmbershardError } from "../base/errors.js";
 import { FLAGS } from "../kernel/programs.js";
-import { anyNumber, describe, OptionReader, positive } from "./definition.js";
+import { anyNumber, describe, OptionReader, positive } from "./option-reader.js";
 
 /** Limits on a gradient's values or on its Euclidean norm over the row; a gradient beyond the norm is scaled down to it. */
 export type Clip = { readonly value: number } | { readonly norm: number };

@@ -1,7 +1,7 @@
 import { EmbershardError } from "../base/errors.js";
 import { FLAGS, OPTIMIZERS, type OptimizerProgram, stateFloatsOf } from "../kernel/programs.js";
-import { describe, differingFields, fraction, notNegative, OptionReader, positive } from "./definition.js";
 import { encodeGradientOptions, type GradientOptions } from "./gradients.js";
+import { describe, differingFields, fraction, notNegative, OptionReader, positive } from "./option-reader.js";
 
 interface Decaying {
   /** Rate, 0 for none. Lazy: it acts on the rows of a push and when they are pushed. */
@@ -114,7 +114,7 @@ export function ftrl(options: FtrlOptions): FtrlDefinition {
   if (definition.beta === 0 && definition.lambda2 === 0) {
     throw new EmbershardError(
       "INVALID_OPTIONS",
-      "ftrl: found beta 0 and lambda2 0, expected one of them > 0: a zero gradient would divide by zero",
+      "ftrl: found beta 0 and lambda2 0, expected one of them > 0: a gradient so small that its square is 0 would divide by zero",
     );
   }
   return Object.freeze(definition);

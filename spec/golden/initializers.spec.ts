@@ -45,6 +45,17 @@ test("kernel and oracle compute the golden initial values", () => {
   }
 });
 
+test("docs/initializers.md prints the golden values", () => {
+  const docs = readFileSync(new URL("../../../docs/initializers.md", import.meta.url), "utf8");
+  const printed = docs.match(/^\| `\w+\(.*\)` \| \d+ \| \d+ \| [0-9a-f]{8} \| [0-9a-f]{8} \|$/gm) ?? [];
+  const known = goldens.map(({ initializer: { kind, ...values }, seed, key, bits }) => {
+    const call = `${kind}(${Object.values(values).join(", ")})`;
+    return `| \`${call}\` | ${seed} | ${key} | ${bits.slice(0, 8)} | ${bits.slice(8, 16)} |`;
+  });
+  assert.is(printed.length, 9);
+  for (const line of printed) assert.ok(known.includes(line), line);
+});
+
 test("the inverse normal distribution agrees with Python's and is the golden one to the bit", () => {
   for (const [p, python, own] of quantiles) {
     assert.is(inverseNormal(p), own, `p = ${p}`);
