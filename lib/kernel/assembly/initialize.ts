@@ -1,5 +1,5 @@
 import { hashKey } from "./hash";
-import { inverseNormal } from "./inverse-normal";
+import { inverseNormal, inverseNormalPair } from "./inverse-normal";
 import { T_DIM, T_INIT_PARAMS, T_INITIALIZER, T_SEED_LO } from "./layout";
 import { CONSTANT, NORMAL, TRUNCATED_NORMAL, UNIFORM } from "./optimizers/codes";
 
@@ -62,9 +62,24 @@ function uniformRow(t: usize, base: u64, into: usize, dim: u32): void {
 function normalRow(t: usize, base: u64, into: usize, dim: u32, from: f64, width: f64): void {
   const mean = load<f64>(t, T_INIT_PARAMS);
   const deviation = load<f64>(t, T_INIT_PARAMS + 8);
-  for (const end = into + ((<usize>dim) << 2); into < end; into += 4) {
-    base += GAMMA;
-    const p = (<f64>(mix(base) >> 12) + 0.5) * 2.220446049250313e-16;
+  const froms = f64x2.splat(from);
+  const widths = f64x2.splat(width);
+  const means = f64x2.splat(mean);
+  const deviations = f64x2.splat(deviation);
+  for (const stop = into + ((<usize>(dim & ~1)) << 2); into < stop; into += 8) {
+    const first = probability(base + GAMMA);
+    base += 2 * GAMMA;
+    const p = f64x2.replace_lane(f64x2.splat(first), 1, probability(base));
+    const x = inverseNormalPair(f64x2.add(froms, f64x2.mul(p, widths)));
+    const values = f64x2.add(means, f64x2.mul(deviations, x));
+    v128.store64_lane(into, f32x4.demote_f64x2_zero(values), 0);
+  }
+  if (dim & 1) {
+    const p = probability(base + GAMMA);
     store<f32>(into, <f32>(mean + deviation * inverseNormal(from + p * width)));
   }
+}
+
+function probability(x: u64): f64 {
+  return (<f64>(mix(x) >> 12) + 0.5) * 2.220446049250313e-16;
 }

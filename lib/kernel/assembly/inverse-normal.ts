@@ -32,6 +32,34 @@ export function inverseNormal(p: f64): f64 {
   return q < 0 ? -x : x;
 }
 
+/** inverseNormal of two probabilities at once, the same bits. */
+export function inverseNormalPair(p: v128): v128 {
+  const q = f64x2.sub(p, f64x2.splat(0.5));
+  const r = f64x2.sub(f64x2.splat(0.180625), f64x2.mul(q, q));
+  let dividend = f64x2.splat(2509.0809287301227);
+  dividend = f64x2.add(f64x2.mul(dividend, r), f64x2.splat(33430.57558358813));
+  dividend = f64x2.add(f64x2.mul(dividend, r), f64x2.splat(67265.7709270087));
+  dividend = f64x2.add(f64x2.mul(dividend, r), f64x2.splat(45921.95393154987));
+  dividend = f64x2.add(f64x2.mul(dividend, r), f64x2.splat(13731.69376550946));
+  dividend = f64x2.add(f64x2.mul(dividend, r), f64x2.splat(1971.5909503065513));
+  dividend = f64x2.add(f64x2.mul(dividend, r), f64x2.splat(133.14166789178438));
+  dividend = f64x2.add(f64x2.mul(dividend, r), f64x2.splat(3.3871328727963665));
+  let divisor = f64x2.splat(5226.495278852854);
+  divisor = f64x2.add(f64x2.mul(divisor, r), f64x2.splat(28729.085735721943));
+  divisor = f64x2.add(f64x2.mul(divisor, r), f64x2.splat(39307.89580009271));
+  divisor = f64x2.add(f64x2.mul(divisor, r), f64x2.splat(21213.794301586597));
+  divisor = f64x2.add(f64x2.mul(divisor, r), f64x2.splat(5394.196021424751));
+  divisor = f64x2.add(f64x2.mul(divisor, r), f64x2.splat(687.1870074920579));
+  divisor = f64x2.add(f64x2.mul(divisor, r), f64x2.splat(42.31333070160091));
+  divisor = f64x2.add(f64x2.mul(divisor, r), f64x2.splat(1));
+  const x = f64x2.div(f64x2.mul(dividend, q), divisor);
+  const beyond = i64x2.bitmask(f64x2.gt(f64x2.abs(q), f64x2.splat(0.425)));
+  if (beyond == 0) return x;
+  if (beyond == 1) return f64x2.replace_lane(x, 0, inverseNormal(f64x2.extract_lane(p, 0)));
+  const upper = f64x2.replace_lane(x, 1, inverseNormal(f64x2.extract_lane(p, 1)));
+  return beyond == 2 ? upper : f64x2.replace_lane(upper, 0, inverseNormal(f64x2.extract_lane(p, 0)));
+}
+
 function tail(distance: f64): f64 {
   if (distance <= 5) {
     const r = distance - 1.6;
@@ -97,7 +125,18 @@ export function naturalLog(x: f64): f64 {
   }
   const s = (m - 1) / (m + 1);
   const z = s * s;
-  let sum: f64 = 0;
-  for (let k: i32 = 21; k > 0; k -= 2) sum = sum * z + 1 / <f64>k;
+  const sum =
+    ((((((((((1.0 / 21.0) * z + 1.0 / 19.0) * z + 1.0 / 17.0) * z + 1.0 / 15.0) * z + 1.0 / 13.0) * z +
+      1.0 / 11.0) *
+      z +
+      1.0 / 9.0) *
+      z +
+      1.0 / 7.0) *
+      z +
+      1.0 / 5.0) *
+      z +
+      1.0 / 3.0) *
+      z +
+    1.0;
   return exponent * 0.6931471805599453 + 2 * s * sum;
 }

@@ -8,7 +8,7 @@ export function prepareGradient(t: usize, record: usize, g: usize, into: usize):
   const dim = load<u32>(t, T_DIM);
   const flags = load<u32>(t, T_FLAGS);
   const size = (<usize>dim) << 2;
-  memory.copy(into, g, size);
+  copy(g, into, size);
   if (flags & CLIP_VALUE) clipValues(into, size, <f32>load<f64>(t, T_PREPARE));
   if (flags & CLIP_NORM) clipNorm(into, size, load<f64>(t, T_PREPARE));
   if (flags & DECAY_L2) addDecay(into, size, record + R_WEIGHTS, <f32>load<f64>(t, T_PREPARE + 8));
@@ -29,6 +29,14 @@ export function boundWeights(t: usize, rows: usize, n: i32): void {
   const size = (<usize>load<u32>(t, T_DIM)) << 2;
   for (let i = 0; i < n; i++)
     clamp(((<usize>load<u32>(rows + ((<usize>i) << 2))) << 3) + R_WEIGHTS, size, lower, upper);
+}
+
+/** memory.copy leaves WebAssembly for a function of the engine, which takes longer than a row. */
+function copy(from: usize, into: usize, size: usize): void {
+  const end = into + size;
+  for (const stop = into + (size & ~15); into < stop; into += 16, from += 16)
+    v128.store(into, v128.load(from));
+  for (; into < end; into += 4, from += 4) store<f32>(into, load<f32>(from));
 }
 
 function clipValues(g: usize, size: usize, limit: f32): void {
