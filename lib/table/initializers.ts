@@ -1,6 +1,13 @@
 import { EmbershardError } from "../base/errors.js";
 import { INITIALIZERS, type InitializerProgram } from "../kernel/programs.js";
-import { anyNumber, describe, differingFields, notNegative, OptionReader, type Range } from "./option-reader.js";
+import {
+  anyNumber,
+  describe,
+  differingFields,
+  notNegative,
+  OptionReader,
+  type Range,
+} from "./option-reader.js";
 
 /**
  * How the weights of a key begin: a frozen plain object that JSON can carry. Each value is a function of (table seed, key,

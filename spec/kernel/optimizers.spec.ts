@@ -157,6 +157,32 @@ test("an own count of any bits is taken as a whole number from 1 to 2^24", () =>
   }
 });
 
+test("a table's step may be any u32", () => {
+  const definition = definitionOf(adam({ learningRate: lr, beta2: 0.99999994, step: "table" }), 3, {});
+  for (const step of [1, 2, 3, 2 ** 24, 2 ** 31, 2 ** 32 - 1]) {
+    const [kernel, oracle] = [kernelSubject(definition), oracleSubject(definition)].map((subject) => {
+      const row = { weights: subject.initialRow(1n), state: subject.initialState() };
+      subject.apply([row], Float32Array.of(0.1, -2, 1e-20), lr, step);
+      return row.weights;
+    });
+    assert.is(firstDifference(kernel, oracle), -1, `step ${step}`);
+    assert.ok(kernel.every(Number.isFinite), `step ${step}`);
+  }
+});
+
+test("the factor of decoupled decay is rounded once", () => {
+  const rate = 0.05;
+  const expected = Math.fround(1 - Math.fround(rate) * 0.37);
+  const inFloats = Math.fround(1 - Math.fround(Math.fround(rate) * Math.fround(0.37)));
+  assert.is.not(expected, inFloats);
+  const decaying = sgd({ learningRate: rate, decay: 0.37, decayKind: "decoupled" });
+  for (const subjectOf of [kernelSubject, oracleSubject]) {
+    const row = { weights: new Float32Array(5).fill(1), state: new Float32Array(0) };
+    subjectOf(definitionOf(decaying, 5, {})).apply([row], new Float32Array(5), rate, 1);
+    assert.equal([...row.weights], new Array(5).fill(expected));
+  }
+});
+
 test("a value above the clip is the clip; a norm above it is scaled down, however huge", () => {
   for (const subjectOf of [kernelSubject, oracleSubject]) {
     const value = subjectOf(definitionOf(sgd({ learningRate: 1 }), 5, { clip: { value: 0.5 } }));
