@@ -33,6 +33,8 @@ export interface LogEnd {
   /** The first LSN of each segment, ascending. */
   readonly segments: readonly number[];
   readonly tail: LogTail | undefined;
+  /** The bytes of the last segment that hold records beyond the durable mark: `from`, inclusive, to the good end `to`. */
+  readonly unsynced: { readonly from: number; readonly to: number };
 }
 
 /**
@@ -77,15 +79,19 @@ export class LogReading {
     const { from } = this.#options;
     let nextLsn = segments[0]?.firstLsn ?? from;
     let tail: LogTail | undefined;
+    let unsynced = { from: 0, to: 0 };
     for (const [i, segment] of segments.entries()) {
       if (segment.firstLsn !== nextLsn) this.#reportGap(segments[i - 1], nextLsn, segment.firstLsn);
       const scan = new SegmentScan(this.#files, this.#options.createBlock, segment);
       try {
+        let unsyncedFrom: number | undefined;
         for await (const records of scan.batches()) {
+          unsyncedFrom ??= records.find(({ lsn }) => lsn > mark.lsn)?.offset;
           const wanted = records[0].lsn >= from ? records : records.filter(({ lsn }) => lsn >= from);
           if (wanted.length > 0) yield wanted;
         }
         nextLsn = scan.nextLsn;
+        unsynced = { from: unsyncedFrom ?? scan.goodBytes, to: scan.goodBytes };
         if (scan.defect) {
           if (segment !== segments.at(-1))
             this.#reportDefect(segment, scan.defect, "in a segment that was complete");
@@ -101,11 +107,12 @@ export class LogReading {
     this.#demandAcknowledged(nextLsn, tail);
     if (unborn !== undefined) {
       const file = segmentName(unborn);
-      // Its predecessor was complete and durable, so a torn end there is no torn end.
-      if (tail) throw new EmbershardError("CORRUPT", `${describe(tail)}, though ${file} was begun after it`);
+      // Its predecessor was complete and durable, unless it was given up for a checkpoint of all before this one.
+      if (tail && unborn > from)
+        throw new EmbershardError("CORRUPT", `${describe(tail)}, though ${file} was begun after it`);
       tail = { file, offset: 0, lsn: nextLsn, reason: "its creation was cut short" };
     }
-    this.#end = { nextLsn: Math.max(nextLsn, from), mark, segments: present, tail };
+    this.#end = { nextLsn: Math.max(nextLsn, from), mark, segments: present, tail, unsynced };
   }
 
   /** Whatever was known to be durable, and is needed, must be there. */

@@ -45,7 +45,7 @@ const maxRunBytes = 4 * 2 ** 20;
  */
 export async function openSegmentLog(options: SegmentLogOptions): Promise<SegmentLog> {
   const { files, identity, createBlock, end } = options;
-  await settleEnd(files, end);
+  await settleEnd(options);
   const mark = { lsn: Math.max(end.mark.lsn, end.nextLsn - 1), generation: end.mark.generation };
   const markFile = await MarkFile.replace(files, createBlock, identity, mark);
   return SegmentLog.begin(options, markFile, mark);
@@ -264,8 +264,12 @@ export class SegmentLog {
   }
 }
 
-/** Cuts the torn end off, and makes durable what a killed process may have left in the page cache only. */
-async function settleEnd(files: Files, { tail, segments }: LogEnd): Promise<void> {
+/**
+ * Cuts the torn end off, and makes the rest durable. What lies beyond the durable mark is written again: a sync that
+ * failed in the process before leaves pages that are clean though they never reached the disk, and no sync takes them.
+ */
+async function settleEnd({ files, createBlock, end }: SegmentLogOptions): Promise<void> {
+  const { tail, segments, unsynced } = end;
   if (tail?.offset === 0) {
     await files.remove(tail.file);
     await files.syncDirectory();
@@ -274,7 +278,12 @@ async function settleEnd(files: Files, { tail, segments }: LogEnd): Promise<void
   if (last === undefined) return;
   const file = await files.open(segmentName(last), "write");
   try {
-    if (tail && tail.offset > 0) await file.truncate(tail.offset);
+    await file.truncate(unsynced.to);
+    const chunk = createBlock(Math.min(maxRunBytes, unsynced.to - unsynced.from)).bytes;
+    for (let at = unsynced.from; at < unsynced.to; at += chunk.length) {
+      const length = await file.read(chunk.subarray(0, Math.min(chunk.length, unsynced.to - at)), at);
+      await file.write(chunk.subarray(0, length), at);
+    }
     await file.datasync();
   } finally {
     await file.close();

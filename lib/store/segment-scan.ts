@@ -54,6 +54,11 @@ export class SegmentScan {
     this.nextLsn = segment.firstLsn;
   }
 
+  /** The bytes of the file up to the end of the last good record. */
+  get goodBytes(): number {
+    return this.#offset;
+  }
+
   /** Non-empty batches; their payloads are valid until the next is asked for. */
   async *batches(): AsyncGenerator<LogRecord[]> {
     const { fileBytes } = this.#segment;
