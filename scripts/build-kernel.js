@@ -27,6 +27,7 @@ export async function generateKernel() {
       "--maximumMemory", "65536",
       "--memoryBase", "1024",
       "--use", "abort=",
+      "--zeroFilledMemory",
     ],
     {
       readFile: (name, base) => {

@@ -43,6 +43,7 @@ export interface KernelExports {
   writeRows(table: number, positions: number, n: number, weights: number, states: number): void;
   deleteRows(table: number, keys: number, n: number, positions: number, removed: number, lsn: bigint): number;
   extractRows(table: number, keys: number, n: number, positions: number, into: number, lsn: bigint): number;
+  keysOfRecords(records: number, n: number, bytes: number, keys: number): void;
   adoptRows(table: number, records: number, n: number, positions: number, lsn: bigint): void;
   keysOfPage(page: number, slots: number, placement: bigint, keys: number): number;
   scanPage(

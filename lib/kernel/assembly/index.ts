@@ -8,7 +8,7 @@
 //
 // The tag alone places an entry, so splits and deletes (by shifting back, no tombstones) never touch a record.
 import { hashKey } from "./hash";
-import { KIND_DIRECTORY, KIND_INDEX, M_FREE, M_LIVE, PAGE_BYTES, PAGE_SHIFT, T_DEPTH, T_DIRECTORY, T_PLACEMENT, T_SEGMENTS } from "./layout";
+import { KIND_DIRECTORY, KIND_INDEX, KIND_SCRATCH, M_FREE, M_LIVE, PAGE_BYTES, PAGE_SHIFT, T_DEPTH, T_DIRECTORY, T_PLACEMENT, T_SEGMENTS } from "./layout";
 import { metaOf, takePage } from "./pages";
 
 const TAG_BITS: u64 = 35;
@@ -26,7 +26,7 @@ const FULL: u32 = 16000;
 let spare: usize = 0;
 
 export function createIndex(t: usize, table: u32): void {
-  if (spare == 0) spare = <usize>takePage(KIND_INDEX, 0) << PAGE_SHIFT;
+  if (spare == 0) spare = <usize>takePage(KIND_SCRATCH, 0) << PAGE_SHIFT;
   const directory = <usize>takePage(KIND_DIRECTORY, table) << PAGE_SHIFT;
   const segment = <usize>takePage(KIND_INDEX, table) << PAGE_SHIFT;
   store<u32>(directory, <u32>segment);

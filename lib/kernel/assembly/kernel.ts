@@ -2,7 +2,7 @@
 export { xxh64, hashStrings, slotsOf } from "./hash";
 export { setPageLimit, pagesLeft, pagesUsed, pagesEnd, commitPages, takeRun, givePage, claimPage, sweepPages } from "./pages";
 export {
-  pagesFor, pullRows, containsRows, pushRows, createRows, writeRows, deleteRows, extractRows, adoptRows, keysOfPage, scanPage, nextPageOf, openTable,
+  pagesFor, pullRows, containsRows, pushRows, createRows, writeRows, deleteRows, extractRows, keysOfRecords, adoptRows, keysOfPage, scanPage, nextPageOf, openTable,
 } from "./rows";
 export { replayPush, replayAssign, replayDelete, replayAdopt, stampRows, indexPage } from "./replay";
 export { distinctKeys, sumRows, firstNonFinite, dropNonFinite, orderByArena, gatherRows, scatterRows } from "./batch";

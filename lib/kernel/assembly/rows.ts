@@ -305,6 +305,11 @@ export function extractRows(table: u32, keys: usize, n: i32, positions: usize, i
   return count;
 }
 
+/** Writes the keys of whole records that lie one behind the other. */
+export function keysOfRecords(records: usize, n: i32, bytes: u32, keys: usize): void {
+  for (let i = 0; i < n; i++) store<u64>(keys + (<usize>i << 3), load<u64>(records + <usize>i * <usize>bytes));
+}
+
 /** Takes in whole records from another arena, whose keys this one does not hold. `positions` gets where they now are. */
 export function adoptRows(table: u32, records: usize, n: i32, positions: usize, lsn: u64): void {
   const t = tableAt(table);

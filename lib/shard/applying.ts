@@ -1,0 +1,59 @@
+// Applying: runs that have been staged and reserved change rows, in one kernel call each, and leave the parts of their
+// log record.
+import { SECTION, encodeSectionHeader, padded } from "./records.js";
+import type { Run, RowWrite } from "./staging.js";
+
+/** The parts of a log record that are being gathered: views of scratch, to be copied before anything else happens. */
+export class SectionList {
+  readonly parts: Uint8Array[] = [];
+  count = 0;
+
+  add(run: Run, table: number, kind: number, learningRate: number, values: readonly Uint8Array[]): void {
+    const { arena, n } = run;
+    const valueBytes = values.reduce((sum, part) => sum + part.length, 0);
+    this.parts.push(
+      encodeSectionHeader({ table, arena: arena.number, kind, n, learningRate, valueBytes }),
+      arena.bytes.subarray(run.keys, run.keys + 8 * n),
+      arena.bytes.subarray(run.positions, run.positions + 4 * n),
+      arena.bytes.subarray(run.counts, run.counts + 4 * n),
+      ...values,
+    );
+    if (padded(valueBytes) !== valueBytes) this.parts.push(new Uint8Array(padded(valueBytes) - valueBytes));
+    this.count++;
+  }
+}
+
+/** Changes the rows of a run. Returns how many it held, for a delete how many there were. */
+export function applyRun(run: Run, write: RowWrite, step: number, lsn: bigint): number {
+  const { kernel } = run.arena;
+  const { index } = write.table;
+  switch (write.kind) {
+    case "push":
+      kernel.pushRows(index, run.keys, run.counts, run.values, run.n, run.positions, write.learningRate, step, lsn);
+      return run.n;
+    case "create":
+      kernel.createRows(index, run.keys, run.counts, run.n, run.positions, lsn);
+      return run.n;
+    case "assign":
+      kernel.createRows(index, run.keys, run.counts, run.n, run.positions, lsn);
+      kernel.writeRows(index, run.positions, run.n, run.values, run.states);
+      return run.n;
+    case "delete":
+      // The keys that had rows replace the ones asked for.
+      run.n = kernel.deleteRows(index, run.keys, run.n, run.positions, run.keys, lsn);
+      return run.n;
+  }
+}
+
+/** Adds an applied run to a log record. */
+export function logRun(list: SectionList, run: Run, write: RowWrite): void {
+  const { bytes } = run.arena;
+  const { table, kind } = write;
+  if (run.n === 0) return;
+  const column = (pointer: number, floats: number) => bytes.subarray(pointer, pointer + 4 * run.n * floats);
+  const values: Uint8Array[] = [];
+  if (run.values) values.push(column(run.values, table.dim));
+  if (run.states) values.push(column(run.states, table.stateFloats));
+  const code = kind === "assign" && run.states ? SECTION.assignState : SECTION[kind];
+  list.add(run, table.definition.number, code, write.learningRate, values);
+}

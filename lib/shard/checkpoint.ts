@@ -1,0 +1,169 @@
+// Checkpoints. Dirty pages are written as they are, between requests, under keys of a new generation; the manifest, written
+// last, makes them current at once. What a page lacks of the checkpoint's instant, the end of the drain, is in the log.
+import { EmbershardError } from "../base/errors.js";
+import { KIND_ROWS, PAGE_BYTES } from "../kernel/layout.js";
+import type { ArenaTable } from "../table/arena-table.js";
+import { noteOf } from "./hand-over.js";
+import { encodeManifest, manifestKey } from "./manifest.js";
+import { encodePage, encodePageKey, pageHeaderBytes, type PageKey } from "./page-image.js";
+import type { PageLedger } from "./page-ledger.js";
+import { RECORD, encodeJson } from "./records.js";
+import { lastLsn, type RetiredTable, type ShardState } from "./shard-state.js";
+
+/** Pages of one atomic, synced batch: 4 MiB. */
+const batchPages = 32;
+/** Pages that are copied before others get a turn. */
+const slicePages = 4;
+
+export interface CheckpointProgress {
+  readonly pages: number;
+  readonly total: number;
+  readonly bytes: number;
+}
+
+export interface CheckpointOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: CheckpointProgress) => void) | undefined;
+}
+
+export interface CheckpointInfo {
+  readonly generation: number;
+  /** The LSN of the instant that it is a copy of. */
+  readonly lsn: number;
+  /** Pages written: those that had changed. */
+  readonly pages: number;
+  readonly bytes: number;
+  readonly milliseconds: number;
+}
+
+/**
+ * Writes one checkpoint. One at a time. `withoutLog` is for a log that failed: nothing may be pushed meanwhile.
+ *
+ * @throws ABORTED, or what the page store or log throw; every page that was to be written is then dirty again.
+ */
+export async function writeCheckpoint(state: ShardState, options: CheckpointOptions, withoutLog = false): Promise<CheckpointInfo> {
+  const began = state.clock.now();
+  const generation = nextGeneration(state);
+  const replayLsn = lastLsn(state);
+  const retired = state.retired.slice();
+  const moved = state.arenas.moving?.done === true;
+  const captured: PageKey[] = [];
+  state.draining = true;
+  try {
+    await clearGarbage(state);
+    const bytes = await drain(state, generation, captured, options);
+    const ledger = state.ledger.copy();
+    for (const { arena, page } of captured) ledger.set(arena, page, generation);
+    for (const { pages } of state.retired) for (const { arena, page } of pages) ledger.set(arena, page, 0);
+    const lsn = lastLsn(state);
+    const at = state.clock.now();
+    const manifest = describe(state, ledger, { generation, replayLsn, lsn, at, moved });
+    state.draining = false;
+    if (!withoutLog) await state.log.synced(lsn);
+    const commit = state.pages.batch();
+    commit.put(manifestKey, manifest);
+    await commit.write();
+    const superseded = supersededBy(state, ledger);
+    state.ledger = ledger;
+    state.committed = { generation, replayLsn, lsn, at, pages: captured.length };
+    if (moved) state.arenas.moving = undefined;
+    await forget(state, superseded, retired, replayLsn, withoutLog);
+    return { generation, lsn, pages: captured.length, bytes, milliseconds: state.clock.now() - began };
+  } catch (error) {
+    state.draining = false;
+    if (state.committed?.generation !== generation) restore(state, captured);
+    throw error;
+  }
+}
+
+function nextGeneration(state: ShardState): number {
+  const used = state.garbage.reduce((most, { generation }) => Math.max(most, generation), 0);
+  return Math.max(state.committed?.generation ?? 0, used) + 1;
+}
+
+/** Copies the pages that are dirty now, each as it is when its turn comes. Returns the bytes written. */
+async function drain(state: ShardState, generation: number, captured: PageKey[], { signal, onProgress }: CheckpointOptions): Promise<number> {
+  const tables = new Map<number, ArenaTable>([...state.tables.values()].map((table) => [table.index, table]));
+  const queue = state.arenas.all.flatMap((arena) => arena.dirtyPages().map((page) => ({ arena, page })));
+  const image = new Uint8Array(pageHeaderBytes + PAGE_BYTES);
+  let bytes = 0;
+  for (let from = 0; from < queue.length; from += batchPages) {
+    const batch = state.pages.batch();
+    const end = Math.min(from + batchPages, queue.length);
+    for (let i = from; i < end; i++) {
+      if (i % slicePages === 0) await state.pause();
+      if (signal?.aborted) throw new EmbershardError("ABORTED", "the checkpoint was aborted; the one before it stands", { cause: signal.reason });
+      const { arena, page } = queue[i];
+      const table = tables.get(arena.pageTable(page));
+      // Its table may have been dropped meanwhile.
+      if (arena.pageKind(page) !== KIND_ROWS || !arena.pageDirty(page) || !table) continue;
+      const key = { generation, arena: arena.number, page };
+      const length = encodePage(arena, table, key, image);
+      arena.markClean(page);
+      captured.push(key);
+      batch.put(encodePageKey(key), image.subarray(0, length));
+      bytes += length;
+    }
+    await batch.write();
+    onProgress?.({ pages: end, total: queue.length, bytes });
+  }
+  return bytes;
+}
+
+function describe(
+  state: ShardState,
+  ledger: PageLedger,
+  { generation, replayLsn, lsn, at, moved }: { generation: number; replayLsn: number; lsn: number; at: number; moved: boolean },
+): Uint8Array {
+  const { arenas } = state;
+  return encodeManifest({
+    generation,
+    replayLsn,
+    lsn,
+    at,
+    tables: [...state.tables.values()].map((table) => table.definition),
+    nextTable: state.nextTable,
+    arenaOf: arenas.all.length > 1 ? Buffer.from(arenas.arenaOf).toString("base64") : undefined,
+    handOver: arenas.moving && !moved ? noteOf(arenas.moving) : undefined,
+    mark: state.mark && Buffer.from(state.mark).toString("base64"),
+    pages: ledger.toArrays(arenas.all),
+  });
+}
+
+/** The images that are current now and not in `ledger`. */
+export function supersededBy(state: ShardState, ledger: PageLedger): PageKey[] {
+  return [...state.ledger.entries()].filter(({ arena, page, generation }) => ledger.get(arena, page) !== generation);
+}
+
+/** After the commit: the log learns of it, what it superseded goes, retired pages can be used again. */
+async function forget(state: ShardState, superseded: PageKey[], retired: readonly RetiredTable[], replayLsn: number, withoutLog: boolean): Promise<void> {
+  state.garbage.push(...superseded);
+  for (const { pages } of retired) for (const { arena, page } of pages) state.arenas.all[arena].kernel.givePage(page);
+  state.retired = state.retired.filter((one) => !retired.includes(one));
+  if (!withoutLog) {
+    const { generation, lsn } = state.committed!;
+    if (state.log.room(64) === undefined) state.log.append(RECORD.checkpoint, 0, [encodeJson({ generation, replayLsn, lsn })]);
+    await state.log.commitGeneration(generation);
+    await state.log.discardBefore(replayLsn + 1);
+  }
+  await clearGarbage(state);
+}
+
+/** Deletes images that nothing refers to. */
+export async function clearGarbage(state: ShardState): Promise<void> {
+  while (state.garbage.length > 0) {
+    const some = state.garbage.slice(0, 4096);
+    const batch = state.pages.batch();
+    for (const key of some) batch.del(encodePageKey(key));
+    await batch.write();
+    state.garbage.splice(0, some.length);
+  }
+}
+
+/** After a failure: the pages are dirty again, and what was written of them is garbage. */
+function restore(state: ShardState, captured: readonly PageKey[]): void {
+  for (const { arena, page } of captured) {
+    if (state.arenas.all[arena].pageKind(page) === KIND_ROWS) state.arenas.all[arena].markDirty(page);
+  }
+  state.garbage.push(...captured);
+}

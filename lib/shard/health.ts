@@ -1,0 +1,87 @@
+import type { EmbershardError } from "../base/errors.js";
+import { EmbershardError as StoreError } from "../base/errors.js";
+import type { ShardState } from "./shard-state.js";
+
+const firstDelayMs = 100;
+const longestDelayMs = 2_000;
+
+/**
+ * Whether a shard takes writes. An I/O error makes it read-only; from then on the cause is tried again, with growing
+ * delays, and when it is gone the shard goes on where it was, nothing lost: what was applied and is not durable yet is
+ * still staged in the log, or dirty in memory.
+ */
+export class Health {
+  failure: EmbershardError | undefined;
+  readonly #heal: () => Promise<boolean>;
+  readonly #state: () => ShardState;
+  #delayMs = firstDelayMs;
+  #healing = false;
+  #closed = false;
+  #cancel: () => void = () => {};
+  /** Resolves when a failure begins: for those who wait for something that it delays. */
+  failed: Promise<void>;
+  #announce: () => void;
+
+  /** `heal` tries to make things right and says whether they are. */
+  constructor(state: () => ShardState, heal: () => Promise<boolean>) {
+    this.#state = state;
+    this.#heal = heal;
+    this.#announce = () => {};
+    this.failed = new Promise((resolve) => {
+      this.#announce = resolve;
+    });
+  }
+
+  /** @throws READ_ONLY, CLOSED */
+  demandWritable(): void {
+    if (this.#closed) throw new StoreError("CLOSED", "the store is closed");
+    if (!this.failure) return;
+    throw new StoreError(
+      "READ_ONLY",
+      `the store is read-only since an I/O error: ${this.failure.message}. Make room or mend the disk: it goes on by itself, and nothing is lost`,
+      { cause: this.failure },
+    );
+  }
+
+  report(failure: EmbershardError): void {
+    if (this.#closed) return;
+    const first = this.failure === undefined;
+    this.failure = failure;
+    if (first) {
+      this.#delayMs = firstDelayMs;
+      this.#announce();
+      this.#schedule();
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancel();
+  }
+
+  #schedule(): void {
+    this.#cancel();
+    this.#cancel = this.#state().clock.after(this.#delayMs, () => void this.#try());
+    this.#delayMs = Math.min(2 * this.#delayMs, longestDelayMs);
+  }
+
+  async #try(): Promise<void> {
+    if (this.#closed || this.#healing) return;
+    this.#healing = true;
+    let healed = false;
+    try {
+      healed = await this.#heal();
+    } catch (error) {
+      if (error instanceof StoreError) this.failure = error;
+      else throw error;
+    } finally {
+      this.#healing = false;
+    }
+    if (this.#closed) return;
+    if (!healed) return this.#schedule();
+    this.failure = undefined;
+    this.failed = new Promise((resolve) => {
+      this.#announce = resolve;
+    });
+  }
+}

@@ -1,0 +1,85 @@
+// The manifest: what a checkpoint consists of. Written last, in one atomic batch; docs/formats/manifest.md is the document.
+import { EmbershardError } from "../base/errors.js";
+import { createHashBlock } from "../kernel/hash-block.js";
+import type { TableDefinition } from "../table/table-definition.js";
+import type { HandOverNote } from "./hand-over.js";
+
+export const manifestKey = Uint8Array.of(0);
+export const manifestFormat = 1;
+
+export interface Manifest {
+  readonly generation: number;
+  /** Records after this LSN may be missing from pages: replay begins there. */
+  readonly replayLsn: number;
+  /** The LSN of the instant that the checkpoint is a copy of. */
+  readonly lsn: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly tables: readonly TableDefinition[];
+  /** The number that the next table gets. */
+  readonly nextTable: number;
+  /** The arena of each slot, base64 of u8[16384]; absent with one arena. */
+  readonly arenaOf?: string | undefined;
+  readonly handOver?: HandOverNote | undefined;
+  /** The caller's mark, base64. */
+  readonly mark?: string | undefined;
+  /** For each arena the generation of each page's image, by number of page; 0 = none. */
+  readonly pages: readonly Uint32Array[];
+}
+
+const magic = 0x4e41_4d45; // "EMAN"
+const headerBytes = 32;
+
+/**
+ *   0 magic u32 | 4 format u32 | 8 checksum u64 = XXH64(bytes 16 to the end, seed 0) | 16 JSON bytes u32 | 20 arenas u32 | 24 zero u64
+ *   32 JSON, zeros to a multiple of 8 | for each arena: pages u32, zero u32, generations u32[pages], zeros to a multiple of 8
+ */
+export function encodeManifest({ pages, ...rest }: Manifest): Uint8Array {
+  const json = new TextEncoder().encode(JSON.stringify(rest));
+  const jsonEnd = headerBytes + round8(json.length);
+  const length = pages.reduce((sum, one) => sum + 8 + round8(4 * one.length), jsonEnd);
+  const block = createHashBlock(length);
+  const { bytes } = block;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+  view.setUint32(0, magic, true);
+  view.setUint32(4, manifestFormat, true);
+  view.setUint32(16, json.length, true);
+  view.setUint32(20, pages.length, true);
+  bytes.set(json, headerBytes);
+  let at = jsonEnd;
+  for (const one of pages) {
+    view.setUint32(at, one.length, true);
+    bytes.set(new Uint8Array(one.buffer, one.byteOffset, one.byteLength), at + 8);
+    at += 8 + round8(4 * one.length);
+  }
+  view.setBigUint64(8, block.checksum(16, length - 16, 0n), true);
+  return bytes;
+}
+
+/** @throws CORRUPT when it does not add up, NEWER_FORMAT */
+export function decodeManifest(value: Uint8Array): Manifest {
+  const block = createHashBlock(Math.max(value.length, headerBytes));
+  block.bytes.set(value);
+  const view = new DataView(block.bytes.buffer, block.bytes.byteOffset, block.bytes.length);
+  if (view.getUint32(0, true) !== magic || view.getBigUint64(8, true) !== block.checksum(16, Math.max(0, value.length - 16), 0n)) {
+    throw new EmbershardError("CORRUPT", "the manifest does not match its checksum: restore the directory from a backup");
+  }
+  const format = view.getUint32(4, true);
+  if (format > manifestFormat) {
+    throw new EmbershardError("NEWER_FORMAT", `the manifest has format ${format}, this version reads up to ${manifestFormat}: upgrade Embershard`);
+  }
+  const jsonBytes = view.getUint32(16, true);
+  const rest = JSON.parse(new TextDecoder().decode(block.bytes.slice(headerBytes, headerBytes + jsonBytes)));
+  let at = headerBytes + round8(jsonBytes);
+  const pages: Uint32Array[] = [];
+  for (let arena = 0; arena < view.getUint32(20, true); arena++) {
+    const count = view.getUint32(at, true);
+    pages.push(new Uint32Array(block.bytes.slice(at + 8, at + 8 + 4 * count).buffer));
+    at += 8 + round8(4 * count);
+  }
+  return { ...rest, pages };
+}
+
+function round8(bytes: number): number {
+  return (bytes + 7) & ~7;
+}

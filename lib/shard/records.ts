@@ -1,0 +1,118 @@
+// What the records of a shard's log hold. docs/formats/records.md is the document; the log frames, numbers and checks them.
+
+/** Types of records. */
+export const RECORD = { rows: 1, define: 2, drop: 3, checkpoint: 4, handOver: 5, handOverEnd: 6 } as const;
+
+/** Kinds of sections in a record of rows. */
+export const SECTION = { push: 1, create: 2, assign: 3, assignState: 4, delete: 5, adopt: 6 } as const;
+
+export const rowsHeaderBytes = 64;
+export const sectionHeaderBytes = 48;
+
+/** What a record of rows says of the request. Worker, session, sequence and clock are those of a remote one, else 0. */
+export interface RowsHeader {
+  readonly step: number;
+  readonly mark: Uint8Array | undefined;
+  readonly sections: number;
+}
+
+export interface SectionHeader {
+  readonly table: number;
+  readonly arena: number;
+  readonly kind: number;
+  readonly n: number;
+  readonly learningRate: number;
+  /** Bytes of the last column: gradients, rows (and state behind all of them), or whole records. */
+  readonly valueBytes: number;
+}
+
+export function padded(bytes: number): number {
+  return (bytes + 7) & ~7;
+}
+
+/** A bound of the bytes of a section. */
+export function sectionBytes(n: number, valueBytes: number): number {
+  return sectionHeaderBytes + 16 * n + padded(valueBytes);
+}
+
+/** Header and mark of a record of rows, padded to 8. */
+export function encodeRowsHeader({ step, mark, sections }: RowsHeader): Uint8Array {
+  const bytes = new Uint8Array(rowsHeaderBytes + padded(mark?.length ?? 0));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(12, step, true);
+  view.setUint32(32, mark?.length ?? 0, true);
+  view.setUint32(36, mark ? 1 : 0, true);
+  view.setUint32(40, sections, true);
+  if (mark) bytes.set(mark, rowsHeaderBytes);
+  return bytes;
+}
+
+export function encodeSectionHeader(header: SectionHeader): Uint8Array {
+  const bytes = new Uint8Array(sectionHeaderBytes);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, header.table, true);
+  view.setUint16(4, header.arena, true);
+  view.setUint16(6, header.kind, true);
+  view.setUint32(8, header.n, true);
+  view.setFloat32(16, header.learningRate, true);
+  view.setUint32(20, header.valueBytes, true);
+  return bytes;
+}
+
+/** A section with its columns, which are views of the record. Alignment is not promised. */
+export interface Section extends SectionHeader {
+  readonly keys: Uint8Array;
+  readonly positions: Uint8Array;
+  readonly counts: Uint8Array;
+  readonly values: Uint8Array;
+}
+
+export interface RowsRecord extends RowsHeader {
+  readonly parts: readonly Section[];
+}
+
+/** Reads a record of rows. Returns undefined when its lengths do not add up. */
+export function decodeRows(payload: Uint8Array): RowsRecord | undefined {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  if (payload.length < rowsHeaderBytes) return undefined;
+  const markBytes = view.getUint32(32, true);
+  const count = view.getUint32(40, true);
+  const hasMark = view.getUint32(36, true) === 1;
+  let at = rowsHeaderBytes + padded(markBytes);
+  if (at > payload.length) return undefined;
+  const mark = hasMark ? payload.slice(rowsHeaderBytes, rowsHeaderBytes + markBytes) : undefined;
+  const parts: Section[] = [];
+  for (let i = 0; i < count; i++) {
+    if (at + sectionHeaderBytes > payload.length) return undefined;
+    const n = view.getUint32(at + 8, true);
+    const valueBytes = view.getUint32(at + 20, true);
+    const body = at + sectionHeaderBytes;
+    const end = body + 16 * n + padded(valueBytes);
+    if (end > payload.length) return undefined;
+    parts.push({
+      table: view.getUint32(at, true),
+      arena: view.getUint16(at + 4, true),
+      kind: view.getUint16(at + 6, true),
+      n,
+      learningRate: view.getFloat32(at + 16, true),
+      valueBytes,
+      keys: payload.subarray(body, body + 8 * n),
+      positions: payload.subarray(body + 8 * n, body + 12 * n),
+      counts: payload.subarray(body + 12 * n, body + 16 * n),
+      values: payload.subarray(body + 16 * n, body + 16 * n + valueBytes),
+    });
+    at = end;
+  }
+  return { step: view.getUint32(12, true), mark, sections: count, parts };
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export function encodeJson(value: unknown): Uint8Array {
+  return encoder.encode(JSON.stringify(value));
+}
+
+export function decodeJson(payload: Uint8Array): unknown {
+  return JSON.parse(decoder.decode(payload));
+}

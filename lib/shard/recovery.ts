@@ -1,0 +1,276 @@
+// Recovery: manifest, pages, log, then the index from the keys in the rows. Whatever does not add up is reported.
+import { EmbershardError } from "../base/errors.js";
+import { KIND_ROWS } from "../kernel/layout.js";
+import type { LogReading } from "../store/log-reader.js";
+import type { LogRecord } from "../store/segment-scan.js";
+import type { PageStore } from "../store/page-store.js";
+import { ArenaTable } from "../table/arena-table.js";
+import { parseDefinition } from "../table/table-definition.js";
+import type { ArenaSet } from "./arena-set.js";
+import { beginHandOver, type HandOverNote } from "./hand-over.js";
+import { decodeManifest, type Manifest, manifestKey } from "./manifest.js";
+import { decodePageHeader, decodePageKey, loadPage, type PageKey, pageKeys } from "./page-image.js";
+import { PageLedger } from "./page-ledger.js";
+import { type RetiredTable, retireTable } from "./shard-state.js";
+import { decodeJson, decodeRows, RECORD, type RowsRecord, SECTION, type Section } from "./records.js";
+
+/** What recovery has found, to go on with. */
+export interface Recovered {
+  readonly arenas: ArenaSet;
+  readonly tables: Map<string, ArenaTable>;
+  readonly manifest: Manifest | undefined;
+  readonly ledger: PageLedger;
+  readonly garbage: PageKey[];
+  mark: Uint8Array | undefined;
+  nextTable: number;
+  /** Tables dropped in the log: their pages are not used again before the next checkpoint. */
+  readonly retired: RetiredTable[];
+  /** Descriptors given to tables so far, dropped ones included. */
+  usedIndexes: number;
+  records: number;
+}
+
+/** The manifest, or undefined in a store that never had a checkpoint. @throws CORRUPT, NEWER_FORMAT, IO */
+export async function readManifest(pages: PageStore): Promise<Manifest | undefined> {
+  const value = await pages.get(manifestKey);
+  return value && decodeManifest(value);
+}
+
+/**
+ * Brings pages into the arenas. Each value must be the page that its key says, and every page of the manifest must be
+ * there.
+ *
+ * @throws CORRUPT naming the page.
+ */
+export async function loadPages(arenas: ArenaSet, pages: PageStore, manifest: Manifest | undefined): Promise<Recovered> {
+  const recovered: Recovered = {
+    arenas,
+    tables: new Map(),
+    manifest,
+    ledger: new PageLedger(manifest?.pages),
+    garbage: [],
+    mark: manifest?.mark === undefined ? undefined : new Uint8Array(Buffer.from(manifest.mark, "base64")),
+    nextTable: manifest?.nextTable ?? 1,
+    retired: [],
+    usedIndexes: 0,
+    records: 0,
+  };
+  for (let i = 0; i < Math.max(1, manifest?.pages.length ?? 1); i++) arenas.add();
+  if (manifest?.arenaOf) arenas.arenaOf.set(Buffer.from(manifest.arenaOf, "base64"));
+  for (const definition of manifest?.tables ?? []) addTable(recovered, definition);
+  let loaded = 0;
+  for await (const entries of pages.entries(pageKeys)) {
+    for (const { key, value } of entries) loaded += takePage(recovered, key, value);
+  }
+  const expected = recovered.ledger.count();
+  if (loaded !== expected) throw new EmbershardError("CORRUPT", `${expected - loaded} of ${expected} pages of checkpoint ${manifest?.generation} are missing: ${missing(recovered)}`);
+  if (manifest?.handOver) beginHandOver(arenas, manifest.handOver);
+  return recovered;
+}
+
+function addTable(recovered: Recovered, json: unknown): void {
+  const definition = parseDefinition(json);
+  const known = recovered.tables.get(definition.name);
+  if (known && known.definition.number === definition.number) {
+    known.definition = definition;
+    return;
+  }
+  const table = new ArenaTable(recovered.usedIndexes++, definition);
+  recovered.tables.set(definition.name, table);
+  recovered.nextTable = Math.max(recovered.nextTable, definition.number + 1);
+  for (const arena of recovered.arenas.all) table.describe(arena);
+}
+
+/** Returns 1 when the value is a current page, 0 when nothing refers to it. */
+function takePage(recovered: Recovered, keyBytes: Uint8Array, value: Uint8Array): number {
+  const key = decodePageKey(keyBytes);
+  if (!key) throw new EmbershardError("CORRUPT", `the page store has a key of ${keyBytes.length} bytes that is none of ours`);
+  if (recovered.ledger.get(key.arena, key.page) !== key.generation) {
+    recovered.garbage.push(key);
+    return 0;
+  }
+  const where = `page ${key.page} of arena ${key.arena}, generation ${key.generation}`;
+  const header = decodePageHeader(value);
+  if (!header || header.arena !== key.arena || header.page !== key.page || header.generation !== key.generation) {
+    throw new EmbershardError("CORRUPT", `${where} does not hold that page`);
+  }
+  const table = tableOf(recovered, header.table);
+  if (!table || table.recordBytes !== header.recordBytes || header.places > table.rowsPerPage) {
+    throw new EmbershardError("CORRUPT", `${where} is of table number ${header.table}, which does not exist like that`);
+  }
+  const arena = recovered.arenas.all[key.arena];
+  if (!arena.kernel.claimPage(key.page, KIND_ROWS, table.index)) {
+    throw new EmbershardError("OUT_OF_MEMORY", `${where} does not fit the arena: open the store with the arenaBytes it was made with, or more`);
+  }
+  arena.refresh();
+  if (!loadPage(arena, header, value)) throw new EmbershardError("CORRUPT", `${where} does not match its checksum`);
+  return 1;
+}
+
+function tableOf(recovered: Recovered, number: number): ArenaTable | undefined {
+  for (const table of recovered.tables.values()) if (table.definition.number === number) return table;
+  return undefined;
+}
+
+function missing(recovered: Recovered): string {
+  const gone = [...recovered.ledger.entries()].filter(({ arena, page }) => recovered.arenas.all[arena].pageKind(page) !== KIND_ROWS);
+  const named = gone.slice(0, 4).map(({ arena, page }) => `page ${page} of arena ${arena}`);
+  return named.join(", ") + (gone.length > named.length ? ", ..." : "");
+}
+
+/** Applies the log. @throws CORRUPT naming file, offset and LSN. */
+export async function replayLog(recovered: Recovered, reading: LogReading, pause: () => Promise<void>): Promise<void> {
+  for await (const batch of reading.batches()) {
+    for (const record of batch) replay(recovered, record);
+    recovered.records += batch.length;
+    await pause();
+  }
+}
+
+function replay(recovered: Recovered, record: LogRecord): void {
+  const { type, payload } = record;
+  switch (type) {
+    case RECORD.rows: {
+      const rows = decodeRows(payload);
+      if (!rows) throw corrupt(record, "its lengths do not add up");
+      return replayRows(recovered, record, rows);
+    }
+    case RECORD.define:
+      return addTable(recovered, decodeJson(payload));
+    case RECORD.drop:
+      return dropTable(recovered, record.lsn, decodeJson(payload) as { number: number });
+    case RECORD.handOver: {
+      const note = decodeJson(payload) as HandOverNote;
+      while (recovered.arenas.all.length <= note.to) {
+        const arena = recovered.arenas.add();
+        for (const table of recovered.tables.values()) table.describe(arena);
+      }
+      beginHandOver(recovered.arenas, note);
+      return;
+    }
+    case RECORD.checkpoint:
+      return;
+    default:
+      throw new EmbershardError("NEWER_FORMAT", `${where(record)} has type ${type}, which this version does not know: upgrade Embershard`);
+  }
+}
+
+function dropTable(recovered: Recovered, lsn: number, { number }: { number: number }): void {
+  const table = tableOf(recovered, number);
+  if (!table) return;
+  recovered.tables.delete(table.definition.name);
+  recovered.retired.push(retireTable(recovered.arenas, table, lsn));
+}
+
+function replayRows(recovered: Recovered, record: LogRecord, rows: RowsRecord): void {
+  for (const section of rows.parts) {
+    const table = tableOf(recovered, section.table);
+    // A table that is dropped later in the log, and that the checkpoint has forgotten.
+    if (!table) continue;
+    // An unlogged table is that of the checkpoint: what a later one had begun to log does not follow on it.
+    if (!table.definition.logged && record.lsn > (recovered.manifest?.lsn ?? 0)) continue;
+    const arena = recovered.arenas.all[section.arena];
+    if (!arena) throw corrupt(record, `it names arena ${section.arena}, which does not exist`);
+    replaySection(recovered, record, section, table, rows.step);
+  }
+  if (rows.mark) recovered.mark = rows.mark;
+}
+
+/** Replays a section in pieces that fit the arena's scratch, then marks its pages. */
+function replaySection(recovered: Recovered, record: LogRecord, section: Section, table: ArenaTable, step: number): void {
+  const arena = recovered.arenas.all[section.arena];
+  const { n, values, valueBytes } = section;
+  const widths = columnWidths(section, table);
+  if (widths.reduce((sum, width) => sum + width * n, 0) !== valueBytes) throw corrupt(record, "its columns do not have the table's width");
+  const rowBytes = 16 + widths.reduce((sum, width) => sum + width, 0);
+  const piece = Math.max(1, Math.floor((8 << 20) / rowBytes));
+  for (let from = 0; from < n; from += piece) {
+    const count = Math.min(piece, n - from);
+    arena.beginScratch(count * rowBytes + 6 * 64);
+    const put = (bytes: Uint8Array, offset: number, length: number) => {
+      const at = arena.takeScratch(length);
+      arena.bytes.set(bytes.subarray(offset, offset + length), at);
+      return at;
+    };
+    const keys = put(section.keys, 8 * from, 8 * count);
+    const positions = put(section.positions, 4 * from, 4 * count);
+    const counts = put(section.counts, 4 * from, 4 * count);
+    let column = 0;
+    const columns = widths.map((width) => {
+      const at = put(values, column + width * from, width * count);
+      column += width * n;
+      return at;
+    });
+    const { kernel } = arena;
+    const lsn = BigInt(record.lsn);
+    const applied = (() => {
+      switch (section.kind) {
+        case SECTION.push:
+          return kernel.replayPush(table.index, positions, keys, counts, columns[0], count, section.learningRate, step, lsn);
+        case SECTION.create:
+          return kernel.replayAssign(table.index, positions, keys, counts, 0, 0, count, lsn);
+        case SECTION.assign:
+          return kernel.replayAssign(table.index, positions, keys, counts, columns[0], 0, count, lsn);
+        case SECTION.assignState:
+          return kernel.replayAssign(table.index, positions, keys, counts, columns[0], columns[1], count, lsn);
+        case SECTION.delete:
+          return kernel.replayDelete(table.index, positions, keys, count, lsn);
+        default:
+          return kernel.replayAdopt(table.index, positions, columns[0], count, lsn);
+      }
+    })();
+    arena.refresh();
+    if (applied < 0) throw corrupt(record, `it does not fit the pages of table "${table.definition.name}"`);
+  }
+  stampAll(recovered, record, section);
+}
+
+function columnWidths(section: Section, table: ArenaTable): number[] {
+  switch (section.kind) {
+    case SECTION.push:
+    case SECTION.assign:
+      return [4 * table.dim];
+    case SECTION.assignState:
+      return [4 * table.dim, 4 * table.stateFloats];
+    case SECTION.adopt:
+      return [table.recordBytes];
+    default:
+      return [];
+  }
+}
+
+function stampAll(recovered: Recovered, record: LogRecord, { arena: number, positions, n }: Section): void {
+  const arena = recovered.arenas.all[number];
+  arena.beginScratch(4 * n + 64);
+  const at = arena.takeScratch(4 * n);
+  arena.bytes.set(positions, at);
+  arena.kernel.stampRows(at, n, BigInt(record.lsn));
+}
+
+/** Gives arenas their free pages and tables their index. @throws CORRUPT when a key stands twice. */
+export async function buildIndexes({ arenas, tables }: Recovered, pause: () => Promise<void>): Promise<void> {
+  const names = new Map([...tables.values()].map((table) => [table.index, table.definition.name]));
+  for (const table of tables.values()) arenas.tables.add(table);
+  for (const arena of arenas.all) {
+    const end = arena.pagesEnd;
+    arena.kernel.sweepPages();
+    for (const table of tables.values()) arena.kernel.openTable(table.index);
+    arena.refresh();
+    for (let page = arena.firstPage; page < end; page++) {
+      if (arena.pageKind(page) !== KIND_ROWS) continue;
+      if (arena.kernel.indexPage(page) !== 0) {
+        throw new EmbershardError("CORRUPT", `a key stands twice in table "${names.get(arena.pageTable(page))}": page ${page} of arena ${arena.number}`);
+      }
+      arena.refresh();
+      if (page % 64 === 0) await pause();
+    }
+  }
+}
+
+function where({ file, offset, lsn }: LogRecord): string {
+  return `log segment ${file}, offset ${offset}, LSN ${lsn}`;
+}
+
+function corrupt(record: LogRecord, why: string): EmbershardError {
+  return new EmbershardError("CORRUPT", `${where(record)}: ${why}`);
+}

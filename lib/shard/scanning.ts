@@ -1,0 +1,132 @@
+// Scanning: all rows of a table, page by page, while writes go on.
+import { KIND_ROWS } from "../kernel/layout.js";
+import type { Arena } from "../table/arena.js";
+import type { ArenaTable } from "../table/arena-table.js";
+import type { ArenaSet } from "./arena-set.js";
+import type { MovedRows } from "./hand-over.js";
+
+/** Some rows of a table, in columns of one length; the caller owns the arrays. */
+export interface ScanBatch {
+  /** u64[n] */
+  readonly keys: BigUint64Array;
+  /** f32[n * dim] */
+  readonly rows: Float32Array;
+  /** f32[n * stateFloats] */
+  readonly state: Float32Array;
+  /** u32[n]: occurrences pushed. */
+  readonly frequency: Uint32Array;
+  /** u32[n]: the step of the last push. */
+  readonly lastStep: Uint32Array;
+}
+
+/** Where a scan is, so that rows which move to an arena that it has not reached are not seen twice. */
+export class ScanPlace {
+  arena = 0;
+  page = 0;
+  place = 0;
+  readonly seen = new Set<bigint>();
+  readonly #table: ArenaTable;
+
+  constructor(table: ArenaTable) {
+    this.#table = table;
+  }
+
+  /** Rows that leave an arena: those that the scan has passed are remembered. */
+  noteMoves({ table, from, keys, positions }: MovedRows): void {
+    if (table !== this.#table) return;
+    for (let i = 0; i < keys.length; i++) {
+      const page = positions[i] >>> 14;
+      const place = ((positions[i] & 0x3fff) * 8) / this.#table.recordBytes;
+      const passed =
+        from.number < this.arena ||
+        (from.number === this.arena && (page < this.page || (page === this.page && place < this.place)));
+      if (passed) this.seen.add(keys[i]);
+    }
+  }
+}
+
+/** The scans that are under way. */
+export type Scans = Set<ScanPlace>;
+
+/** Reads a table in batches of at most `batchRows` rows. `demandOpen` throws when the store is closed meanwhile. */
+export async function* scanRows(
+  set: ArenaSet,
+  table: ArenaTable,
+  batchRows: number,
+  scans: Scans,
+  pause: () => Promise<void>,
+  demandOpen: () => void,
+): AsyncGenerator<ScanBatch> {
+  const at = new ScanPlace(table);
+  scans.add(at);
+  try {
+    for (; at.arena < set.all.length; at.arena++) {
+      at.page = set.all[at.arena].firstPage;
+      at.place = 0;
+      for (;;) {
+        demandOpen();
+        const batch = withoutSeen(readBatch(set.all[at.arena], table, batchRows, at), at.seen, table);
+        if (batch.keys.length > 0) yield batch;
+        if (at.page >= set.all[at.arena].pagesEnd) break;
+        await pause();
+      }
+    }
+  } finally {
+    scans.delete(at);
+  }
+}
+
+/** Reads from where the scan is up to `limit` rows, and moves it on. */
+function readBatch(arena: Arena, table: ArenaTable, limit: number, at: ScanPlace): ScanBatch {
+  const { dim, stateFloats } = table;
+  arena.beginScratch(limit * (16 + 4 * (dim + stateFloats)) + 6 * 64);
+  const keys = arena.takeScratch(8 * limit);
+  const rows = arena.takeScratch(4 * limit * dim);
+  const states = arena.takeScratch(4 * limit * stateFloats);
+  const frequencies = arena.takeScratch(4 * limit);
+  const steps = arena.takeScratch(4 * limit);
+  let n = 0;
+  while (n < limit && at.page < arena.pagesEnd) {
+    if (arena.pageKind(at.page) !== KIND_ROWS || arena.pageTable(at.page) !== table.index) {
+      at.page++;
+      continue;
+    }
+    const result = arena.kernel.scanPage(
+      at.page,
+      at.place,
+      limit - n,
+      keys + 8 * n,
+      rows + 4 * n * dim,
+      stateFloats > 0 ? states + 4 * n * stateFloats : 0,
+      frequencies + 4 * n,
+      steps + 4 * n,
+    );
+    n += Number(result & 0xffff_ffffn);
+    at.place = Number(result >> 32n);
+    if (at.place === 0) at.page++;
+  }
+  return {
+    keys: arena.u64.slice(keys / 8, keys / 8 + n),
+    rows: arena.f32.slice(rows / 4, rows / 4 + n * dim),
+    state: arena.f32.slice(states / 4, states / 4 + n * stateFloats),
+    frequency: arena.u32.slice(frequencies / 4, frequencies / 4 + n),
+    lastStep: arena.u32.slice(steps / 4, steps / 4 + n),
+  };
+}
+
+function withoutSeen(batch: ScanBatch, seen: ReadonlySet<bigint>, { dim, stateFloats }: ArenaTable): ScanBatch {
+  if (seen.size === 0) return batch;
+  const kept = [...batch.keys.keys()].filter((i) => !seen.has(batch.keys[i]));
+  const gather = <T extends Float32Array | Uint32Array>(from: T, width: number): T => {
+    const into = from.slice(0, kept.length * width) as T;
+    kept.forEach((i, j) => into.set(from.subarray(i * width, (i + 1) * width), j * width));
+    return into;
+  };
+  return {
+    keys: BigUint64Array.from(kept, (i) => batch.keys[i]),
+    rows: gather(batch.rows, dim),
+    state: gather(batch.state, stateFloats),
+    frequency: gather(batch.frequency, 1),
+    lastStep: gather(batch.lastStep, 1),
+  };
+}

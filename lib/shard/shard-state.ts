@@ -1,0 +1,58 @@
+import type { Clock } from "../base/clock.js";
+import type { PageStore } from "../store/page-store.js";
+import type { SegmentLog } from "../store/segment-log.js";
+import type { ArenaTable } from "../table/arena-table.js";
+import type { ArenaSet } from "./arena-set.js";
+import type { PageKey } from "./page-image.js";
+import type { PageLedger } from "./page-ledger.js";
+
+/** Pages of a dropped table: out of use, and not given away until a checkpoint has forgotten what they held. */
+export interface RetiredTable {
+  readonly index: number;
+  /** LSN of the drop. */
+  readonly lsn: number;
+  readonly pages: readonly { arena: number; page: number }[];
+}
+
+/** What a committed checkpoint is known by. */
+export interface CommittedCheckpoint {
+  readonly generation: number;
+  readonly replayLsn: number;
+  readonly lsn: number;
+  readonly at: number;
+  readonly pages: number;
+}
+
+/** Everything that a shard is, shared by the modules that work on it. */
+export interface ShardState {
+  readonly arenas: ArenaSet;
+  readonly tables: Map<string, ArenaTable>;
+  readonly log: SegmentLog;
+  readonly pages: PageStore;
+  readonly clock: Clock;
+  /** Lets others run: resolves in a later turn of the event loop. */
+  readonly pause: () => Promise<void>;
+  ledger: PageLedger;
+  committed: CommittedCheckpoint | undefined;
+  /** The caller's mark of the last push that had one. */
+  mark: Uint8Array | undefined;
+  /** The number that the next table gets. */
+  nextTable: number;
+  retired: RetiredTable[];
+  /** A checkpoint is writing pages: unlogged tables log meanwhile. */
+  draining: boolean;
+  /** Images that nothing refers to, left by a checkpoint that failed or was forgotten by a crash. */
+  garbage: PageKey[];
+}
+
+/** LSN of the last record. */
+export function lastLsn(state: ShardState): number {
+  return state.log.nextLsn - 1;
+}
+
+/** Takes a dropped table's pages out of use in every arena. */
+export function retireTable(arenas: ArenaSet, table: ArenaTable, lsn: number): RetiredTable {
+  arenas.tables.delete(table);
+  const pages = arenas.all.flatMap((arena) => arena.retirePages(table.index).map((page) => ({ arena: arena.number, page })));
+  return { index: table.index, lsn, pages };
+}

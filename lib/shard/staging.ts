@@ -1,0 +1,132 @@
+// Staging: a write's rows are laid out in an arena's scratch, checked, and equal keys summed. Nothing is changed yet.
+import { EmbershardError } from "../base/errors.js";
+import type { Arena } from "../table/arena.js";
+import type { ArenaTable } from "../table/arena-table.js";
+
+export type WriteKind = "push" | "create" | "assign" | "delete";
+
+/** One table's part of a write. Arrays are borrowed until the write's promise settles. */
+export interface RowWrite {
+  readonly table: ArenaTable;
+  readonly kind: WriteKind;
+  /** u64[n] */
+  readonly keys: BigUint64Array;
+  /** push: gradients f32[n * dim]; assign: rows f32[n * dim] */
+  readonly values?: Float32Array | undefined;
+  /** assign: f32[n * stateFloats] */
+  readonly states?: Float32Array | undefined;
+  readonly learningRate: number;
+}
+
+/** Rows in one arena's scratch; all but `n` and `arena` are pointers. */
+export interface Run {
+  readonly arena: Arena;
+  n: number;
+  readonly keys: number;
+  readonly counts: number;
+  readonly positions: number;
+  readonly values: number;
+  readonly states: number;
+}
+
+const chunkFloats = 65_536;
+
+/** Slots of the table that finds equal keys: a power of two, at most half full. */
+function distinctSlots(n: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(2 * n, 16)));
+}
+
+/** Bytes of values and states that a row of this write has in scratch. */
+export function valueBytesOf({ table, kind, states }: RowWrite): number {
+  if (kind !== "push" && kind !== "assign") return 0;
+  return 4 * (table.dim + (states ? table.stateFloats : 0));
+}
+
+/** Scratch that staging a write takes. */
+export function stagingBytes(write: RowWrite): number {
+  const n = write.keys.length;
+  const distinct = write.kind === "push" ? 12 * n + 4 * distinctSlots(n) : 0;
+  return 24 * n + distinct + n * valueBytesOf(write) + 10 * 64;
+}
+
+/**
+ * Lays a write out in `arena`, distinct keys first in order of occurrence, gradients of equal keys summed in that
+ * order.
+ *
+ * @throws NON_FINITE naming the key, where the table refuses such gradients; rows are never taken with such values.
+ */
+export function stage(arena: Arena, write: RowWrite): Run {
+  const n = write.keys.length;
+  const run: Run = {
+    arena,
+    n,
+    keys: arena.takeScratch(8 * n),
+    counts: arena.takeScratch(4 * n),
+    positions: arena.takeScratch(4 * n),
+    values: write.values ? arena.takeScratch(4 * n * write.table.dim) : 0,
+    states: write.states ? arena.takeScratch(4 * n * write.table.stateFloats) : 0,
+  };
+  arena.u64.set(write.keys, run.keys / 8);
+  if (write.kind === "push") return stagePush(run, write);
+  arena.u32.fill(0, run.counts / 4, run.counts / 4 + n);
+  if (write.values) refuseNonFinite(arena, write, copyChecked(arena, write.values, run.values), "value");
+  if (write.states) refuseNonFinite(arena, write, copyChecked(arena, write.states, run.states), "state");
+  return run;
+}
+
+function stagePush(staged: Run, write: RowWrite): Run {
+  const { arena } = staged;
+  const { kernel } = arena;
+  const { dim } = write.table;
+  let { n } = staged;
+  const bad = copyChecked(arena, write.values!, staged.values);
+  if (bad >= 0) n = skipOrRefuse(staged, write, 0, n, bad);
+  const unique = arena.takeScratch(8 * n);
+  const inverse = arena.takeScratch(4 * n);
+  const slots = distinctSlots(n);
+  const distinct = kernel.distinctKeys(staged.keys, n, unique, inverse, staged.counts, arena.takeScratch(4 * slots), slots);
+  const run = { ...staged, keys: unique, n: distinct };
+  if (distinct === n) return run;
+  kernel.sumRows(staged.values, inverse, n, dim);
+  const overflow = kernel.firstNonFinite(run.values, distinct * dim);
+  if (overflow >= 0) run.n = skipOrRefuse(run, write, run.counts, distinct, overflow);
+  return run;
+}
+
+function skipOrRefuse(run: Run, write: RowWrite, counts: number, n: number, bad: number): number {
+  if (write.table.definition.nonFinite === "refuse") {
+    const key = run.arena.u64[run.keys / 8 + Math.floor(bad / write.table.dim)];
+    throw nonFinite(write, "gradient", key, run.arena.f32[run.values / 4 + bad], bad % write.table.dim);
+  }
+  const kept = run.arena.kernel.dropNonFinite(run.values, run.keys, counts, n, write.table.dim);
+  write.table.skipped += n - kept;
+  return kept;
+}
+
+function refuseNonFinite(arena: Arena, write: RowWrite, bad: number, what: "value" | "state"): void {
+  if (bad < 0) return;
+  const width = what === "value" ? write.table.dim : write.table.stateFloats;
+  const source = what === "value" ? write.values! : write.states!;
+  throw nonFinite(write, what, write.keys[Math.floor(bad / width)], source[bad], bad % width);
+}
+
+function nonFinite({ table }: RowWrite, what: string, key: bigint, value: number, element: number): EmbershardError {
+  const advice = what === "gradient" ? ", or open the table with nonFinite: \"skip\"" : "";
+  return new EmbershardError(
+    "NON_FINITE",
+    `table "${table.definition.name}": the ${what} of key ${key} is ${value} at element ${element}; nothing was changed. Give finite numbers${advice}`,
+  );
+}
+
+/** Copies floats to scratch by the chunk, while it is in the cache checking it. Returns where the first non-finite is, or -1. */
+function copyChecked(arena: Arena, from: Float32Array, into: number): number {
+  let bad = -1;
+  for (let at = 0; at < from.length; at += chunkFloats) {
+    const chunk = at === 0 && from.length <= chunkFloats ? from : from.subarray(at, at + chunkFloats);
+    arena.f32.set(chunk, into / 4 + at);
+    if (bad >= 0) continue;
+    const found = arena.kernel.firstNonFinite(into + 4 * at, chunk.length);
+    if (found >= 0) bad = at + found;
+  }
+  return bad;
+}

@@ -1,0 +1,81 @@
+import {
+  PAGE_BYTES,
+  recordBytes,
+  T_DIM,
+  T_FLAGS,
+  T_INIT_PARAMS,
+  T_INITIALIZER,
+  T_OPT_PARAMS,
+  T_OPTIMIZER,
+  T_PAGES,
+  T_PLACEMENT,
+  T_PREPARE,
+  T_RECORD,
+  T_ROWS,
+  T_ROWS_PER_PAGE,
+  T_SEED_LO,
+  T_SEGMENTS,
+  T_STATE,
+  TABLE_BYTES,
+  TABLES,
+} from "../kernel/layout.js";
+import type { Arena } from "./arena.js";
+import { encodeInitializer } from "./initializers.js";
+import { encodeOptimizer, stateFloats } from "./optimizers.js";
+import type { TableDefinition } from "./table-definition.js";
+
+/** A table as arenas know it: a number of a descriptor, and sizes. The same in every arena of a shard. */
+export class ArenaTable {
+  /** Number of the descriptor, below 1,024; used again after a drop. */
+  readonly index: number;
+  readonly dim: number;
+  readonly stateFloats: number;
+  readonly recordBytes: number;
+  readonly rowsPerPage: number;
+  readonly placement: bigint;
+  definition: TableDefinition;
+  /** Rows whose gradients were skipped because they were not finite, since the store was opened. */
+  skipped = 0;
+
+  constructor(index: number, definition: TableDefinition) {
+    this.index = index;
+    this.definition = definition;
+    this.dim = definition.dim;
+    this.stateFloats = stateFloats(definition.optimizer, definition.dim);
+    this.recordBytes = recordBytes(this.dim, this.stateFloats);
+    this.rowsPerPage = Math.floor(PAGE_BYTES / this.recordBytes);
+    this.placement = BigInt(definition.placement);
+  }
+
+  /** Writes the descriptor into an arena. The table has no index there yet: see `kernel.openTable`. */
+  describe(arena: Arena): void {
+    const { definition } = this;
+    const t = TABLES + this.index * TABLE_BYTES;
+    const { data } = arena;
+    arena.bytes.fill(0, t, t + TABLE_BYTES);
+    data.setUint32(t + T_ROWS_PER_PAGE, this.rowsPerPage, true);
+    data.setUint32(t + T_DIM, this.dim, true);
+    data.setUint32(t + T_STATE, this.stateFloats, true);
+    data.setUint32(t + T_RECORD, this.recordBytes, true);
+    data.setBigUint64(t + T_SEED_LO, BigInt(definition.seed), true);
+    data.setBigUint64(t + T_PLACEMENT, this.placement, true);
+    const optimizer = encodeOptimizer(definition.optimizer, definition);
+    data.setUint32(t + T_OPTIMIZER, optimizer.id, true);
+    data.setUint32(t + T_FLAGS, optimizer.flags, true);
+    optimizer.params.forEach((value, i) => data.setFloat64(t + T_OPT_PARAMS + 8 * i, value, true));
+    optimizer.prepare.forEach((value, i) => data.setFloat64(t + T_PREPARE + 8 * i, value, true));
+    const initializer = encodeInitializer(definition.initializer);
+    data.setUint32(t + T_INITIALIZER, initializer.id, true);
+    initializer.params.forEach((value, i) => data.setFloat64(t + T_INIT_PARAMS + 8 * i, value, true));
+  }
+
+  rows(arena: Arena): number {
+    return arena.data.getUint32(TABLES + this.index * TABLE_BYTES + T_ROWS, true);
+  }
+
+  /** Bytes of its pages of rows and of index in an arena. */
+  bytes(arena: Arena): number {
+    const t = TABLES + this.index * TABLE_BYTES;
+    return (arena.data.getUint32(t + T_PAGES, true) + arena.data.getUint32(t + T_SEGMENTS, true) + 1) * PAGE_BYTES;
+  }
+}
