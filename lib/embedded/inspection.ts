@@ -1,4 +1,5 @@
 import { EmbershardError } from "../base/errors.js";
+import { type OptimizerDefinition, stateFloats } from "../table/optimizers.js";
 import type { ControlHandlers } from "./control-socket.js";
 
 /** The part of a store that inspecting it takes. */
@@ -10,6 +11,7 @@ export interface InspectedStore {
 export interface InspectedTable {
   readonly name: string;
   readonly dim: number;
+  readonly options: { readonly optimizer: OptimizerDefinition };
   pull(
     keys: BigUint64Array,
     options: { into: Float32Array; found: Uint8Array; state: Float32Array },
@@ -34,26 +36,24 @@ export interface InspectedRows {
 /** Rows of one question at most. */
 export const MOST_ROWS = 1000;
 
-/** What an open store answers to the command line. `stateFloats` gives the floats of state in a row of a table. */
+/** What an open store answers to the command line. */
 export function controlHandlers(
   store: InspectedStore,
-  stateFloats: (table: string) => number,
 ): ControlHandlers {
   return {
     inspect: () => store.stats(),
-    rows: (params) => inspectRows(store, stateFloats, params),
+    rows: (params) => inspectRows(store, params),
   };
 }
 
 /** Reads rows, creating none. `params` is `{ table: string, keys: string[] }`, keys in decimal. */
 export async function inspectRows(
   store: InspectedStore,
-  stateFloats: (table: string) => number,
   params: unknown,
 ): Promise<InspectedRows> {
   const { name, keys } = checked(params);
   const table = await store.table(name);
-  const stateDim = stateFloats(name);
+  const stateDim = stateFloats(table.options.optimizer, table.dim);
   const into = new Float32Array(keys.length * table.dim);
   const state = new Float32Array(keys.length * stateDim);
   const found = new Uint8Array(keys.length);

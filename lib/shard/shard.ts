@@ -160,6 +160,11 @@ export class Shard {
     return this.#state.log;
   }
 
+  /** Bytes of rows logged since the last checkpoint began. */
+  get bytesLogged(): number {
+    return this.#bytesLogged;
+  }
+
   /** Why the shard is read-only; undefined when it is not. */
   get failure(): EmbershardError | undefined {
     return this.#health.failure;

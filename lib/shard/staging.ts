@@ -69,8 +69,8 @@ export function stage(arena: Arena, write: RowWrite): Run {
   arena.u64.set(write.keys, run.keys / 8);
   if (write.kind === "push") return stagePush(run, write);
   arena.u32.fill(0, run.counts / 4, run.counts / 4 + n);
-  if (write.values) refuseNonFinite(arena, write, copyChecked(arena, write.values, run.values), "value");
-  if (write.states) refuseNonFinite(arena, write, copyChecked(arena, write.states, run.states), "state");
+  if (write.values) refuseNonFinite(write, copyChecked(arena, write.values, run.values), "value");
+  if (write.states) refuseNonFinite(write, copyChecked(arena, write.states, run.states), "state");
   return run;
 }
 
@@ -103,7 +103,7 @@ function skipOrRefuse(run: Run, write: RowWrite, counts: number, n: number, bad:
   return kept;
 }
 
-function refuseNonFinite(arena: Arena, write: RowWrite, bad: number, what: "value" | "state"): void {
+function refuseNonFinite(write: RowWrite, bad: number, what: "value" | "state"): void {
   if (bad < 0) return;
   const width = what === "value" ? write.table.dim : write.table.stateFloats;
   const source = what === "value" ? write.values! : write.states!;

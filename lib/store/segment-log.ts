@@ -127,6 +127,11 @@ export class SegmentLog {
     return this.#ring.pendingBytes;
   }
 
+  /** Segment files, the one being written included. */
+  get segments(): number {
+    return this.#older.length + 1;
+  }
+
   /** Why nothing is written at present; undefined when all is well. */
   get failure(): EmbershardError | undefined {
     return this.#flusher.failure;

@@ -83,7 +83,7 @@ export class StagingRing<T extends RunTarget> {
     const last = this.#pending.at(-1);
     if (
       last &&
-      this.#joins(last, target, offset) &&
+      this.#joins(last, { target, offset, fileOffset }) &&
       last.bytes + bytes <= this.#maxRunBytes &&
       !last.writing
     ) {
@@ -106,7 +106,7 @@ export class StagingRing<T extends RunTarget> {
       return;
     }
     const last = this.#retained.at(-1);
-    if (last && this.#joins(last, run.target, run.offset) && last.bytes + run.bytes <= this.#maxRunBytes) {
+    if (last && this.#joins(last, run) && last.bytes + run.bytes <= this.#maxRunBytes) {
       last.bytes += run.bytes;
       last.lastLsn = run.lastLsn;
     } else {
@@ -142,8 +142,10 @@ export class StagingRing<T extends RunTarget> {
     this.#head = 0;
   }
 
-  #joins(run: Run<T>, target: T, offset: number): boolean {
-    return run.block === this.#block && run.target === target && run.offset + run.bytes === offset;
+  // Neighbours in the ring need not be neighbours in the file: a record longer than the ring may lie between.
+  #joins(run: Run<T>, next: Pick<Run<T>, "target" | "offset" | "fileOffset">): boolean {
+    if (run.block !== this.#block || run.target !== next.target) return false;
+    return run.offset + run.bytes === next.offset && run.fileOffset + run.bytes === next.fileOffset;
   }
 
   // With nothing pending the ring begins anew, where the cache is warm, unless that would give up a complete history.

@@ -1,0 +1,171 @@
+import { EmbershardError } from "../base/errors.js";
+import type { Shard } from "../shard/shard.js";
+import { lastLsn } from "../shard/shard-state.js";
+import { describe } from "../table/option-reader.js";
+import { checkName } from "../table/names.js";
+import { checkFields, checkMark, resolveAck, resolveStep } from "./arguments.js";
+import { EmbeddedTable, statsOf } from "./embedded-table.js";
+import { EmbeddedTensor, tensorShape } from "./embedded-tensor.js";
+import { formatVersion } from "./identity.js";
+import type {
+  CheckpointInfo,
+  CheckpointOptions,
+  PullRequest,
+  PushOptions,
+  PushRequest,
+  Store,
+  StoreStats,
+  Table,
+  TableOptions,
+  TableStats,
+  Tensor,
+  TensorOptions,
+} from "./store-types.js";
+
+/** A store in this process: one shard over one directory. Made by `openStore`. */
+export class EmbeddedStore implements Store {
+  readonly directory: string;
+  readonly #shard: Shard;
+  readonly #onClose: () => Promise<void>;
+  #closing: Promise<void> | undefined;
+
+  constructor(directory: string, shard: Shard, onClose: () => Promise<void>) {
+    this.directory = directory;
+    this.#shard = shard;
+    this.#onClose = onClose;
+  }
+
+  async table(name: string, options?: TableOptions): Promise<Table> {
+    checkName("table", name);
+    this.#demandKind(name, false);
+    return new EmbeddedTable(this.#shard, await this.#shard.openTable(name, options));
+  }
+
+  async tensor(name: string, options?: TensorOptions): Promise<Tensor> {
+    checkName("tensor", name);
+    this.#demandKind(name, true);
+    const known = this.#shard.tables.get(name)?.definition.tensor;
+    if (options === undefined) return new EmbeddedTensor(this.#shard, await this.#shard.openTable(name, undefined));
+    if (typeof options !== "object" || options === null) {
+      throw new EmbershardError("INVALID_OPTIONS", `tensor "${name}": found ${describe(options)}, expected an object of options`);
+    }
+    const { shape, block, ...rest } = options;
+    const tensor = tensorShape(name, shape ?? known?.shape, block ?? known?.block);
+    const table = await this.#shard.openTable(name, { ...rest, dim: tensor.block }, tensor);
+    return new EmbeddedTensor(this.#shard, table);
+  }
+
+  #demandKind(name: string, tensor: boolean): void {
+    const known = this.#shard.tables.get(name);
+    if (!known || (known.definition.tensor !== undefined) === tensor) return;
+    throw new EmbershardError("TABLE_MISMATCH", `"${name}" is a ${tensor ? "table" : "tensor"}: open it with store.${tensor ? "table" : "tensor"}, or choose another name`);
+  }
+
+  tables(): TableStats[] {
+    return [...this.#shard.tables.values()].map((table) => statsOf(this.#shard, table));
+  }
+
+  async dropTable(name: string): Promise<void> {
+    await this.#shard.dropTable(name);
+  }
+
+  async pull(requests: readonly PullRequest[]): Promise<Float32Array[]> {
+    const all = demandRequests("pull", requests).map((request) => {
+      const { table, keys, ...options } = request as PullRequest;
+      return { table: this.#tableOf("pull", table), keys, options };
+    });
+    // Everything is checked before anything is read.
+    for (const { table, keys, options } of all) table.prepareRead(keys, options);
+    return Promise.all(all.map(({ table, keys, options }) => table.pull(keys, options)));
+  }
+
+  async push(requests: readonly PushRequest[], options: Omit<PushOptions, "learningRate"> = {}): Promise<void> {
+    checkFields("push", options, ["ack", "mark", "step"]);
+    checkMark("push", options.mark);
+    const writes = demandRequests("push", requests).map((request) => {
+      const { gradients, learningRate } = request as PushRequest;
+      if ("tensor" in (request as object)) {
+        const { tensor, from, to } = request as Extract<PushRequest, { tensor: Tensor }>;
+        if (!(tensor instanceof EmbeddedTensor)) throw new EmbershardError("INVALID_ARGUMENT", "push: found a tensor that is not of this store");
+        const range = { ...(from !== undefined && { from }), ...(to !== undefined && { to }), ...(learningRate !== undefined && { learningRate }) };
+        return tensor.preparePush(gradients, range, this.#shard);
+      }
+      const { table, keys } = request as Extract<PushRequest, { table: Table }>;
+      return this.#tableOf("push", table).preparePush(keys, gradients, learningRate);
+    });
+    const definitions = writes.map(({ table }) => table.definition);
+    const names = definitions.map(({ name }) => name);
+    const twice = names.find((name, i) => names.indexOf(name) !== i);
+    if (twice !== undefined) throw new EmbershardError("INVALID_ARGUMENT", `push: found "${twice}" twice: join its keys into one request, so that equal keys are summed`);
+    const ack = resolveAck("push", options.ack, definitions);
+    const step = resolveStep("push", options.step, definitions);
+    await this.#shard.write(writes, { ack, step, mark: options.mark });
+  }
+
+  #tableOf(what: string, table: unknown): EmbeddedTable {
+    if (!(table instanceof EmbeddedTable)) {
+      throw new EmbershardError("INVALID_ARGUMENT", `${what}: found table ${describe(table)}, expected one that store.table gave`);
+    }
+    table.live(this.#shard);
+    return table;
+  }
+
+  async checkpoint(options: CheckpointOptions = {}): Promise<CheckpointInfo> {
+    checkFields("checkpoint", options, ["signal", "onProgress"]);
+    if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
+      throw new EmbershardError("INVALID_ARGUMENT", `checkpoint: found signal ${describe(options.signal)}, expected an AbortSignal`);
+    }
+    return this.#shard.checkpoint(options);
+  }
+
+  mark(): Uint8Array | undefined {
+    return this.#shard.mark?.slice();
+  }
+
+  stats(): StoreStats {
+    const { state, log, failure, replayed, bytesLogged } = this.#shard;
+    const { committed, arenas } = state;
+    return {
+      directory: this.directory,
+      format: formatVersion,
+      tables: this.tables(),
+      memory: { arenas: arenas.all.length, bytes: arenas.usedBytes(), hugePages: arenas.front.hugePages },
+      log: {
+        lsn: lastLsn(state),
+        writtenLsn: log.writtenLsn,
+        syncedLsn: log.syncedLsn,
+        pendingBytes: log.pendingBytes,
+        bytes: bytesLogged,
+        segments: log.segments,
+        replayed,
+      },
+      checkpoint: committed
+        ? { generation: committed.generation, lsn: committed.lsn, at: committed.at, ageMs: Math.max(0, state.clock.now() - committed.at), pages: committed.pages }
+        : null,
+      health: failure ? "read-only" : "ok",
+      ...(failure && { reason: failure.message }),
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      try {
+        await this.#shard.close();
+      } finally {
+        await this.#onClose();
+      }
+    })();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function demandRequests(what: string, requests: unknown): readonly unknown[] {
+  if (!Array.isArray(requests) || requests.some((request) => typeof request !== "object" || request === null)) {
+    throw new EmbershardError("INVALID_ARGUMENT", `${what}: found ${describe(requests)}, expected an array of requests`);
+  }
+  return requests;
+}

@@ -1,0 +1,174 @@
+import { EmbershardError } from "../base/errors.js";
+import { recordBytes } from "../kernel/layout.js";
+import type { RowRead } from "../shard/reading.js";
+import type { Shard } from "../shard/shard.js";
+import type { RowWrite } from "../shard/staging.js";
+import type { ArenaTable } from "../table/arena-table.js";
+import type { TableDefinition } from "../table/table-definition.js";
+import {
+  checkArray,
+  checkFields,
+  checkInteger,
+  checkKeys,
+  checkMark,
+  checkWriteBytes,
+  checkWriteKeys,
+  resolveAck,
+  resolveLearningRate,
+  resolveStep,
+} from "./arguments.js";
+import type { AssignOptions, PullOptions, PushOptions, ScanBatch, Table, TableStats, WriteOptions } from "./store-types.js";
+
+const pullFields = ["into", "found", "state", "default", "create"];
+const pushFields = ["ack", "mark", "step", "learningRate"];
+const scanRows = 4096;
+/** Bytes of rows in a batch of a scan, at most, unless the caller says how many. */
+const scanBytes = 4 << 20;
+
+/** A table of an embedded store. */
+export class EmbeddedTable implements Table {
+  readonly name: string;
+  readonly #shard: Shard;
+  readonly #table: ArenaTable;
+
+  constructor(shard: Shard, table: ArenaTable) {
+    this.name = table.definition.name;
+    this.#shard = shard;
+    this.#table = table;
+  }
+
+  get dim(): number {
+    return this.#table.dim;
+  }
+
+  get stateFloats(): number {
+    return this.#table.stateFloats;
+  }
+
+  get options(): TableDefinition {
+    return this.#table.definition;
+  }
+
+  /** @internal The table, if it is still there and of this shard. @throws TABLE_NOT_FOUND */
+  live(shard: Shard = this.#shard): ArenaTable {
+    if (shard !== this.#shard) throw new EmbershardError("INVALID_ARGUMENT", `table "${this.name}" is of another store`);
+    if (shard.tables.get(this.name) === this.#table) return this.#table;
+    throw new EmbershardError("TABLE_NOT_FOUND", `table "${this.name}" has been dropped`);
+  }
+
+  async pull(keys: BigUint64Array, options: PullOptions = {}): Promise<Float32Array> {
+    const read = this.prepareRead(keys, options);
+    if (options.create) await this.#write({ table: read.table, kind: "create", keys, learningRate: 0 }, {});
+    this.#shard.pull(read);
+    return read.into;
+  }
+
+  /** @internal */
+  prepareRead(keys: BigUint64Array, options: PullOptions): RowRead {
+    const table = this.live();
+    const what = `pull of "${this.name}"`;
+    checkFields(what, options, pullFields);
+    checkKeys(`${what}: keys`, keys);
+    const { into, found, state } = options;
+    const n = keys.length;
+    const { dim, stateFloats } = table;
+    if (into !== undefined) checkArray(`${what}: into`, into, Float32Array, { length: n * dim, says: `${n} keys of dim ${dim}` });
+    if (found !== undefined) checkArray(`${what}: found`, found, Uint8Array, { length: n, says: "one byte a key" });
+    if (state !== undefined) {
+      checkArray(`${what}: state`, state, Float32Array, { length: n * stateFloats, says: `${n} keys of ${stateFloats} floats of state` });
+    }
+    if (options.default !== undefined && typeof options.default !== "number") {
+      throw new EmbershardError("INVALID_ARGUMENT", `${what}: found default ${typeof options.default}, expected a number`);
+    }
+    return { table, keys, into: into ?? new Float32Array(n * dim), found, state, fallback: options.default };
+  }
+
+  async push(keys: BigUint64Array, gradients: Float32Array, options: PushOptions = {}): Promise<void> {
+    checkFields(`push to "${this.name}"`, options, pushFields);
+    const write = this.preparePush(keys, gradients, options.learningRate);
+    const step = resolveStep(`push to "${this.name}"`, options.step, [this.options]);
+    await this.#write(write, options, step);
+  }
+
+  /** @internal */
+  preparePush(keys: BigUint64Array, gradients: Float32Array, learningRate: number | undefined): RowWrite {
+    const table = this.live();
+    const what = `push to "${this.name}"`;
+    checkWriteKeys(`${what}: keys`, keys);
+    const says = `${keys.length} keys of dim ${table.dim}`;
+    checkArray(`${what}: gradients`, gradients, Float32Array, { length: keys.length * table.dim, says });
+    checkWriteBytes(what, gradients.byteLength);
+    return { table, kind: "push", keys, values: gradients, learningRate: resolveLearningRate(learningRate, table.definition) };
+  }
+
+  async contains(keys: BigUint64Array): Promise<Uint8Array> {
+    const table = this.live();
+    checkKeys(`contains of "${this.name}": keys`, keys);
+    const found = new Uint8Array(keys.length);
+    this.#shard.contains(table, keys, found);
+    return found;
+  }
+
+  async assign(keys: BigUint64Array, rows: Float32Array, options: AssignOptions = {}): Promise<void> {
+    const table = this.live();
+    const what = `assign to "${this.name}"`;
+    checkFields(what, options, ["state", "ack", "mark"]);
+    checkWriteKeys(`${what}: keys`, keys);
+    const n = keys.length;
+    checkArray(`${what}: rows`, rows, Float32Array, { length: n * table.dim, says: `${n} keys of dim ${table.dim}` });
+    const { state } = options;
+    if (state !== undefined) {
+      const says = `${n} keys of ${table.stateFloats} floats of state`;
+      checkArray(`${what}: state`, state, Float32Array, { length: n * table.stateFloats, says });
+    }
+    checkWriteBytes(what, rows.byteLength + (state?.byteLength ?? 0));
+    const states = state && table.stateFloats > 0 ? state : undefined;
+    await this.#write({ table, kind: "assign", keys, values: rows, states, learningRate: 0 }, options);
+  }
+
+  async delete(keys: BigUint64Array, options: WriteOptions = {}): Promise<number> {
+    const table = this.live();
+    const what = `delete from "${this.name}"`;
+    checkFields(what, options, ["ack", "mark"]);
+    checkWriteKeys(`${what}: keys`, keys);
+    return this.#write({ table, kind: "delete", keys, learningRate: 0 }, options);
+  }
+
+  #write(write: RowWrite, options: WriteOptions, step = 0): Promise<number> {
+    const what = `${write.kind} on "${this.name}"`;
+    checkMark(what, options.mark);
+    const ack = resolveAck(what, options.ack, [this.options]);
+    return this.#shard.write([write], { ack, step, mark: options.mark });
+  }
+
+  scan(options: { readonly batch?: number } = {}): AsyncIterable<ScanBatch> {
+    const table = this.live();
+    checkFields(`scan of "${this.name}"`, options, ["batch"]);
+    const fitting = Math.max(1, Math.min(scanRows, Math.floor(scanBytes / recordBytes(table.dim, table.stateFloats))));
+    const batch = options.batch ?? fitting;
+    checkInteger(`scan of "${this.name}": batch`, batch, 1, 65_536);
+    checkWriteBytes(`scan of "${this.name}"`, batch * table.recordBytes);
+    return this.#shard.scan(table, batch);
+  }
+
+  stats(): TableStats {
+    return statsOf(this.#shard, this.live());
+  }
+}
+
+export function statsOf(shard: Shard, table: ArenaTable): TableStats {
+  const { definition, dim, stateFloats, skipped } = table;
+  const { arenas } = shard.state;
+  return {
+    name: definition.name,
+    rows: arenas.rows(table),
+    dim,
+    stateFloats,
+    optimizer: definition.optimizer.kind,
+    bytes: arenas.bytes(table),
+    logged: definition.logged,
+    ack: definition.ack,
+    skipped,
+    ...(definition.tensor && { shape: definition.tensor.shape }),
+  };
+}

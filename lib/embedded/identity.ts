@@ -1,0 +1,108 @@
+// The file DIR/store: what the directory is. Written last when a store is made, so that a directory with it is whole.
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { EmbershardError } from "../base/errors.js";
+import { slotCount } from "../shard/arena-set.js";
+
+export const formatVersion = 1;
+
+export interface Identity {
+  readonly format: number;
+  /** 16 bytes, hexadecimal. */
+  readonly id: string;
+  readonly slots: number;
+  readonly shards: number;
+}
+
+const identityName = "store";
+/** Stands in a directory whose making has begun and not ended: what is there then is nobody's. */
+const birthName = "creating";
+
+/** What a directory holds: a store; nothing yet, or the remains of a making that was cut short. */
+export async function inspectDirectory(directory: string, create: boolean): Promise<Identity | undefined> {
+  const names = await listDirectory(directory, create);
+  if (names.includes(identityName)) return readIdentity(join(directory, identityName));
+  if (names.length === 0 || names.includes(birthName)) {
+    if (create) return undefined;
+    throw new EmbershardError("NOT_A_STORE", `${directory} holds no store: open it with create: true to make one`);
+  }
+  if (names.includes("shards")) {
+    throw new EmbershardError("CORRUPT", `${join(directory, identityName)} is missing though there are shards: restore it from a backup`);
+  }
+  throw new EmbershardError("NOT_A_STORE", `${directory} is not empty and holds no store: choose an empty or a new directory`);
+}
+
+async function listDirectory(directory: string, create: boolean): Promise<string[]> {
+  try {
+    if (!(await stat(directory)).isDirectory()) throw new EmbershardError("NOT_A_STORE", `${directory} is a file, expected a directory`);
+    return await readdir(directory);
+  } catch (cause) {
+    if (cause instanceof EmbershardError) throw cause;
+    const code = (cause as NodeJS.ErrnoException).code;
+    if (code === "ENOENT" && create) return [];
+    if (code === "ENOENT") throw new EmbershardError("NOT_A_STORE", `${directory} does not exist: open it with create: true to make a store`, { cause });
+    if (code === "ENOTDIR") throw new EmbershardError("NOT_A_STORE", `${directory} lies below a file, expected a directory`, { cause });
+    throw new EmbershardError("IO", `${directory} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function readIdentity(path: string): Promise<Identity> {
+  let found: Partial<Identity>;
+  try {
+    found = JSON.parse(await readFile(path, "utf8"));
+  } catch (cause) {
+    throw new EmbershardError("CORRUPT", `${path} cannot be read as JSON: ${(cause as Error).message}`, { cause });
+  }
+  if (typeof found.format === "number" && found.format > formatVersion) {
+    throw new EmbershardError("NEWER_FORMAT", `${path} has format ${found.format}, this version knows up to ${formatVersion}: upgrade Embershard`);
+  }
+  if (found.format !== formatVersion || typeof found.id !== "string" || !/^[0-9a-f]{32}$/.test(found.id) || found.slots !== slotCount) {
+    throw new EmbershardError("CORRUPT", `${path} does not describe a store: restore it from a backup`);
+  }
+  if (found.shards !== 1) {
+    throw new EmbershardError("SHARD_COUNT", `${path} says ${found.shards} shards; an embedded store on one thread has 1`);
+  }
+  return found as Identity;
+}
+
+/** Begins to make a store: clears the remains of a making that was cut short. */
+export async function beginBirth(directory: string): Promise<Identity> {
+  await access(directory, async () => {
+    await mkdir(directory, { recursive: true });
+    const file = await open(join(directory, birthName), "w");
+    await file.close();
+    await rm(join(directory, "shards"), { recursive: true, force: true });
+  });
+  return { format: formatVersion, id: randomBytes(16).toString("hex"), slots: slotCount, shards: 1 };
+}
+
+/** Ends it, durably. */
+export async function endBirth(directory: string, identity: Identity): Promise<void> {
+  await access(directory, async () => {
+    const fresh = join(directory, `${identityName}.new`);
+    const file = await open(fresh, "w", 0o600);
+    try {
+      await file.writeFile(`${JSON.stringify(identity, null, 2)}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(fresh, join(directory, identityName));
+    await rm(join(directory, birthName), { force: true });
+    const folder = await open(directory, "r");
+    try {
+      if (process.platform !== "win32") await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  });
+}
+
+async function access(directory: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (cause) {
+    throw new EmbershardError("IO", `a store cannot be made in ${directory}: ${(cause as Error).message}. Check that it can be written to and has room`, { cause });
+  }
+}

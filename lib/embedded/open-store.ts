@@ -1,0 +1,165 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { systemClock } from "../base/clock.js";
+import { EmbershardError } from "../base/errors.js";
+import { LIMITS } from "../base/limits.js";
+import { type CheckpointPolicy, Shard } from "../shard/shard.js";
+import { openLevelPageStore } from "../store/level-page-store.js";
+import { nodeFiles } from "../store/node-files.js";
+import type { PageStore } from "../store/page-store.js";
+import { describe, OptionReader, type Range } from "../table/option-reader.js";
+import { EmbeddedStore } from "./embedded-store.js";
+import { beginBirth, endBirth, type Identity, inspectDirectory } from "./identity.js";
+import type { Store } from "./store-types.js";
+
+/** How a store is opened. */
+export interface StoreOptions {
+  /** Make a store where there is none. True unless given. */
+  readonly create?: boolean;
+  /** Most bytes of one arena, 32 MiB to 4 GiB; a full one hands half of its rows to a new one. 4 GiB unless given. */
+  readonly arenaBytes?: number;
+  /** Back memory with 2 MiB pages where the optional package koffi and the system allow it. "auto" unless given. */
+  readonly hugePages?: "auto" | "off";
+  /** Bytes of pushes that may wait to be written to the log; beyond them pushes wait. 32 MiB unless given. */
+  readonly logBufferBytes?: number;
+  /**
+   * When a checkpoint starts by itself, or false for never. Unless given: every 5 minutes, and whenever the log since
+   * the last one has grown to twice the bytes of the rows, at least 256 MiB.
+   */
+  readonly checkpoint?: false | { readonly everyMs?: number; readonly everyLogBytes?: number };
+  /** Answer the command line over a socket in the directory. True unless given. */
+  readonly control?: boolean;
+}
+
+const usualEveryMs = 300_000;
+const usualLogBytes = 256 << 20;
+const ownerName = "owner";
+
+/**
+ * Opens the store in a directory, making it if need be, and recovers what was pushed. One process at a time has it.
+ *
+ * @throws INVALID_OPTIONS, NOT_A_STORE, LOCKED naming the owner's pid, NEWER_FORMAT, CORRUPT naming what is damaged, SHARD_COUNT,
+ *   OUT_OF_MEMORY, IO
+ */
+export async function openStore(directory: string, options: StoreOptions = {}): Promise<Store> {
+  if (typeof directory !== "string" || directory === "" || directory.includes("\0")) {
+    throw new EmbershardError("INVALID_ARGUMENT", `found directory ${describe(directory)}, expected the path of a directory`);
+  }
+  const settings = readSettings(options);
+  const path = resolve(directory);
+  const known = await inspectDirectory(path, settings.create);
+  const identity = known ?? (await beginBirth(path));
+  const pages = await lockPages(path);
+  try {
+    const shard = await openShard(path, identity, pages, settings, known === undefined);
+    try {
+      if (!known) await endBirth(path, identity);
+      await writeFile(join(path, ownerName), `${process.pid}\n`, { mode: 0o600 });
+      return await attachControl(path, shard, settings.control);
+    } catch (error) {
+      await shard.close();
+      throw error;
+    }
+  } catch (error) {
+    await pages.close();
+    throw error;
+  }
+}
+
+interface Settings {
+  readonly create: boolean;
+  readonly arenaBytes: number;
+  readonly hugePages: "auto" | "off";
+  readonly logBufferBytes: number | undefined;
+  readonly checkpoint: { everyMs: number; everyLogBytes: number | undefined } | undefined;
+  readonly control: boolean;
+}
+
+function integer(least: number, most: number): Range {
+  return { holds: (x) => Number.isInteger(x) && x >= least && x <= most, says: `an integer from ${least} to ${most}` };
+}
+
+function readSettings(options: StoreOptions): Settings {
+  const read = new OptionReader("openStore", options);
+  const settings: Settings = {
+    create: read.boolean("create", true),
+    arenaBytes: read.number("arenaBytes", integer(LIMITS.minimumArenaBytes, LIMITS.arenaBytes), LIMITS.arenaBytes),
+    hugePages: read.choice("hugePages", ["auto", "off"], "auto"),
+    logBufferBytes: "logBufferBytes" in options ? read.number("logBufferBytes", integer(1 << 16, 2 ** 31), 32 << 20) : undefined,
+    checkpoint: readPolicy(read.any("checkpoint")),
+    control: read.boolean("control", true),
+  };
+  read.any("logBufferBytes");
+  read.end();
+  return settings;
+}
+
+function readPolicy(given: unknown): Settings["checkpoint"] {
+  if (given === false) return undefined;
+  const read = new OptionReader("openStore: checkpoint", given ?? {});
+  const everyMs = read.number("everyMs", integer(10, 2 ** 31 - 1), usualEveryMs);
+  const everyLogBytes = read.any("everyLogBytes") === undefined ? undefined : read.number("everyLogBytes", integer(1 << 16, 2 ** 53 - 1), usualLogBytes);
+  read.end();
+  return { everyMs, everyLogBytes };
+}
+
+/** Opens the pages, which is what locks the directory. */
+async function lockPages(path: string): Promise<PageStore> {
+  const shard = join(path, "shards", "0000");
+  try {
+    await mkdir(join(shard, "log"), { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new EmbershardError("IO", `${shard} cannot be made: ${(cause as Error).message}`, { cause });
+  }
+  try {
+    return await openLevelPageStore(join(shard, "pages"));
+  } catch (cause) {
+    if (!(cause instanceof EmbershardError) || cause.code !== "LOCKED") throw cause;
+    const pid = await readFile(join(path, ownerName), "utf8").catch(() => "");
+    const owner = pid.trim() === "" ? "another process" : Number(pid) === process.pid ? `this process (pid ${process.pid})` : `the process with pid ${pid.trim()}`;
+    throw new EmbershardError("LOCKED", `${path} is open in ${owner}: close it there, or ask the owner with \`embershard inspect\``, { cause });
+  }
+}
+
+function openShard(path: string, identity: Identity, pages: PageStore, settings: Settings, isNew: boolean): Promise<Shard> {
+  const { arenaBytes, hugePages, logBufferBytes } = settings;
+  let shard: Shard | undefined;
+  const policy: CheckpointPolicy | undefined = settings.checkpoint && {
+    everyMs: settings.checkpoint.everyMs,
+    everyLogBytes: () => settings.checkpoint!.everyLogBytes ?? Math.max(usualLogBytes, 2 * (shard?.state.arenas.usedBytes() ?? 0)),
+  };
+  const opening = Shard.open({
+    files: nodeFiles(join(path, "shards", "0000", "log")),
+    pages,
+    identity: { storeId: Uint8Array.from(Buffer.from(identity.id, "hex")), shard: 0 },
+    clock: systemClock,
+    nonce: () => randomBytes(8).readBigUInt64LE(),
+    pause: () => new Promise((resolve) => setImmediate(resolve)),
+    arenaBytes,
+    hugePages,
+    logBufferBytes,
+    checkpoint: policy,
+    mayBeNew: isNew,
+  });
+  return opening.then((opened) => {
+    shard = opened;
+    return opened;
+  });
+}
+
+/** Has the store answer the command line, if it may. */
+async function attachControl(path: string, shard: Shard, wanted: boolean): Promise<Store> {
+  let closeControl = async (): Promise<void> => {};
+  const store = new EmbeddedStore(path, shard, async () => {
+    await closeControl();
+    await rm(join(path, ownerName), { force: true });
+  });
+  if (wanted) {
+    // Only now: a user without a control socket loads no network code.
+    const [{ openControlSocket }, { controlHandlers }] = await Promise.all([import("./control-socket.js"), import("./inspection.js")]);
+    const socket = await openControlSocket(path, controlHandlers(store));
+    closeControl = () => socket.close();
+  }
+  return store;
+}

@@ -1,0 +1,216 @@
+// The public shapes of a store, the same for an embedded and, later, for a remote one.
+import type { CheckpointInfo, CheckpointOptions } from "../shard/checkpoint.js";
+import type { ScanBatch } from "../shard/scanning.js";
+import type { Ack, TableDefinition, TableOptions } from "../table/table-definition.js";
+import type { InitializerDefinition } from "../table/initializers.js";
+import type { OptimizerDefinition } from "../table/optimizers.js";
+
+export type { Ack, CheckpointInfo, CheckpointOptions, ScanBatch, TableDefinition, TableOptions };
+
+/** What a write promises when it resolves, and what is logged with it. */
+export interface WriteOptions {
+  /** "memory": applied. "os": in the log, survives kill -9. "fsync": survives power loss. The table's own unless given. */
+  readonly ack?: Ack;
+  /** Up to 4 KiB of the caller's own, such as its position in the data, logged in the same record. See `Store.mark`. */
+  readonly mark?: Uint8Array;
+}
+
+export interface PushOptions extends WriteOptions {
+  /** The caller's step, 0 to 2^32 - 1, kept as the rows' last step. Required, from 1, where the optimizer counts steps by table. */
+  readonly step?: number;
+  /** Instead of the table's. */
+  readonly learningRate?: number;
+}
+
+export interface AssignOptions extends WriteOptions {
+  /** Optimizer state, f32[n * stateFloats]. A row that exists keeps its state when this is left out. */
+  readonly state?: Float32Array;
+}
+
+export interface PullOptions {
+  /** Where to put the rows, f32[n * dim]; a new array unless given. */
+  readonly into?: Float32Array;
+  /** u8[n]: gets 1 where the key has a row, else 0. */
+  readonly found?: Uint8Array;
+  /** f32[n * stateFloats]: gets the optimizer state. */
+  readonly state?: Float32Array;
+  /** Read in every element where a key has no row, instead of its initial value. */
+  readonly default?: number;
+  /** Create the rows that do not exist, at the table's ack level. */
+  readonly create?: boolean;
+}
+
+/**
+ * Rows of one dimension under 64-bit keys. Every u64 is a key. Arrays given are borrowed until the promise settles.
+ */
+export interface Table {
+  readonly name: string;
+  /** Floats of weights in a row. */
+  readonly dim: number;
+  /** Floats of optimizer state in a row. */
+  readonly stateFloats: number;
+  /** The definition in force. */
+  readonly options: TableDefinition;
+
+  /**
+   * Reads rows: u64[n] -> f32[n * dim] in the order of the keys. A key without a row reads as its initial value, a
+   * function of (seed, key, element); no row is created unless asked for.
+   *
+   * @throws INVALID_ARGUMENT, CLOSED
+   */
+  pull(keys: BigUint64Array, options?: PullOptions): Promise<Float32Array>;
+
+  /**
+   * Applies the optimizer to gradients f32[n * dim]. Gradients of equal keys are summed first, in float32 and in order
+   * of occurrence. Rows that do not exist are created. All or nothing; resolves when as durable as asked.
+   *
+   * @throws INVALID_ARGUMENT, NON_FINITE, TOO_LARGE, NOT_LOGGED, READ_ONLY, OUT_OF_MEMORY, CLOSED
+   */
+  push(keys: BigUint64Array, gradients: Float32Array, options?: PushOptions): Promise<void>;
+
+  /** Which keys have rows: u64[n] -> u8[n] of 0 and 1. @throws INVALID_ARGUMENT, CLOSED */
+  contains(keys: BigUint64Array): Promise<Uint8Array>;
+
+  /**
+   * Sets weights f32[n * dim], creating rows that do not exist. Where a key comes twice, the last value stays.
+   * Frequencies and steps are left alone. @throws as push
+   */
+  assign(keys: BigUint64Array, rows: Float32Array, options?: AssignOptions): Promise<void>;
+
+  /** Deletes rows. Resolves to how many existed. @throws as push */
+  delete(keys: BigUint64Array, options?: WriteOptions): Promise<number>;
+
+  /**
+   * All rows in batches, in no particular order, while writes go on: a row that is there throughout comes exactly once.
+   *
+   * @throws INVALID_ARGUMENT, CLOSED
+   */
+  scan(options?: { readonly batch?: number }): AsyncIterable<ScanBatch>;
+
+  stats(): TableStats;
+}
+
+export interface TableStats {
+  readonly name: string;
+  readonly rows: number;
+  readonly dim: number;
+  readonly stateFloats: number;
+  readonly optimizer: string;
+  /** Bytes of memory of rows and index. */
+  readonly bytes: number;
+  readonly logged: boolean;
+  readonly ack: Ack;
+  /** Gradients that were skipped because they were not finite, since the store was opened. */
+  readonly skipped: number;
+  /** Given for a tensor. */
+  readonly shape?: readonly number[];
+}
+
+export interface TensorOptions {
+  /** Lengths of the axes, row-major. */
+  readonly shape: readonly number[];
+  readonly optimizer?: OptimizerDefinition;
+  readonly initializer?: InitializerDefinition;
+  readonly seed?: number | bigint;
+  readonly ack?: Ack;
+  readonly logged?: boolean;
+  readonly nonFinite?: "refuse" | "skip";
+  /** Floats of the rows that hold it, and what ranges of pushes begin and end at. Chosen from the shape unless given. */
+  readonly block?: number;
+}
+
+/** A range of elements of a tensor, flat and row-major: `from` inclusive, `to` exclusive; the whole tensor unless given. */
+export interface TensorRange {
+  readonly from?: number;
+  readonly to?: number;
+}
+
+/** Dense parameters: a table whose rows are blocks of the tensor. */
+export interface Tensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Elements in all. */
+  readonly length: number;
+  /** Pushes and assignments begin and end at multiples of it, or at the end of the tensor. */
+  readonly block: number;
+  readonly options: TableDefinition;
+  /** Reads a range into f32[to - from]. @throws INVALID_ARGUMENT, CLOSED */
+  pull(options?: TensorRange & { readonly into?: Float32Array }): Promise<Float32Array>;
+  /** Applies the optimizer to gradients f32[to - from] of a range. @throws UNALIGNED_RANGE, and as Table.push */
+  push(gradients: Float32Array, options?: TensorRange & PushOptions): Promise<void>;
+  /** Sets a range. @throws as push */
+  assign(values: Float32Array, options?: TensorRange & WriteOptions): Promise<void>;
+  stats(): TableStats;
+}
+
+export interface PullRequest extends PullOptions {
+  readonly table: Table;
+  readonly keys: BigUint64Array;
+}
+
+/** One table's or tensor's part of a push of several. */
+export type PushRequest =
+  | { readonly table: Table; readonly keys: BigUint64Array; readonly gradients: Float32Array; readonly learningRate?: number }
+  | (TensorRange & { readonly tensor: Tensor; readonly gradients: Float32Array; readonly learningRate?: number });
+
+export interface StoreStats {
+  readonly directory: string;
+  readonly format: number;
+  readonly tables: readonly TableStats[];
+  readonly memory: { readonly arenas: number; readonly bytes: number; readonly hugePages: boolean };
+  readonly log: {
+    /** The last record, and up to where records survive the process and power loss. */
+    readonly lsn: number;
+    readonly writtenLsn: number;
+    readonly syncedLsn: number;
+    /** Bytes that wait to be written. */
+    readonly pendingBytes: number;
+    /** Bytes logged since the last checkpoint began. */
+    readonly bytes: number;
+    readonly segments: number;
+    /** Records replayed when the store was opened. */
+    readonly replayed: number;
+  };
+  readonly checkpoint: {
+    readonly generation: number;
+    readonly lsn: number;
+    /** Milliseconds since the epoch. */
+    readonly at: number;
+    readonly ageMs: number;
+    readonly pages: number;
+  } | null;
+  readonly health: "ok" | "read-only";
+  readonly reason?: string;
+}
+
+/** Tables and tensors in one directory, or, later, on nodes. */
+export interface Store extends AsyncDisposable {
+  readonly directory: string;
+  /**
+   * Opens a table, or makes it. On an existing table options may be left out; of those given, learning rate, ack and
+   * nonFinite change it.
+   *
+   * @throws INVALID_NAME, INVALID_OPTIONS, TABLE_NOT_FOUND, TABLE_MISMATCH, READ_ONLY, CLOSED
+   */
+  table(name: string, options?: TableOptions): Promise<Table>;
+  /** Opens a tensor, or makes it. @throws as table */
+  tensor(name: string, options?: TensorOptions): Promise<Tensor>;
+  tables(): TableStats[];
+  /** Drops a table or tensor and all its rows. @throws TABLE_NOT_FOUND, READ_ONLY, CLOSED */
+  dropTable(name: string): Promise<void>;
+  /** Reads several tables in one visit. */
+  pull(requests: readonly PullRequest[]): Promise<Float32Array[]>;
+  /** Pushes to several tables and tensors as one: all or nothing, one record in the log. */
+  push(requests: readonly PushRequest[], options?: Omit<PushOptions, "learningRate">): Promise<void>;
+  /**
+   * Writes a point-in-time copy of everything while pushes go on; opening then replays only what came after.
+   *
+   * @throws ABORTED, IO, READ_ONLY, CLOSED
+   */
+  checkpoint(options?: CheckpointOptions): Promise<CheckpointInfo>;
+  /** The mark of the last push that had one, of the recovered state right after opening; the caller owns the copy. */
+  mark(): Uint8Array | undefined;
+  stats(): StoreStats;
+  /** Makes what was pushed durable and lets the directory go. Safe to call twice. @throws IO */
+  close(): Promise<void>;
+}
