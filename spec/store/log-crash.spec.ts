@@ -170,10 +170,13 @@ function demandIo(error: unknown): void {
   assert.is((error as EmbershardError).code, "IO");
 }
 
+// Each of these found a bug once.
+const telling = [65, 86, 105, 5184, 5249, 6042];
+
 test("thousands of lives: acknowledged records stay, what stays is a prefix, nothing comes twice", async () => {
-  const stories = Number(process.env.STORIES ?? 400);
+  const stories = Number(process.env.STORIES ?? 1200);
   const firstSeed = Number(process.env.SEED ?? 0);
-  for (let seed = firstSeed; seed < firstSeed + stories; seed++) {
+  for (const seed of [...telling, ...Array.from({ length: stories }, (_, i) => firstSeed + i)]) {
     const story = new Story(seed);
     try {
       for (let lives = 0; lives < 8; lives++) await story.live();
