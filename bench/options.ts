@@ -1,0 +1,72 @@
+import { parseArgs } from "node:util";
+
+export interface BenchOptions {
+  /** Parts of suite names; none: all suites. */
+  readonly names: readonly string[];
+  readonly quick: boolean;
+  /** Rows of a table where a suite does not say otherwise. */
+  readonly rows: number;
+  /** Keys of a request. */
+  readonly batch: number;
+  /** Rounds of each race. */
+  readonly rounds: number;
+  /** Least measured time of a subject in a round. */
+  readonly roundMs: number;
+  readonly python: string;
+  /** Where temporary files go; undefined: the system's directory for them. */
+  readonly directory: string | undefined;
+  /** File for the results as JSON. */
+  readonly json: string | undefined;
+  /** Directory for plots. */
+  readonly plot: string | undefined;
+}
+
+export const USAGE = `usage: npm run bench -- [NAME...] [options]
+
+Measures Embershard against a Map, a C program, PyTorch, FBGEMM and LevelDB, and prints a table.
+NAME is a suite or a part of its name: pull push level resident recovery creation checkpoint growth sizes
+
+  --quick        smaller tables and fewer rounds: about a minute. Its figures are no measurement.
+  --json FILE    writes the results as JSON
+  --plot DIR     writes rows/s against table size as SVG
+  --python PATH  an interpreter that has torch and fbgemm-gpu-cpu (or EMBERSHARD_BENCH_PYTHON; python3)
+  --dir PATH     where temporary files go (up to 10 GB, removed at the end)
+  --rows N       rows of a table (4000000; 400000 with --quick)
+  --help
+
+docs/benchmarks.md says what each figure means and how to set the peers up.`;
+
+/** Throws TypeError for an option that does not exist, RangeError for a number out of range. */
+export function parseOptions(args: readonly string[]): BenchOptions | "help" {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      quick: { type: "boolean", default: false },
+      json: { type: "string" },
+      plot: { type: "string" },
+      python: { type: "string" },
+      dir: { type: "string" },
+      rows: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return "help";
+  const quick = values.quick;
+  const rows = values.rows === undefined ? (quick ? 400_000 : 4_000_000) : Number(values.rows);
+  if (!Number.isInteger(rows) || rows < 1000 || rows > 60_000_000) {
+    throw new RangeError(`--rows ${values.rows}: expected an integer from 1000 to 60000000`);
+  }
+  return {
+    names: positionals,
+    quick,
+    rows,
+    batch: Math.min(16_384, rows),
+    rounds: quick ? 3 : 7,
+    roundMs: quick ? 60 : 200,
+    python: values.python ?? process.env.EMBERSHARD_BENCH_PYTHON ?? "python3",
+    directory: values.dir,
+    json: values.json,
+    plot: values.plot,
+  };
+}

@@ -1,0 +1,110 @@
+// Embershard in a process of its own: one table with Adagrad, filled by pushes, then asked to pull, push, create rows or
+// push for a longer time across checkpoints.
+import { adagrad, openStore } from "../../lib/index.js";
+import { type Distribution, Draws, keysOfRows } from "./keys.js";
+import { nanoseconds, type Reply, serveLines, settingsOf } from "./line-server.js";
+import { CHUNK_BATCHES, gradientsOf, LEARNING_RATE, type RowsSettings } from "./rows-settings.js";
+
+const { directory, rows, dim, batch, hugePages, level, seed } = settingsOf<RowsSettings>();
+const emptyBytes = process.memoryUsage.rss();
+const store = await openStore(directory, {
+  hugePages,
+  control: false,
+  ...(level === "memory" ? { checkpoint: false as const } : {}),
+});
+const table = await store.table("rows", {
+  dim,
+  optimizer: adagrad({ learningRate: LEARNING_RATE }),
+  logged: level !== "memory",
+  ack: level,
+});
+const into = new Float32Array(batch * dim);
+const gradients = gradientsOf(batch * dim);
+const draws = new Draws(rows, seed);
+let created = 0;
+
+/** Pushes to `count` keys that the table does not have yet. Returns the time of the pushes and the longest of them. */
+async function create(count: number, size: number): Promise<Reply> {
+  let ns = 0;
+  let longestNs = 0;
+  for (const end = created + count; created < end; ) {
+    const keys = keysOfRows(created, Math.min(size, end - created));
+    const start = nanoseconds();
+    await table.push(keys, gradients.subarray(0, keys.length * dim));
+    const spent = nanoseconds() - start;
+    ns += spent;
+    longestNs = Math.max(longestNs, spent);
+    created += keys.length;
+  }
+  return { rows: count, ns, longestNs };
+}
+
+async function visit(operation: string, distribution: Distribution, limitMs: number): Promise<Reply> {
+  let ns = 0;
+  let visited = 0;
+  while (ns < limitMs * 1e6) {
+    const batches = draws.batches(distribution, CHUNK_BATCHES, batch);
+    const start = nanoseconds();
+    if (operation === "pull") for (const keys of batches) await table.pull(keys, { into });
+    else for (const keys of batches) await table.push(keys, gradients);
+    ns += nanoseconds() - start;
+    visited += batches.length * batch;
+  }
+  return { rows: visited, ns };
+}
+
+/** Pushes, two in flight, for `leastMs` and until `checkpoints` automatic ones have ended, `mostMs` at most. */
+async function sustain(leastMs: number, mostMs: number, checkpoints: number): Promise<Reply> {
+  const pool = draws.batches("uniform", 128, batch);
+  const before = generation();
+  const start = nanoseconds();
+  let visited = 0;
+  let previous: Promise<void> = Promise.resolve();
+  for (let i = 0; ; i++) {
+    const spentMs = (nanoseconds() - start) / 1e6;
+    if (spentMs >= mostMs || (spentMs >= leastMs && generation() - before >= checkpoints)) break;
+    const next = table.push(pool[i % pool.length], gradients);
+    await previous;
+    previous = next;
+    visited += batch;
+  }
+  await previous;
+  const reply = { rows: visited, ns: nanoseconds() - start, checkpoints: generation() - before };
+  if (level === "os") await settle();
+  return reply;
+}
+
+function generation(): number {
+  return store.stats().checkpoint?.generation ?? 0;
+}
+
+/** Leaves no background work to whoever is measured next. */
+async function settle(): Promise<void> {
+  for (;;) {
+    try {
+      await store.checkpoint();
+      return;
+    } catch (error) {
+      if ((error as { code?: string }).code !== "BUSY") throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+const filled = await create(rows, batch);
+await serveLines({ fillNs: filled.ns, longestNs: filled.longestNs }, async ([operation, ...words]) => {
+  switch (operation) {
+    case "create":
+      return create(Number(words[0]), Number(words[1]));
+    case "sustain":
+      return sustain(Number(words[0]), Number(words[1]), Number(words[2]));
+    case "resident":
+      return { bytes: process.memoryUsage.rss(), emptyBytes };
+    case "checkpoint":
+      await settle();
+      return { ok: true };
+    default:
+      return visit(operation, words[0] as Distribution, Number(words[1]));
+  }
+});
+await store.close();

@@ -1,0 +1,61 @@
+import { type Figure, once, shown, target } from "../figure.js";
+import { median } from "../race.js";
+import { Subject } from "../subject.js";
+import type { Reply } from "../subjects/line-server.js";
+import type { Suite } from "../suite.js";
+
+export const checkpoint: Suite = {
+  name: "checkpoint",
+  about: "a checkpoint under full uniform pushes at level os: pauses, throughput, memory",
+  async run(context) {
+    const { workspace, options } = context;
+    const settings = {
+      directory: workspace.path("checkpoint"),
+      rows: options.rows,
+      dim: 16,
+      batch: options.batch,
+      hugePages: "off",
+      level: "os",
+      seed: 13,
+    };
+    const store = await Subject.startNode(workspace, "Embershard", "store-checkpoint", settings);
+    const calm: Reply[] = [];
+    const busy: Reply[] = [];
+    for (let round = 0; round < (options.quick ? 1 : 3); round++) {
+      calm.push(await store.ask("calm", options.quick ? 1500 : 4000));
+      busy.push(await store.ask("checkpoint"));
+    }
+    await store.stop();
+    return figures(calm, busy);
+  },
+};
+
+function figures(calm: readonly Reply[], busy: readonly Reply[]): Figure[] {
+  const rates = (replies: readonly Reply[]) =>
+    median(replies.map(({ rows, ns }) => (Number(rows) / Number(ns)) * 1e9));
+  const longestMs = (replies: readonly Reply[], ...fields: string[]) =>
+    Math.max(...replies.flatMap((reply) => fields.map((field) => Number(reply[field]) / 1e6)));
+  const peak = busy.reduce((a, b) =>
+    Number(a.peakBytes) / Number(a.residentBytes) > Number(b.peakBytes) / Number(b.residentBytes) ? a : b,
+  );
+  const pages = busy.map((reply) => reply.pages).join(", ");
+  const felt = (replies: readonly Reply[]) => longestMs(replies, "pushNs", "pullNs").toFixed(1);
+  return [
+    target("checkpoint-pause", longestMs(busy, "pushNs", "pullNs"), {
+      note: `the longest small push or pull beside full pushes; without a checkpoint ${felt(calm)} ms`,
+    }),
+    target("checkpoint-throughput", once(rates(busy), rates(calm)), {
+      peerName: "before",
+      note: `dim 16, pages written: ${pages}`,
+    }),
+    target("checkpoint-resident", once(Number(peak.peakBytes), Number(peak.residentBytes)), {
+      peerName: "before",
+    }),
+    shown("checkpoint-longest-pull", longestMs(busy, "pullNs"), { unit: "ms", better: "lower" }),
+    shown("checkpoint-longest-full-push", longestMs(busy, "longestPushNs"), {
+      unit: "ms",
+      better: "lower",
+      note: `two in flight; without a checkpoint ${longestMs(calm, "longestPushNs").toFixed(1)} ms`,
+    }),
+  ];
+}

@@ -1,0 +1,67 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { freemem } from "node:os";
+import { join } from "node:path";
+import { lineChart } from "../../examples/plot/line-chart.js";
+import { type Figure, shown } from "../figure.js";
+import { startCTable } from "../peers/c-table.js";
+import { race, ratioOf } from "../race.js";
+import type { Subject } from "../subject.js";
+import type { Suite, SuiteContext } from "../suite.js";
+import { startStore } from "./rows-subjects.js";
+
+const SIZES = [
+  10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000, 16_000_000, 32_000_000,
+];
+const DIM = 64;
+/** Of a row in memory, index and slack included, generously. */
+const ROW_BYTES = 700;
+
+export const sizes: Suite = {
+  name: "sizes",
+  about: "rows/s against table size, from 10^4 rows to what memory allows",
+  async run(context) {
+    const figures: Figure[] = [];
+    const lines = new Map<string, [number, number][]>();
+    // Two tables at a time, and half of the memory stays free for whatever else runs here.
+    const most = Math.min(
+      freemem() / 2 / (2 * ROW_BYTES),
+      context.options.quick ? 300_000 : Number.POSITIVE_INFINITY,
+    );
+    for (const rows of SIZES.filter((size) => size <= most)) {
+      const started = await start(context, rows);
+      for (const operation of ["pull", "push"]) {
+        const rates = await race(started, [operation, "uniform", context.options.roundMs / 2], 3);
+        const [own, peer] = started.map(({ name }) => rates.get(name)!);
+        const peerName = started[1]?.name;
+        figures.push(
+          shown(`${operation}-64-of-${rows}`, ratioOf(own, peer ?? own), { unit: "rows/s", peerName }),
+        );
+        for (const { name } of started) {
+          const line = `${name}, ${operation}`;
+          lines.set(line, [...(lines.get(line) ?? []), [rows, ratioOf(rates.get(name)!, own).value]]);
+        }
+      }
+      await Promise.all(started.map((subject) => subject.stop()));
+    }
+    if (context.options.plot !== undefined) plot(context.options.plot, lines, context.options.batch);
+    return figures;
+  },
+};
+
+async function start(context: SuiteContext, rows: number): Promise<Subject[]> {
+  const batch = Math.min(context.options.batch, rows);
+  const store = await startStore(context, "Embershard", { rows, batch, dim: DIM });
+  const c = await startCTable(context, { rows, dim: DIM, batch, pages: "plain" });
+  return c ? [store, c] : [store];
+}
+
+function plot(directory: string, lines: Map<string, [number, number][]>, batch: number): void {
+  mkdirSync(directory, { recursive: true });
+  const svg = lineChart({
+    title: `Rows per second against table size (dim ${DIM}, Adagrad, batch ${batch.toLocaleString("en")}, uniform)`,
+    x: { label: "rows in the table", log: true },
+    y: { label: "rows/s", from: 0 },
+    series: [...lines].map(([name, points]) => ({ name, points })),
+  });
+  writeFileSync(join(directory, "sizes.svg"), svg);
+}
