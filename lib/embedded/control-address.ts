@@ -59,8 +59,21 @@ export async function useAddress<T>(
   return withShortPath(directory, (short) => connect(join(short, SOCKET_NAME)));
 }
 
-/** Removes the address, and what a killed owner left of it. */
-export async function removeAddress(directory: string): Promise<void> {
+/**
+ * Gives a function that removes the address that is bound now, unless another owner's has taken its place since: the
+ * directory may have been let go already.
+ */
+export async function addressRemover(directory: string): Promise<() => Promise<void>> {
+  const path = join(directory, process.platform === "win32" ? PIPE_RECORD : SOCKET_NAME);
+  const { ino } = await stat(path);
+  return async () => {
+    const now = await unlessMissing(stat(path));
+    if (now?.ino === ino) await rm(path, { force: true });
+  };
+}
+
+/** Removes the address of a killed owner, and what it left of it. */
+async function removeAddress(directory: string): Promise<void> {
   const left = (await readdir(directory)).filter((name) => name.startsWith(BIRTHPLACE));
   for (const name of [SOCKET_NAME, PIPE_RECORD, ...left]) {
     await rm(join(directory, name), { recursive: true, force: true });

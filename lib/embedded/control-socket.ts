@@ -1,7 +1,7 @@
 import { chmod } from "node:fs/promises";
 import type { Server, Socket } from "node:net";
 import { EmbershardError } from "../base/errors.js";
-import { bindAddress, removeAddress } from "./control-address.js";
+import { addressRemover, bindAddress } from "./control-address.js";
 
 /** What the owner answers, by method. A handler's result must be JSON; an EmbershardError reaches the asker with its code. */
 export type ControlHandlers = Readonly<Record<string, (params: unknown) => unknown>>;
@@ -40,14 +40,15 @@ export async function openControlSocket(
     serve(socket, all);
   });
   server.maxConnections = MOST_CONNECTIONS;
-  let closed: Promise<void> | undefined;
-  const close = () => {
-    closed ??= shut(directory, server, sockets);
-    return closed;
-  };
   try {
     const setMode = (path: string) => chmod(path, 0o600);
     const address = await bindAddress(directory, (at) => listen(server, at), setMode);
+    const remove = await addressRemover(directory);
+    let closed: Promise<void> | undefined;
+    const close = () => {
+      closed ??= shut(server, sockets).then(remove);
+      return closed;
+    };
     return { address, close };
   } catch (cause) {
     if (server.listening) server.close();
@@ -55,11 +56,11 @@ export async function openControlSocket(
   }
 }
 
-async function shut(directory: string, server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
-  const ended = new Promise((resolve) => server.close(resolve));
-  for (const socket of sockets) socket.destroy();
-  await ended;
-  await removeAddress(directory);
+function shut(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    for (const socket of sockets) socket.destroy();
+  });
 }
 
 function listen(server: Server, address: string): Promise<void> {

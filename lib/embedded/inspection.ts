@@ -1,22 +1,6 @@
 import { EmbershardError } from "../base/errors.js";
-import { type OptimizerDefinition, stateFloats } from "../table/optimizers.js";
 import type { ControlHandlers } from "./control-socket.js";
-
-/** The part of a store that inspecting it takes. */
-export interface InspectedStore {
-  stats(): unknown;
-  table(name: string): Promise<InspectedTable>;
-}
-
-export interface InspectedTable {
-  readonly name: string;
-  readonly dim: number;
-  readonly options: { readonly optimizer: OptimizerDefinition };
-  pull(
-    keys: BigUint64Array,
-    options: { into: Float32Array; found: Uint8Array; state: Float32Array },
-  ): Promise<Float32Array>;
-}
+import type { Store } from "./store-types.js";
 
 /** One row as JSON: numbers beyond 2^53 do not survive there, so a key is its decimal text. */
 export interface InspectedRow {
@@ -24,11 +8,13 @@ export interface InspectedRow {
   /** False: the table does not have it, and `weights` are what it would begin with. */
   readonly found: boolean;
   readonly weights: readonly number[];
+  /** Empty for a tensor, whose state is not shown. */
   readonly state: readonly number[];
 }
 
 export interface InspectedRows {
   readonly table: string;
+  /** Floats of weights in a row; of a tensor, in a block, where the last one may have fewer. */
   readonly dim: number;
   readonly rows: readonly InspectedRow[];
 }
@@ -36,38 +22,66 @@ export interface InspectedRows {
 /** Rows of one question at most. */
 export const MOST_ROWS = 1000;
 
+/** What inspecting takes of a store. Nothing of it writes. */
+export type InspectedStore = Pick<Store, "stats" | "tables" | "table" | "tensor">;
+
 /** What an open store answers to the command line. */
-export function controlHandlers(
-  store: InspectedStore,
-): ControlHandlers {
+export function controlHandlers(store: InspectedStore): ControlHandlers {
   return {
     inspect: () => store.stats(),
     rows: (params) => inspectRows(store, params),
   };
 }
 
-/** Reads rows, creating none. `params` is `{ table: string, keys: string[] }`, keys in decimal. */
-export async function inspectRows(
-  store: InspectedStore,
-  params: unknown,
-): Promise<InspectedRows> {
+/**
+ * Reads rows of a table, or blocks of a tensor. `params` is `{ table: string, keys: string[] }`, keys in decimal or
+ * hexadecimal; a tensor's keys are the numbers of its blocks.
+ *
+ * @throws INVALID_ARGUMENT, TABLE_NOT_FOUND, TOO_LARGE, CLOSED
+ */
+export async function inspectRows(store: InspectedStore, params: unknown): Promise<InspectedRows> {
   const { name, keys } = checked(params);
+  const isTensor = store.tables().find((table) => table.name === name)?.shape !== undefined;
+  return isTensor ? inspectBlocks(store, name, keys) : inspectTable(store, name, keys);
+}
+
+async function inspectTable(
+  store: InspectedStore,
+  name: string,
+  keys: BigUint64Array,
+): Promise<InspectedRows> {
   const table = await store.table(name);
-  const stateDim = stateFloats(table.options.optimizer, table.dim);
-  const into = new Float32Array(keys.length * table.dim);
-  const state = new Float32Array(keys.length * stateDim);
+  const { dim, stateFloats } = table;
+  const state = new Float32Array(keys.length * stateFloats);
   const found = new Uint8Array(keys.length);
-  await table.pull(keys, { into, found, state });
+  const rows = await table.pull(keys, { found, state });
   return {
     table: name,
-    dim: table.dim,
+    dim,
     rows: Array.from(keys, (key, i) => ({
       key: String(key),
       found: found[i] === 1,
-      weights: [...into.subarray(i * table.dim, (i + 1) * table.dim)],
-      state: [...state.subarray(i * stateDim, (i + 1) * stateDim)],
+      weights: [...rows.subarray(i * dim, (i + 1) * dim)],
+      state: [...state.subarray(i * stateFloats, (i + 1) * stateFloats)],
     })),
   };
+}
+
+async function inspectBlocks(
+  store: InspectedStore,
+  name: string,
+  keys: BigUint64Array,
+): Promise<InspectedRows> {
+  const tensor = await store.tensor(name);
+  const { block, length } = tensor;
+  const rows: InspectedRow[] = [];
+  for (const key of keys) {
+    const found = key * BigInt(block) < BigInt(length);
+    const from = found ? Number(key) * block : 0;
+    const weights = found ? await tensor.pull({ from, to: Math.min(from + block, length) }) : [];
+    rows.push({ key: String(key), found, weights: [...weights], state: [] });
+  }
+  return { table: name, dim: block, rows };
 }
 
 function checked(params: unknown): { name: string; keys: BigUint64Array } {
@@ -87,8 +101,7 @@ function checked(params: unknown): { name: string; keys: BigUint64Array } {
   return { name: table, keys: BigUint64Array.from(keys, parseKey) };
 }
 
-/** A key as decimal or 0x hexadecimal text. INVALID_ARGUMENT for what is not an unsigned 64-bit integer. */
-export function parseKey(text: unknown): bigint {
+function parseKey(text: unknown): bigint {
   if (typeof text === "string" && /^(\d{1,20}|0x[\da-f]{1,16})$/i.test(text)) {
     const key = BigInt(text);
     if (key < 1n << 64n) return key;

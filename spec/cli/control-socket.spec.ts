@@ -92,6 +92,15 @@ test("nothing is left after closing; nobody answers", async ({ directory }) => {
   assert.is(await ownerPid(directory), undefined);
 });
 
+test("an owner that is late to close leaves the next one's socket alone", async ({ directory }) => {
+  const late = await openControlSocket(directory, handlers);
+  const next = await openControlSocket(directory, handlers);
+  await late.close();
+  assert.is(await ownerPid(directory), process.pid);
+  await next.close();
+  assert.equal(readdirSync(directory), []);
+});
+
 test("switched off: a directory without a socket has nobody to ask", async ({ directory }) => {
   assert.is(await connectControl(directory), undefined);
   assert.is(await connectControl(join(directory, "missing")), undefined);
@@ -122,7 +131,11 @@ setInterval(() => {}, 1000);
 `;
 
 test("does not keep its process alive", async ({ directory }) => {
-  const script = OWNER.replace("setInterval(() => {}, 1000);", "");
+  // A process that the socket keeps alive ends by this timer, which alone does not keep it.
+  const script = OWNER.replace(
+    "setInterval(() => {}, 1000);",
+    "setTimeout(() => process.exit(3), 2000).unref();",
+  );
   const owner = spawn(process.execPath, ["--input-type=module", "-e", script, directory], {
     stdio: "ignore",
   });

@@ -1,0 +1,52 @@
+import { Command } from "commander";
+import { teach, wholeNumber } from "./options.js";
+import type { Output } from "./output.js";
+
+interface DemoOptions {
+  readonly dir?: string;
+  readonly epochs?: number;
+  readonly seed?: number;
+  readonly fresh?: boolean;
+  readonly json?: boolean;
+}
+
+/** What `examples/movielens/run.ts` exports. It stands on the public API, so it is found at run time, not imported. */
+interface Example {
+  run(options: DemoOptions & { path?: string | undefined }, output: Output): Promise<number>;
+}
+
+export function demoCommand(output: Output, exit: (code: number) => void): Command {
+  const command = new Command("demo")
+    .summary("train a recommender in a store, and see it survive being killed")
+    .description(
+      "Trains a factorization machine whose parameters all live in an Embershard store, and reports its error on " +
+        "ratings that it never saw. End it with Ctrl-C or kill -9: the same command goes on where it was.",
+    )
+    .argument("[path]", "directory of MovieLens 100K (u.data, u.item, u.user); generated data without it")
+    .option(
+      "--dir <dir>",
+      "where parameters and learning curve go (default: out/movielens, or out/movielens-generated)",
+    )
+    .option(
+      "--epochs <n>",
+      "epochs in all; more than a finished run has, and it goes on (default: 30)",
+      wholeNumber,
+    )
+    .option("--seed <n>", "seed of the split, the order and the initial values (default: 1)", wholeNumber)
+    .option("--fresh", "throw the parameters in <dir> away and start over")
+    .option("--json", "print the report as JSON")
+    .action(async (path: string | undefined, options: DemoOptions) => {
+      const example = (await import(exampleUrl())) as Example;
+      exit(await example.run({ path, ...options }, output));
+    });
+  return teach(command, [
+    "embershard demo                      generated data, a few seconds",
+    "embershard demo ./ml-100k            MovieLens 100K",
+    "embershard demo --seed 2 --dir out/2 another split, beside the first",
+    "embershard demo --json | jq .rmse    the number alone; progress is on stderr",
+  ]);
+}
+
+function exampleUrl(): string {
+  return new URL("../../examples/movielens/run.js", import.meta.url).href;
+}

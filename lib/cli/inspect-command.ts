@@ -1,0 +1,84 @@
+import { Command } from "commander";
+import { EmbershardError } from "../base/errors.js";
+import type { InspectedRows } from "../embedded/inspection.js";
+import { keysOf } from "../table/keys.js";
+import { commaList, teach } from "./options.js";
+import type { Output } from "./output.js";
+import { rowsText, statsText } from "./store-text.js";
+import { openView } from "./store-view.js";
+
+interface InspectOptions {
+  readonly table?: string;
+  readonly keys?: string[];
+  readonly feature?: string;
+  readonly values?: string[];
+  readonly json?: boolean;
+}
+
+export function inspectCommand(output: Output): Command {
+  const command = new Command("inspect")
+    .summary("show what is in a store, open or closed")
+    .description(
+      "Shows a store's tables, rows, bytes, log, checkpoint and health, or rows of one table. A store that a process " +
+        "has open is asked through that process, while it goes on; a closed one is opened for a moment. Creates nothing.",
+    )
+    .argument("<dir>", "the store's directory")
+    .option(
+      "--table <name>",
+      "show rows of this table; say which with --keys, or with --feature and --values",
+    )
+    .option("--keys <k1,k2>", "keys of rows, decimal or 0x hexadecimal", commaList)
+    .option("--feature <name>", "the feature that the values belong to, as in keysOf(feature, values)")
+    .option("--values <v1,v2>", "values of that feature whose rows are shown", commaList)
+    .option("--json", "print JSON: everything, and every number in full")
+    .action((directory: string, options: InspectOptions) => inspect(directory, options, output));
+  return teach(command, [
+    "embershard inspect ./model",
+    "embershard inspect ./model --table items --keys 7,0xff",
+    "embershard inspect out/movielens/model --table factors --feature user --values 196,186",
+    "embershard inspect ./model --json | jq '.tables[].rows'",
+  ]);
+}
+
+async function inspect(directory: string, options: InspectOptions, { out, heading }: Output): Promise<void> {
+  const wanted = wantedRows(options);
+  const view = await openView(directory);
+  let result: object;
+  let text: string;
+  try {
+    if (wanted === undefined) {
+      const stats = await view.stats();
+      result = { owner: view.owner ?? null, ...stats };
+      text = statsText(stats, view.owner, heading);
+    } else {
+      const rows = await view.rows(wanted.table, wanted.keys.map(String));
+      result = withValues(rows, options.values);
+      text = rowsText(rows, options.values, heading);
+    }
+  } finally {
+    await view.close();
+  }
+  out.write(options.json ? `${JSON.stringify(result)}\n` : text);
+}
+
+/** INVALID_OPTIONS where the options do not say which rows, or say it twice. */
+function wantedRows({ table, keys, feature, values }: InspectOptions) {
+  if (table === undefined) {
+    if (keys ?? feature ?? values) throw wrong("--keys, --feature and --values need --table");
+    return undefined;
+  }
+  if ((feature === undefined) !== (values === undefined)) throw wrong("--feature and --values go together");
+  if (keys !== undefined && values !== undefined) throw wrong("give --keys or --values, not both");
+  if (values !== undefined) return { table, keys: [...keysOf(feature!, values)] };
+  if (keys !== undefined) return { table, keys };
+  throw wrong("--table needs --keys, or --feature and --values: it does not say which rows");
+}
+
+function wrong(message: string): EmbershardError {
+  return new EmbershardError("INVALID_OPTIONS", `${message}; see embershard inspect --help`);
+}
+
+function withValues(rows: InspectedRows, values: readonly string[] | undefined): InspectedRows {
+  if (values === undefined) return rows;
+  return { ...rows, rows: rows.rows.map((row, i) => ({ value: values[i], ...row })) };
+}

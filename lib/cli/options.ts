@@ -1,0 +1,25 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { EXIT_CODES } from "./failure.js";
+
+/** Reads an option that is a whole number of [0, 2^53). Commander reports what is not, with the option's name. */
+export function wholeNumber(text: string): number {
+  const number = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(number))
+    throw new InvalidArgumentError("expected a whole number");
+  return number;
+}
+
+/** Reads an option that is a list: texts between commas, none of them empty. */
+export function commaList(text: string): string[] {
+  const parts = text.split(",");
+  if (parts.includes("")) throw new InvalidArgumentError("expected texts with commas between");
+  return parts;
+}
+
+/** Ends a command's help with examples, one a line, and the exit codes. */
+export function teach(command: Command, lines: readonly string[]): Command {
+  return command.addHelpText(
+    "after",
+    `\nExamples:\n${lines.map((line) => `  ${line}`).join("\n")}\n\n${EXIT_CODES}`,
+  );
+}

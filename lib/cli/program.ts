@@ -1,0 +1,64 @@
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { benchCommand } from "./bench-command.js";
+import { demoCommand } from "./demo-command.js";
+import { EXIT, failureOf } from "./failure.js";
+import { inspectCommand } from "./inspect-command.js";
+import { teach } from "./options.js";
+import type { Output } from "./output.js";
+
+/** Runs the command line `args` (without node and script) and gives the exit code. Never rejects. */
+export async function runProgram(
+  args: readonly string[],
+  output: Output,
+  environment: NodeJS.ProcessEnv,
+): Promise<number> {
+  let exitCode: number = EXIT.ok;
+  const exit = (code: number) => {
+    exitCode = code;
+  };
+  const program = new Command("embershard")
+    .description("An embeddable parameter store for embedding tables and sparse features.")
+    .enablePositionalOptions()
+    .version(version(), "-V, --version", "print the version")
+    .addCommand(demoCommand(output, exit))
+    .addCommand(inspectCommand(output))
+    .addCommand(benchCommand(exit));
+  teach(program, [
+    "embershard demo                      train in a store, end it, start it again",
+    "embershard inspect ./model           what is in a store, open or not",
+    "embershard help inspect              more about one command",
+  ]);
+  prepare(program, "embershard", output);
+  for (const command of program.commands) prepare(command, `embershard ${command.name()}`, output);
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    const failure = failureOf(error, environment);
+    if (failure.text) output.err.write(failure.text);
+    return failure.exitCode;
+  }
+}
+
+/** Lets commander throw instead of ending the process, and say errors as everything else does. */
+function prepare(command: Command, name: string, output: Output): void {
+  command.exitOverride().configureOutput({
+    writeOut: (text) => void output.out.write(text),
+    writeErr: (text) => void output.err.write(text),
+    getOutHelpWidth: () => output.out.columns ?? 100,
+    getErrHelpWidth: () => output.err.columns ?? 100,
+    outputError: (text, write) => {
+      const message = text.replace(/^error: /, "").trimEnd();
+      write(
+        `error INVALID_OPTIONS: ${message.replaceAll("\n", " ").replace(/\.$/, "")}; see ${name} --help\n`,
+      );
+    },
+  });
+}
+
+/** The version in package.json, which lies beside dist/ in a clone and in the package alike. */
+function version(): string {
+  const text = readFileSync(new URL("../../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}

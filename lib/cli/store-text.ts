@@ -1,0 +1,69 @@
+import type { InspectedRow, InspectedRows } from "../embedded/inspection.js";
+import type { StoreStats, TableStats } from "../embedded/store-types.js";
+import { bytesText, type Column, countText, durationText, textTable } from "./text-table.js";
+
+/** Numbers of a row that are shown to people; JSON has all. */
+const SHOWN_NUMBERS = 8;
+
+/** A store's figures for people. `owner` is the pid of the process that has it open. */
+export function statsText(
+  stats: StoreStats,
+  owner: number | undefined,
+  heading: (text: string) => string,
+): string {
+  const { log, checkpoint, memory } = stats;
+  const facts = [
+    ["store", `${stats.directory}, format ${stats.format}`],
+    ["state", owner === undefined ? "closed" : `open in process ${owner}`],
+    ["health", stats.health === "ok" ? "ok" : `${stats.health}: ${stats.reason ?? "no reason given"}`],
+    ["memory", `${bytesText(memory.bytes)} in ${plural(memory.arenas, "arena")}`],
+    ["log", `${bytesText(log.bytes)} in ${plural(log.segments, "segment")}, up to LSN ${countText(log.lsn)}`],
+    [
+      "checkpoint",
+      checkpoint === null
+        ? "none yet"
+        : `${checkpoint.generation}, ${durationText(checkpoint.ageMs)} old, LSN ${countText(checkpoint.lsn)}`,
+    ],
+  ];
+  const [titles, ...rows] = textTable(TABLE_COLUMNS, stats.tables);
+  const tables = rows.length === 0 ? ["no tables"] : [heading(titles), ...rows];
+  const lines = facts.map(([name, text]) => `${heading(name.padEnd(10))}  ${text}`);
+  return `${[...lines, "", ...tables].join("\n")}\n`;
+}
+
+const TABLE_COLUMNS: readonly Column<TableStats>[] = [
+  { title: "table", text: ({ name }) => name },
+  { title: "rows", align: "right", text: ({ rows }) => countText(rows) },
+  { title: "dim", align: "right", text: ({ dim }) => String(dim) },
+  { title: "optimizer", text: ({ optimizer }) => optimizer },
+  { title: "bytes", align: "right", text: ({ bytes }) => bytesText(bytes) },
+  { title: "ack", text: ({ ack }) => ack },
+  { title: "logged", text: ({ logged }) => (logged ? "yes" : "no") },
+];
+
+/** Rows for people, with the values that their keys were made of. */
+export function rowsText(
+  { table, dim, rows }: InspectedRows,
+  values: readonly string[] | undefined,
+  heading: (text: string) => string,
+): string {
+  const numbered = rows.map((row, i) => ({ ...row, value: values?.[i] ?? "" }));
+  const columns: Column<InspectedRow & { value: string }>[] = [
+    { title: "key", align: "right", text: ({ key }) => key },
+    { title: "weights", text: ({ found, weights }) => (found ? numbersText(weights) : "no such row") },
+    { title: "state", text: ({ found, state }) => (found ? numbersText(state) : "") },
+  ];
+  if (values !== undefined) columns.unshift({ title: "value", text: ({ value }) => value });
+  const [titles, ...lines] = textTable(columns, numbered);
+  return `${[`${table}, dim ${dim}`, heading(titles), ...lines].join("\n")}\n`;
+}
+
+function numbersText(numbers: readonly number[]): string {
+  const shown = numbers.slice(0, SHOWN_NUMBERS).map((number) => String(Number(number.toPrecision(5))));
+  if (numbers.length > SHOWN_NUMBERS) shown.push(`... ${numbers.length - SHOWN_NUMBERS} more`);
+  return shown.length === 0 ? "-" : shown.join(" ");
+}
+
+function plural(count: number, noun: string): string {
+  return `${countText(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
