@@ -9,6 +9,8 @@ type Database = Level<Uint8Array, Uint8Array> & {
 
 const batchBytes = 4 * 2 ** 20;
 const batchEntries = 4096;
+// What a batch copies beyond this has memory of its own.
+const stagingBytes = 4 * 2 ** 20 + 2 ** 16;
 
 /**
  * Opens the page store in `directory`, or makes it. One process at a time has it.
@@ -24,6 +26,8 @@ class LevelPageStore implements PageStore {
   readonly #directory: string;
   #database: Database | undefined;
   #failure: EmbershardError | undefined;
+  // Memory for the next batch: new memory for each would cost more in page faults than the copy.
+  #spareStaging: Uint8Array | undefined;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -47,15 +51,13 @@ class LevelPageStore implements PageStore {
   }
 
   batch(): PageBatch {
-    const batch = this.#usable().batch();
-    return {
-      put: (key, value) => void batch.put(key, value),
-      del: (key) => void batch.del(key),
-      write: async () => {
-        this.#usable();
-        await this.#guard("write", batch.write({ sync: true }));
-      },
-    };
+    this.#usable();
+    const staging = this.#spareStaging ?? new Uint8Array(stagingBytes);
+    this.#spareStaging = undefined;
+    return new LevelBatch(staging, async (changes) => {
+      await this.#guard("write", this.#usable().batch(changes, { sync: true }));
+      this.#spareStaging = staging;
+    });
   }
 
   async compact({ gte, lt }: KeyRange): Promise<void> {
@@ -88,6 +90,42 @@ class LevelPageStore implements PageStore {
       this.#failure ??= translate(error, `could not ${what} the page store ${this.#directory}`);
       throw this.#failure;
     }
+  }
+}
+
+type Change = { type: "put"; key: Uint8Array; value: Uint8Array } | { type: "del"; key: Uint8Array };
+
+/** Collects changes. (The engine's own chained batch is freed only with the garbage: hundreds of MiB in a checkpoint.) */
+class LevelBatch implements PageBatch {
+  readonly #staging: Uint8Array;
+  readonly #write: (changes: Change[]) => Promise<void>;
+  readonly #changes: Change[] = [];
+  #used = 0;
+
+  constructor(staging: Uint8Array, write: (changes: Change[]) => Promise<void>) {
+    this.#staging = staging;
+    this.#write = write;
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.#changes.push({ type: "put", key: key.slice(), value: this.#keep(value) });
+  }
+
+  del(key: Uint8Array): void {
+    this.#changes.push({ type: "del", key: key.slice() });
+  }
+
+  write(): Promise<void> {
+    return this.#write(this.#changes);
+  }
+
+  #keep(value: Uint8Array): Uint8Array {
+    const end = this.#used + value.length;
+    if (end > this.#staging.length) return value.slice();
+    const kept = this.#staging.subarray(this.#used, end);
+    kept.set(value);
+    this.#used = end;
+    return kept;
   }
 }
 

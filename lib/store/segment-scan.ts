@@ -44,6 +44,7 @@ export class SegmentScan {
   readonly #segment: SurveyedSegment;
   readonly #name: string;
   #file: OpenFile | undefined;
+  #filling: Promise<number> | undefined;
   #offset = segmentHeaderBytes;
 
   constructor(files: Files, createBlock: BlockFactory, segment: SurveyedSegment) {
@@ -105,6 +106,8 @@ export class SegmentScan {
   }
 
   async close(): Promise<void> {
+    // A read under way must not meet a closed file, or another that got its number.
+    await Promise.allSettled([this.#filling]);
     await this.#file?.close();
     this.#file = undefined;
   }
@@ -120,6 +123,7 @@ export class SegmentScan {
     );
     // Awaited only after the consumer had the batch before; it must not count as unhandled meanwhile.
     filling.catch(() => undefined);
+    this.#filling = filling;
     return filling;
   }
 
