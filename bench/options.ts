@@ -31,7 +31,7 @@ NAME is a suite or a part of its name: pull push level resident recovery creatio
   --plot DIR     writes rows/s against table size as SVG
   --python PATH  an interpreter that has torch and fbgemm-gpu-cpu (or EMBERSHARD_BENCH_PYTHON; python3)
   --dir PATH     where temporary files go (up to 10 GB, removed at the end)
-  --rows N       rows of a table (4000000; 400000 with --quick)
+  --rows N       rows of a table (2000000; 200000 with --quick)
   --help
 
 docs/benchmarks.md says what each figure means and how to set the peers up.`;
@@ -53,7 +53,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
   });
   if (values.help) return "help";
   const quick = values.quick;
-  const rows = values.rows === undefined ? (quick ? 400_000 : 4_000_000) : Number(values.rows);
+  const rows = values.rows === undefined ? (quick ? 200_000 : 4_000_000) : Number(values.rows);
   if (!Number.isInteger(rows) || rows < 1000 || rows > 60_000_000) {
     throw new RangeError(`--rows ${values.rows}: expected an integer from 1000 to 60000000`);
   }

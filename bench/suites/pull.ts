@@ -4,8 +4,5 @@ import { raceAgainstPeers } from "./against-peers.js";
 export const pull: Suite = {
   name: "pull",
   about: "pulling rows, against the peers",
-  run: async (context) => [
-    ...(await raceAgainstPeers(context, "pull", 64)),
-    ...(await raceAgainstPeers(context, "pull", 16)),
-  ],
+  run: (context) => raceAgainstPeers(context, "pull"),
 };

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { lineChart } from "../../examples/plot/line-chart.js";
 import { type Figure, shown } from "../figure.js";
 import { startCTable } from "../peers/c-table.js";
-import { race, ratioOf } from "../race.js";
+import { median, type Rates, race, ratioOf } from "../race.js";
 import type { Subject } from "../subject.js";
 import type { Suite, SuiteContext } from "../suite.js";
 import { startStore } from "./rows-subjects.js";
@@ -25,20 +25,16 @@ export const sizes: Suite = {
     // Two tables at a time, and half of the memory stays free for whatever else runs here.
     const most = Math.min(
       freemem() / 2 / (2 * ROW_BYTES),
-      context.options.quick ? 300_000 : Number.POSITIVE_INFINITY,
+      context.options.quick ? 100_000 : Number.POSITIVE_INFINITY,
     );
     for (const rows of SIZES.filter((size) => size <= most)) {
       const started = await start(context, rows);
       for (const operation of ["pull", "push"]) {
         const rates = await race(started, [operation, "uniform", context.options.roundMs / 2], 3);
-        const [own, peer] = started.map(({ name }) => rates.get(name)!);
-        const peerName = started[1]?.name;
-        figures.push(
-          shown(`${operation}-64-of-${rows}`, ratioOf(own, peer ?? own), { unit: "rows/s", peerName }),
-        );
+        figures.push(figureOf(`${operation}-${DIM}-of-${rows}`, started, rates));
         for (const { name } of started) {
           const line = `${name}, ${operation}`;
-          lines.set(line, [...(lines.get(line) ?? []), [rows, ratioOf(rates.get(name)!, own).value]]);
+          lines.set(line, [...(lines.get(line) ?? []), [rows, median(rates.get(name)!)]]);
         }
       }
       await Promise.all(started.map((subject) => subject.stop()));
@@ -47,6 +43,12 @@ export const sizes: Suite = {
     return figures;
   },
 };
+
+function figureOf(name: string, started: readonly Subject[], rates: Map<string, Rates>): Figure {
+  const [own, peer] = started.map((subject) => rates.get(subject.name)!);
+  if (peer === undefined) return shown(name, median(own), { unit: "rows/s" });
+  return shown(name, ratioOf(own, peer), { unit: "rows/s", peerName: started[1].name });
+}
 
 async function start(context: SuiteContext, rows: number): Promise<Subject[]> {
   const batch = Math.min(context.options.batch, rows);
