@@ -16,7 +16,7 @@ export interface ProgressDisplay {
 }
 
 const REDRAW_MS = 100;
-const BAR_WIDTH = 24;
+const BAR_WIDTH = 20;
 
 /** `now` gives milliseconds: rates are counted from `start`. */
 export function progressDisplay(output: ProgressOutput, epochs: number, now: () => number): ProgressDisplay {
@@ -36,7 +36,7 @@ export function progressDisplay(output: ProgressOutput, epochs: number, now: () 
       if (!terminal || now() - drawnMs < REDRAW_MS) return;
       drawnMs = now();
       const text = `${bar(progress, epochs)}  ${rate()}`;
-      output.write(`\r${text.slice(0, (output.columns ?? 80) - 1)}\x1b[K`);
+      output.write(`\r${text.slice(0, (output.columns || 80) - 1)}\x1b[K`);
     },
     epoch({ epoch, trainingRmse, heldOutRmse }) {
       clear();

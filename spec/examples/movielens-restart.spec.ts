@@ -1,13 +1,13 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Prng } from "../../lib/base/prng.js";
-import { openStore } from "../../lib/index.js";
+import { openStore, type Table, type Tensor } from "../../lib/index.js";
 
 const test = suite<{ directory: string }>("movielens restart");
 
@@ -41,29 +41,45 @@ async function work(directory: string, killAfter = Number.POSITIVE_INFINITY): Pr
   return { result, heard };
 }
 
-/** Every bit of every table, in the order of keys, and the mark. */
+/** Every bit of every table and tensor, in the order of keys, and the mark. Works on a copy of the directory. */
 async function contents(directory: string): Promise<Map<string, unknown>> {
-  const store = await openStore(directory, { create: false, control: false });
+  const copy = `${directory}-copy`;
+  cpSync(directory, copy, { recursive: true });
+  const store = await openStore(copy, { create: false, control: false });
   const all = new Map<string, unknown>([["mark", new TextDecoder().decode(store.mark())]]);
-  for (const { name } of store.tables()) {
-    const table = await store.table(name);
-    const rows: [bigint, string][] = [];
-    for await (const batch of table.scan()) {
-      const { dim } = table;
-      const stateDim = batch.state.length / batch.keys.length;
-      for (const [i, key] of batch.keys.entries()) {
-        const weights = Buffer.from(batch.rows.slice(i * dim, (i + 1) * dim).buffer).toString("hex");
-        const state = Buffer.from(batch.state.slice(i * stateDim, (i + 1) * stateDim).buffer).toString("hex");
-        rows.push([key, `${weights} ${state} ${batch.frequency[i]} ${batch.lastStep[i]}`]);
-      }
-    }
+  for (const { name, shape } of store.tables()) {
     all.set(
       name,
-      rows.sort(([a], [b]) => (a < b ? -1 : 1)),
+      shape === undefined ? await rowsOf(await store.table(name)) : await bitsOf(await store.tensor(name)),
     );
   }
   await store.close();
+  rmSync(copy, { recursive: true });
   return all;
+}
+
+async function rowsOf(table: Table): Promise<[key: bigint, row: string][]> {
+  const rows: [bigint, string][] = [];
+  const { dim, stateFloats } = table;
+  for await (const batch of table.scan()) {
+    for (const [i, key] of batch.keys.entries()) {
+      const weights = hex(batch.rows.slice(i * dim, (i + 1) * dim));
+      const state = hex(batch.state.slice(i * stateFloats, (i + 1) * stateFloats));
+      rows.push([key, `${weights} ${state} ${batch.frequency[i]} ${batch.lastStep[i]}`]);
+    }
+  }
+  return rows.sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** A tensor's values before and after one more step: how far that goes tells the state, which cannot be pulled. */
+async function bitsOf(tensor: Tensor): Promise<string> {
+  const before = await tensor.pull();
+  await tensor.push(new Float32Array(tensor.length).fill(1));
+  return `${hex(before)} ${hex(await tensor.pull())}`;
+}
+
+function hex(numbers: Float32Array): string {
+  return Buffer.from(numbers.buffer, numbers.byteOffset, numbers.byteLength).toString("hex");
 }
 
 test("killed again and again, it ends with the bits of a run that never was", async ({ directory }) => {
@@ -89,12 +105,12 @@ test("killed again and again, it ends with the bits of a run that never was", as
 });
 
 test("a finished run is reported and not trained on", async ({ directory }) => {
-  const first = await work(directory);
-  const before = await contents(directory);
-  const second = await work(directory);
+  const first = await work(join(directory, "run"));
+  const before = await contents(join(directory, "run"));
+  const second = await work(join(directory, "run"));
   assert.is(second.result?.steps, 0);
   assert.equal(second.result, { ...first.result, steps: 0 });
-  assert.equal(await contents(directory), before);
+  assert.equal(await contents(join(directory, "run")), before);
 });
 
 test.run();
