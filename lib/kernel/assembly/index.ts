@@ -36,16 +36,29 @@ export function createIndex(t: usize, table: u32): void {
 }
 
 export function tagOf(t: usize, key: u64): u64 {
-  return hashKey(key, load<u64>(t, T_PLACEMENT)) & TAG_MASK;
+  return tagUnder(load<u64>(t, T_PLACEMENT), key);
+}
+
+export function tagUnder(placement: u64, key: u64): u64 {
+  return hashKey(key, placement) & TAG_MASK;
+}
+
+/** By how much a tag is shifted to give the number of its directory entry. */
+export function directoryShift(t: usize): u64 {
+  return TAG_BITS - <u64>load<u32>(t, T_DEPTH);
 }
 
 function segmentOf(t: usize, tag: u64): usize {
-  return load<u32>(<usize>load<u32>(t, T_DIRECTORY) + (<usize>(tag >> (TAG_BITS - <u64>load<u32>(t, T_DEPTH))) << 2));
+  return load<u32>(<usize>load<u32>(t, T_DIRECTORY) + (<usize>(tag >> directoryShift(t)) << 2));
 }
 
 /** Address of the entry where the search for a tag begins. */
-export function homeOf(t: usize, tag: u64): usize {
-  return segmentOf(t, tag) + ((<usize>(<u32>(tag >> 3) & ENTRY_MASK)) << 3);
+export function homeUnder(directory: usize, shift: u64, tag: u64): usize {
+  return load<u32>(directory + (<usize>(tag >> shift) << 2)) + ((<usize>(<u32>(tag >> 3) & ENTRY_MASK)) << 3);
+}
+
+function homeOf(t: usize, tag: u64): usize {
+  return homeUnder(<usize>load<u32>(t, T_DIRECTORY), directoryShift(t), tag);
 }
 
 function following(entry: usize): usize {

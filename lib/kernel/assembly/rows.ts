@@ -3,19 +3,19 @@
 // A block's cache lines are touched (loaded into a sink) before they are used, first the index entries, then the
 // records, so that their misses overlap; WebAssembly has no prefetch instruction.
 import { hashKey } from "./hash";
-import { candidate, createIndex, find, homeOf, insert, remove, tagOf } from "./index";
+import { candidate, createIndex, directoryShift, find, homeUnder, insert, remove, tagOf, tagUnder } from "./index";
 import { initialRow } from "./initialize";
 import {
   DIRTY, KIND_ROWS, LIVE, MAX_FREQUENCY, M_BUMP, M_FREE, M_KIND, M_LIVE, M_NEXT, M_TABLE, PAGE_BYTES, PAGE_LSNS, PAGE_SHIFT,
-  R_FREQUENCY, R_STEP, R_WEIGHTS, TABLES, TABLE_BYTES, T_DIM, T_PAGES, T_RECORD, T_ROWS, T_ROWS_PER_PAGE, T_SEGMENTS, T_SPACE, T_STATE,
+  R_FREQUENCY, R_STEP, R_WEIGHTS, TABLES, TABLE_BYTES, T_DIM, T_DIRECTORY, T_PAGES, T_PLACEMENT, T_RECORD, T_ROWS, T_ROWS_PER_PAGE, T_SEGMENTS, T_SPACE, T_STATE,
 } from "./layout";
 import { applyRows, initialState } from "./optimize";
 import { metaOf, takePage } from "./pages";
 
-const BLOCK: i32 = 64;
-const TAGS = memory.data(64 * 8, 16);
-const HOMES = memory.data(64 * 4, 16);
-const RECORDS = memory.data(64 * 4, 16);
+const BLOCK: i32 = 128;
+const TAGS = memory.data(128 * 8, 16);
+const HOMES = memory.data(128 * 4, 16);
+const RECORDS = memory.data(128 * 4, 16);
 const SINK = memory.data(8, 16);
 
 /** Bit of an occurrence count that says that this request created the row. */
@@ -93,10 +93,13 @@ function stamp(record: usize, lsn: u64): void {
 
 /** Writes the records of a block's keys, 0 where there is none, to RECORDS, and touches `span` bytes of each. */
 function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
+  const placement = load<u64>(t, T_PLACEMENT);
+  const directory = <usize>load<u32>(t, T_DIRECTORY);
+  const shift = directoryShift(t);
   let sink: u64 = 0;
   for (let i = 0; i < n; i++) {
-    const tag = tagOf(t, load<u64>(keys + (<usize>i << 3)));
-    const home = homeOf(t, tag);
+    const tag = tagUnder(placement, load<u64>(keys + (<usize>i << 3)));
+    const home = homeUnder(directory, shift, tag);
     store<u64>(TAGS + (<usize>i << 3), tag);
     store<u32>(HOMES + (<usize>i << 2), <u32>home);
     sink ^= load<u64>(home);
