@@ -7,6 +7,8 @@ type Database = Level<Uint8Array, Uint8Array> & {
   compactRange(start: Uint8Array, end: Uint8Array): Promise<void>;
 };
 
+type Operation = { type: "put"; key: Uint8Array; value: Uint8Array } | { type: "del"; key: Uint8Array };
+
 const batchBytes = 4 * 2 ** 20;
 const batchEntries = 4096;
 // What a batch copies beyond this has memory of its own.
@@ -22,7 +24,8 @@ export async function openLevelPageStore(directory: string): Promise<PageStore> 
   return store;
 }
 
-class LevelPageStore implements PageStore {
+/** The engine itself. Made closed: `reopen` opens it. */
+export class LevelPageStore implements PageStore {
   readonly #directory: string;
   #database: Database | undefined;
   #failure: EmbershardError | undefined;
@@ -55,9 +58,18 @@ class LevelPageStore implements PageStore {
     const staging = this.#spareStaging ?? new Uint8Array(stagingBytes);
     this.#spareStaging = undefined;
     return new LevelBatch(staging, async (changes) => {
-      await this.#guard("write", this.#usable().batch(changes, { sync: true }));
+      await this.write(changes);
       this.#spareStaging = staging;
     });
+  }
+
+  /** Writes a batch without copying it first: keys and values are borrowed until it resolves. */
+  async write(changes: readonly PageChange[]): Promise<void> {
+    const database = this.#usable();
+    const operations = changes.map(
+      ({ key, value }): Operation => (value ? { type: "put", key, value } : { type: "del", key }),
+    );
+    await this.#guard("write", database.batch(operations, { sync: true }));
   }
 
   async compact({ gte, lt }: KeyRange): Promise<void> {
@@ -93,26 +105,30 @@ class LevelPageStore implements PageStore {
   }
 }
 
-type Change = { type: "put"; key: Uint8Array; value: Uint8Array } | { type: "del"; key: Uint8Array };
+/** Without a value: a deletion. */
+export interface PageChange {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | undefined;
+}
 
 /** Collects changes. (The engine's own chained batch is freed only with the garbage: hundreds of MiB in a checkpoint.) */
 class LevelBatch implements PageBatch {
   readonly #staging: Uint8Array;
-  readonly #write: (changes: Change[]) => Promise<void>;
-  readonly #changes: Change[] = [];
+  readonly #write: (changes: PageChange[]) => Promise<void>;
+  readonly #changes: PageChange[] = [];
   #used = 0;
 
-  constructor(staging: Uint8Array, write: (changes: Change[]) => Promise<void>) {
+  constructor(staging: Uint8Array, write: (changes: PageChange[]) => Promise<void>) {
     this.#staging = staging;
     this.#write = write;
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
-    this.#changes.push({ type: "put", key: key.slice(), value: this.#keep(value) });
+    this.#changes.push({ key: key.slice(), value: this.#keep(value) });
   }
 
   del(key: Uint8Array): void {
-    this.#changes.push({ type: "del", key: key.slice() });
+    this.#changes.push({ key: key.slice(), value: undefined });
   }
 
   write(): Promise<void> {

@@ -5,6 +5,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openLevelPageStore } from "../../lib/store/level-page-store.js";
 import { compactionIsDue } from "../../lib/store/page-store.js";
+import { openThreadPageStore } from "../../lib/store/thread-page-store.js";
 import { MemoryPageStore } from "./memory-page-store.js";
 import { codeOf, keyOf, pageStoreLaws } from "./page-store-laws.js";
 
@@ -14,34 +15,40 @@ const newDirectory = () => join(root, String(directories++));
 
 pageStoreLaws("memory", test, async () => new MemoryPageStore(1));
 pageStoreLaws("LevelDB", test, () => openLevelPageStore(newDirectory()));
+pageStoreLaws("LevelDB in a thread", test, () => openThreadPageStore(newDirectory()));
 
-test("LevelDB: a second opener is told that the directory is locked", async () => {
-  const directory = newDirectory();
-  const store = await openLevelPageStore(directory);
-  assert.is(await codeOf(() => openLevelPageStore(directory)), "LOCKED");
-  await store.close();
-  await (await openLevelPageStore(directory)).close();
-});
+for (const [name, open] of [
+  ["LevelDB", openLevelPageStore],
+  ["LevelDB in a thread", openThreadPageStore],
+] as const) {
+  test(`${name}: a second opener is told that the directory is locked`, async () => {
+    const directory = newDirectory();
+    const store = await open(directory);
+    assert.is(await codeOf(() => open(directory)), "LOCKED");
+    await store.close();
+    await (await open(directory)).close();
+  });
 
-test("LevelDB: a directory that cannot be made is an I/O error", async () => {
-  const file = join(root, "file");
-  writeFileSync(file, "");
-  assert.is(await codeOf(() => openLevelPageStore(join(file, "pages"))), "IO");
-});
+  test(`${name}: a directory that cannot be made is an I/O error`, async () => {
+    const file = join(root, "file");
+    writeFileSync(file, "");
+    assert.is(await codeOf(() => open(join(file, "pages"))), "IO");
+  });
 
-test("LevelDB: a damaged manifest is corruption, not a new store", async () => {
-  const directory = newDirectory();
-  const store = await openLevelPageStore(directory);
-  const batch = store.batch();
-  batch.put(keyOf(1, 1), new Uint8Array(10));
-  await batch.write();
-  await store.close();
-  const manifest = join(directory, readdirSync(directory).find((name) => name.startsWith("MANIFEST"))!);
-  const bytes = readFileSync(manifest);
-  bytes[10] ^= 1;
-  writeFileSync(manifest, bytes);
-  assert.is(await codeOf(() => openLevelPageStore(directory)), "CORRUPT");
-});
+  test(`${name}: a damaged manifest is corruption, not a new store`, async () => {
+    const directory = newDirectory();
+    const store = await open(directory);
+    const batch = store.batch();
+    batch.put(keyOf(1, 1), new Uint8Array(10));
+    await batch.write();
+    await store.close();
+    const manifest = join(directory, readdirSync(directory).find((name) => name.startsWith("MANIFEST"))!);
+    const bytes = readFileSync(manifest);
+    bytes[10] ^= 1;
+    writeFileSync(manifest, bytes);
+    assert.is(await codeOf(() => open(directory)), "CORRUPT");
+  });
+}
 
 test("LevelDB: deleted pages give their space back when they are compacted", async () => {
   const directory = newDirectory();
@@ -96,6 +103,33 @@ test("memory: fills up, and has room again after a compaction", async () => {
   again.put(keyOf(9, 1), new Uint8Array(1000));
   await again.write();
   assert.is((await store.get(keyOf(9, 1)))?.length, 1000);
+});
+
+test("thread: leaving an iteration early, and an iteration under way while batches are written", async () => {
+  const store = await openThreadPageStore(newDirectory());
+  for (let page = 0; page < 100; page += 20) {
+    const batch = store.batch();
+    for (let i = 0; i < 20; i++) batch.put(keyOf(1, page + i), new Uint8Array(2 ** 17).fill(page + i));
+    await batch.write();
+  }
+  for await (const entries of store.entries({ gte: keyOf(1, 0), lt: keyOf(2, 0) })) {
+    assert.ok(entries.length > 0);
+    break;
+  }
+  let pages = 0;
+  for await (const entries of store.entries({ gte: keyOf(1, 0), lt: keyOf(2, 0) })) {
+    for (const { value } of entries) {
+      assert.is(value.byteOffset % 8, 0);
+      assert.ok(value.every((byte) => byte === pages));
+      pages++;
+    }
+    const batch = store.batch();
+    for (let page = 0; page < 100; page++) batch.del(keyOf(1, page));
+    await batch.write();
+  }
+  assert.is(pages, 100);
+  assert.is(await store.get(keyOf(1, 5)), undefined);
+  await store.close();
 });
 
 test("compaction is due when more is dead than alive, and not for little", () => {

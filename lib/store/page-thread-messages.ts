@@ -1,0 +1,27 @@
+import type { ErrorCode } from "../base/errors.js";
+
+/** What the thread is asked for. Packed memory is transferred, and comes back with the reply of a write. */
+export type PageCall =
+  | { readonly call: "open" | "reopen" | "close" }
+  | { readonly call: "get"; readonly key: Uint8Array }
+  | { readonly call: "write"; readonly memory: ArrayBuffer; readonly usedBytes: number }
+  | { readonly call: "compact"; readonly gte: Uint8Array; readonly lt: Uint8Array }
+  | { readonly call: "iterate"; readonly gte: Uint8Array; readonly lt: Uint8Array }
+  | { readonly call: "next" | "end"; readonly iteration: number };
+
+/** `next` replies with packed entries, or with none at the end; `iterate` with the number of the iteration. */
+export interface PageAnswer {
+  readonly memory?: ArrayBuffer;
+  readonly usedBytes?: number;
+  readonly value?: Uint8Array | undefined;
+  readonly iteration?: number;
+}
+
+export interface PageRequest {
+  readonly id: number;
+  readonly body: PageCall;
+}
+
+export type PageReply =
+  | { readonly id: number; readonly answer: PageAnswer }
+  | { readonly id: number; readonly code: ErrorCode; readonly message: string; readonly cause: unknown };
