@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { COMMAND, runCommand } from "./run-command.js";
@@ -100,6 +101,27 @@ test("what is not there, or not a store, is one line with its code", async ({ di
     1,
     /^error INVALID_ARGUMENT: cannot read u\.data in .*data; expected/,
   );
+});
+
+test("the installed package has the demo, and says that the benchmark is not in it", async ({
+  directory,
+}) => {
+  const clone = fileURLToPath(new URL("../../../", import.meta.url));
+  const { files } = JSON.parse(readFileSync(join(clone, "package.json"), "utf8"));
+  for (const file of ["package.json", ...files]) {
+    if (existsSync(join(clone, file))) cpSync(join(clone, file), join(directory, file), { recursive: true });
+  }
+  symlinkSync(join(clone, "node_modules"), join(directory, "node_modules"));
+  const main = join(directory, "dist", "lib", "cli", "main.js");
+  const bench = await runCommand(["bench", "--quick"], {}, main);
+  assertFailure(bench, 1, /^error UNSUPPORTED: the benchmark is not part of the installed package: clone/);
+  const demo = await runCommand(
+    ["demo", "--epochs", "1", "--dir", join(directory, "out"), "--json"],
+    {},
+    main,
+  );
+  assert.is(demo.code, 0, demo.err);
+  assert.is(JSON.parse(demo.out).epochs, 1);
 });
 
 test("a reader who has had enough is no failure", async () => {

@@ -11,8 +11,12 @@ export interface Ended {
 }
 
 /** Runs `embershard` with pipes for output, as a script would, and waits for its end. */
-export function runCommand(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ended> {
-  const child = spawn(process.execPath, [COMMAND, ...args], { env: { ...process.env, ...environment } });
+export function runCommand(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+  command = COMMAND,
+): Promise<Ended> {
+  const child = spawn(process.execPath, [command, ...args], { env: { ...process.env, ...environment } });
   let out = "";
   let err = "";
   child.stdout.on("data", (data) => (out += data));

@@ -10,7 +10,7 @@ function record(isTTY: boolean) {
   const write = (part: string) => {
     text += part;
   };
-  const output = { isTTY, columns: 50, write };
+  const output = { isTTY, columns: 56, write };
   const display = progressDisplay(output, 10, () => nowMs);
   const at = (ms: number) => {
     nowMs = ms;
@@ -49,7 +49,7 @@ test("on a terminal: a bar with loss and rate, drawn at most ten times a second,
   display.step(progress(5, 0, 4_000));
   const drawn = taken();
   assert.ok(drawn.startsWith("\r██████████░░░░░░░░░░  50 %  epoch 6/10  loss 0.9877"), drawn);
-  assert.is(drawn.length, "\r".length + 49 + "\x1b[K".length);
+  assert.is(drawn.length, "\r".length + 55 + "\x1b[K".length);
   at(550);
   display.step(progress(5, 1, 5_000));
   assert.is(taken(), "");
