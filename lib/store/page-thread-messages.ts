@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../base/errors.js";
+import type { PageEntry } from "./page-store.js";
 
 /** What the thread is asked for. Packed memory is transferred, and comes back with the reply of a write. */
 export type PageCall =
@@ -9,8 +10,12 @@ export type PageCall =
   | { readonly call: "iterate"; readonly gte: Uint8Array; readonly lt: Uint8Array }
   | { readonly call: "next" | "end"; readonly iteration: number };
 
-/** `next` replies with packed entries, or with none at the end; `iterate` with the number of the iteration. */
+/**
+ * `next` replies with entries, whose values are transferred one by one when they are large and packed when they are
+ * small, or with neither at the end; `iterate` with the number of the iteration.
+ */
 export interface PageAnswer {
+  readonly entries?: readonly PageEntry[];
   readonly memory?: ArrayBuffer;
   readonly usedBytes?: number;
   readonly value?: Uint8Array | undefined;

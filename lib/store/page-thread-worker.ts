@@ -10,11 +10,13 @@ const port = parentPort as MessagePort;
 const store = new LevelPageStore((workerData as { directory: string }).directory);
 const iterations = new Map<number, AsyncIterator<readonly PageEntry[]>>();
 let iterationCount = 0;
+// From here on handing a value's own memory over costs less than copying it.
+const largeBytes = 2 ** 14;
 
 port.on("message", ({ id, body }: PageRequest) => {
   serve(body).then(
-    (answer) => reply({ id, answer }, answer.memory ? [answer.memory] : []),
-    (error: unknown) => reply({ id, ...describe(error) }, []),
+    (answer) => port.postMessage({ id, answer } satisfies PageReply, memoryOf(answer)),
+    (error: unknown) => port.postMessage({ id, ...describe(error) } satisfies PageReply),
   );
 });
 
@@ -57,6 +59,9 @@ async function next(iteration: number): Promise<PageAnswer> {
     return {};
   }
   const entries = value as readonly PageEntry[];
+  const whole = ({ value }: PageEntry) =>
+    value.length >= largeBytes && value.length === value.buffer.byteLength;
+  if (entries.every(whole)) return { entries };
   const bytes = entries.reduce((sum, entry) => sum + entry.key.length + entry.value.length + 24, 0);
   const buffer = new EntryBuffer(new ArrayBuffer(bytes));
   for (const entry of entries) buffer.add(entry.key, entry.value);
@@ -69,6 +74,7 @@ function describe(error: unknown) {
   return { code: "INTERNAL", message: `the page thread failed: ${String(error)}`, cause: undefined } as const;
 }
 
-function reply(message: PageReply, transfer: ArrayBuffer[]): void {
-  port.postMessage(message, transfer);
+function memoryOf({ memory, entries }: PageAnswer): ArrayBuffer[] {
+  if (memory) return [memory];
+  return entries?.map(({ value }) => value.buffer as ArrayBuffer) ?? [];
 }

@@ -63,13 +63,13 @@ class ThreadPageStore implements PageStore {
     let coming: Promise<PageAnswer> | undefined = ask();
     try {
       for (;;) {
-        const { memory, usedBytes }: PageAnswer = await coming;
-        if (!memory) {
+        const { memory, usedBytes, entries }: PageAnswer = await coming;
+        if (!memory && !entries) {
           coming = undefined;
           return;
         }
         coming = ask();
-        yield [...unpackEntries(memory, usedBytes!)] as PageEntry[];
+        yield entries ?? ([...unpackEntries(memory!, usedBytes!)] as PageEntry[]);
       }
     } finally {
       if (coming && this.#worker) {
