@@ -31,7 +31,8 @@ NAME is a suite or a part of its name: pull push level resident recovery creatio
   --plot DIR     writes rows/s against table size as SVG
   --python PATH  an interpreter that has torch and fbgemm-gpu-cpu (or EMBERSHARD_BENCH_PYTHON; python3)
   --dir PATH     where temporary files go (up to 10 GB, removed at the end)
-  --rows N       rows of a table (2000000; 200000 with --quick)
+  --round-ms N   least time of each side in a round (200; 60 with --quick)
+  --rows N       rows of a table (4000000; 200000 with --quick)
   --help
 
 docs/benchmarks.md says what each figure means and how to set the peers up.`;
@@ -48,25 +49,35 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
       python: { type: "string" },
       dir: { type: "string" },
       rows: { type: "string" },
+      "round-ms": { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) return "help";
   const quick = values.quick;
-  const rows = values.rows === undefined ? (quick ? 200_000 : 4_000_000) : Number(values.rows);
-  if (!Number.isInteger(rows) || rows < 1000 || rows > 60_000_000) {
-    throw new RangeError(`--rows ${values.rows}: expected an integer from 1000 to 60000000`);
-  }
+  const rows = integer("rows", values.rows, [1000, 60_000_000]) ?? (quick ? 200_000 : 4_000_000);
+  const roundMs = integer("round-ms", values["round-ms"], [1, 10_000]) ?? (quick ? 60 : 200);
   return {
     names: positionals,
     quick,
     rows,
     batch: Math.min(16_384, rows),
     rounds: quick ? 3 : 7,
-    roundMs: quick ? 60 : 200,
+    roundMs,
     python: values.python ?? process.env.EMBERSHARD_BENCH_PYTHON ?? "python3",
     directory: values.dir,
     json: values.json,
     plot: values.plot,
   };
+}
+
+function integer(
+  name: string,
+  text: string | undefined,
+  [least, most]: [number, number],
+): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new RangeError(`--${name} ${text}: expected an integer from ${least} to ${most}`);
 }

@@ -85,7 +85,7 @@ async function judgeC(started: readonly Subject[], context: SuiteContext): Promi
   const pair = started.filter(({ name }) => name === C_PLAIN || name === "PyTorch");
   if (pair.length < 2)
     return { note: "without PyTorch it is not known whether the C program is the machine's limit" };
-  const rates = await race(pair, ["pull", "uniform", context.options.roundMs], 5);
+  const rates = await race(pair, ["pull", "uniform", context.options.roundMs], 7);
   const { ratio } = ratioOf(rates.get(C_PLAIN)!, rates.get("PyTorch")!);
   const note = `the C program pulls at ${ratio.toFixed(2)} of nn.Embedding's forward; it counts from ${C_COUNTS_FROM}`;
   return { note, counts: ratio >= C_COUNTS_FROM };

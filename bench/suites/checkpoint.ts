@@ -20,11 +20,11 @@ export const checkpoint: Suite = {
     };
     const store = await Subject.startNode(workspace, "Embershard", "store-checkpoint", settings);
     // Compiles both loops before anything is timed.
-    await store.ask("calm", 500);
+    await store.ask("calm", 5 * options.roundMs);
     const calm: Reply[] = [];
     const busy: Reply[] = [];
     for (let round = 0; round < (options.quick ? 1 : 3); round++) {
-      calm.push(await store.ask("calm", options.quick ? 1500 : 4000));
+      calm.push(await store.ask("calm", 20 * options.roundMs));
       busy.push(await store.ask("checkpoint"));
     }
     await store.stop();

@@ -25,7 +25,7 @@ export const sizes: Suite = {
     // Two tables at a time, and half of the memory stays free for whatever else runs here.
     const most = Math.min(
       freemem() / 2 / (2 * ROW_BYTES),
-      context.options.quick ? 100_000 : Number.POSITIVE_INFINITY,
+      context.options.quick ? Math.max(SIZES[0], context.options.rows / 2) : Number.POSITIVE_INFINITY,
     );
     for (const rows of SIZES.filter((size) => size <= most)) {
       const started = await start(context, rows);
