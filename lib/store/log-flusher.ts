@@ -152,8 +152,9 @@ export class LogFlusher {
   /** Forgets the current segment, all that is staged and the failure; everything before `lsn` counts as written. */
   async reset(lsn: number): Promise<void> {
     await this.idle();
-    await this.#current?.file?.close();
+    const abandoned = this.#current?.file;
     this.#current = undefined;
+    await this.#closeFile(abandoned);
     this.#options.ring.clear();
     this.#onDiskLsn = lsn - 1;
     this.#dataSyncedLsn = lsn - 1;
@@ -249,14 +250,23 @@ export class LogFlusher {
       await file.write(headerBlock.bytes.subarray(0, segmentHeaderBytes), 0);
       await file.datasync();
       await files.syncDirectory();
-      await old?.file?.close();
     } catch (error) {
       this.#fail(error, { rewind: false });
-      await file?.close();
+      await this.#closeFile(file);
       return;
     }
     segment.file = file;
     this.#current = segment;
+    await this.#closeFile(old?.file);
+  }
+
+  // Once only, even when it fails: its number may be another file's by then.
+  async #closeFile(file: OpenFile | undefined): Promise<void> {
+    try {
+      await file?.close();
+    } catch (error) {
+      this.#fail(error, { rewind: false });
+    }
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
