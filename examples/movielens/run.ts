@@ -84,6 +84,10 @@ export async function run(options: RunOptions, { out, err }: RunOutput): Promise
     }
     if (!json) out.write(reportText(report));
     return 0;
+  } catch (error) {
+    // The error is told below the bar, not beside it.
+    display.end();
+    throw error;
   } finally {
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
     await store.close();
