@@ -50,6 +50,14 @@ export interface ShardOptions {
   readonly mayBeNew: boolean;
 }
 
+/** What a write did. */
+interface Applied {
+  /** Rows touched; for deletes, those that existed. */
+  readonly touched: number;
+  /** Of its record; 0 when it was not logged. */
+  readonly lsn: number;
+}
+
 export interface WriteRequest {
   readonly ack: Ack;
   readonly step: number;
@@ -68,7 +76,7 @@ export class Shard {
   readonly #scans: Scans = new Set();
   readonly #abandoned: Promise<never>;
   #abandon: (error: EmbershardError) => void = () => {};
-  #line: Promise<void> | undefined;
+  #line: Promise<unknown> | undefined;
   #closed = false;
   #checkpointing: Promise<unknown> | undefined;
   #pagesFailed = false;
@@ -184,27 +192,46 @@ export class Shard {
    */
   async openTable(name: string, options: TableOptions | undefined, tensor?: TensorShape): Promise<ArenaTable> {
     this.#demandOpen();
-    const { tables } = this.#state;
-    const known = tables.get(name);
-    if (known) {
-      const definition = redefineTable(known.definition, options ?? {}, tensor);
-      if (JSON.stringify(definition) !== JSON.stringify(known.definition)) {
-        await this.#append(RECORD.define, definition, () => {
+    return this.#inTurn(async () => {
+      const { tables } = this.#state;
+      const known = tables.get(name);
+      if (known) {
+        const definition = redefineTable(known.definition, options ?? {}, tensor);
+        if (JSON.stringify(definition) === JSON.stringify(known.definition)) return { result: known };
+        const lsn = await this.#append(RECORD.define, definition, () => {
           known.definition = definition;
         });
+        return { result: known, lsn };
       }
-      return known;
-    }
-    if (options === undefined) throw new EmbershardError("TABLE_NOT_FOUND", `no table "${name}": give options to make it; there ${listed([...tables.keys()])}`);
-    const definition = defineTable(name, this.#state.nextTable, options, tensor);
-    const index = this.#freeIndex();
-    const table = new ArenaTable(index, definition);
-    await this.#append(RECORD.define, definition, () => {
-      this.#state.arenas.addTable(table);
-      this.#state.nextTable++;
-      tables.set(name, table);
+      if (options === undefined) throw new EmbershardError("TABLE_NOT_FOUND", `no table "${name}": give options to make it; there ${listed([...tables.keys()])}`);
+      const definition = defineTable(name, this.#state.nextTable, options, tensor);
+      const table = new ArenaTable(this.#freeIndex(), definition);
+      const lsn = await this.#append(RECORD.define, definition, () => {
+        this.#state.arenas.addTable(table);
+        this.#state.nextTable++;
+        tables.set(name, table);
+      });
+      return { result: table, lsn };
     });
-    return table;
+  }
+
+  #defining: Promise<unknown> | undefined;
+
+  /** Changes what tables there are, one change after the other in the order of their calls; resolves when it is in the log. */
+  async #inTurn<T>(change: () => Promise<{ result: T; lsn?: number }>): Promise<T> {
+    const before = this.#defining;
+    const mine = (async () => {
+      if (before) await before.catch(() => {});
+      return change();
+    })();
+    this.#defining = mine;
+    try {
+      const { result, lsn } = await mine;
+      if (lsn !== undefined) await this.#reached(this.#state.log.written(lsn));
+      return result;
+    } finally {
+      if (this.#defining === mine) this.#defining = undefined;
+    }
   }
 
   #freeIndex(): number {
@@ -217,23 +244,27 @@ export class Shard {
   /** Drops a table and its rows. @throws TABLE_NOT_FOUND, READ_ONLY */
   async dropTable(name: string): Promise<void> {
     this.#demandOpen();
-    const { tables, arenas } = this.#state;
-    const table = tables.get(name);
-    if (!table) throw new EmbershardError("TABLE_NOT_FOUND", `no table "${name}": there ${listed([...tables.keys()])}`);
-    await this.#append(RECORD.drop, { number: table.definition.number }, () => {
-      tables.delete(name);
-      this.#state.retired.push(retireTable(arenas, table, this.#state.log.nextLsn));
+    return this.#inTurn(async () => {
+      const { tables, arenas } = this.#state;
+      const table = tables.get(name);
+      if (!table) throw new EmbershardError("TABLE_NOT_FOUND", `no table "${name}": there ${listed([...tables.keys()])}`);
+      const lsn = await this.#append(RECORD.drop, { number: table.definition.number }, () => {
+        tables.delete(name);
+        this.#state.retired.push(retireTable(arenas, table, this.#state.log.nextLsn));
+      });
+      return { result: undefined, lsn };
     });
   }
 
-  /** Appends a record of JSON, having done what it says; resolves when it is written. */
-  async #append(type: number, content: TableDefinition | { number: number }, apply: () => void): Promise<void> {
+  /** Does what a record of JSON says and appends it, in the line of the writes. Returns its LSN. */
+  async #append(type: number, content: TableDefinition | { number: number }, apply: () => void): Promise<number> {
     this.#health.demandWritable();
     const bytes = encodeJson(content);
-    await this.#enter(bytes.length);
-    apply();
-    const lsn = this.#state.log.append(type, 0, [bytes]);
-    await this.#reached(this.#state.log.written(lsn));
+    return this.#inLine(async () => {
+      await this.#roomFor(() => bytes.length);
+      apply();
+      return this.#state.log.append(type, 0, [bytes]);
+    });
   }
 
   // Rows.
@@ -256,26 +287,43 @@ export class Shard {
    */
   async write(writes: readonly RowWrite[], request: WriteRequest): Promise<number> {
     this.#demandOpen();
-    const bytes = this.#boundBytes(writes, request);
+    this.#health.demandWritable();
+    const sizes = sizesOf(writes, request);
+    let outcome: Applied | { full: Arena } | undefined;
+    if (this.#line === undefined && this.#state.log.room(this.#boundBytes(writes, request)) === undefined) {
+      outcome = this.#tryWrite(writes, request);
+    }
+    if (outcome === undefined || "full" in outcome) outcome = await this.#inLine(() => this.#waitAndWrite(writes, request, sizes));
+    const { touched, lsn } = outcome;
+    if (lsn > 0 && request.ack !== "memory") {
+      const { log } = this.#state;
+      const durable = request.ack === "os" ? log.written(lsn) : log.synced(lsn);
+      if (durable) await this.#reached(durable);
+    }
+    return touched;
+  }
+
+  /** Writes as soon as there is room, in the log and in the arenas; meanwhile nobody else does. */
+  async #waitAndWrite(writes: readonly RowWrite[], request: WriteRequest, sizes: readonly number[]): Promise<Applied> {
     for (;;) {
-      this.#health.demandWritable();
-      if (this.#line !== undefined || this.#state.log.room(bytes) !== undefined) await this.#enter(bytes);
+      await this.#roomFor(() => this.#boundBytes(writes, request));
+      this.#demandUnchanged(writes, request, sizes);
       const outcome = this.#tryWrite(writes, request);
-      if (outcome instanceof Object) {
-        await this.#relieve(outcome.full);
-        continue;
-      }
-      const { lsn } = this.#last;
-      if (lsn > 0 && request.ack !== "memory") {
-        const { log } = this.#state;
-        const durable = request.ack === "os" ? log.written(lsn) : log.synced(lsn);
-        if (durable) await this.#reached(durable);
-      }
-      return outcome;
+      if (!("full" in outcome)) return outcome;
+      await this.#relieve(outcome.full);
     }
   }
 
-  #last = { lsn: 0 };
+  /** What was checked before waiting may hold no more: a table may be gone, and arrays that are borrowed may be, too. */
+  #demandUnchanged(writes: readonly RowWrite[], request: WriteRequest, sizes: readonly number[]): void {
+    for (const { table } of writes) {
+      const { name } = table.definition;
+      if (this.#state.tables.get(name) !== table) throw new EmbershardError("TABLE_NOT_FOUND", `table "${name}" was dropped while the write waited; nothing was changed`);
+    }
+    if (sizesOf(writes, request).some((size, i) => size !== sizes[i])) {
+      throw new EmbershardError("INVALID_ARGUMENT", "an array was detached, or its buffer resized, while the write that borrows it waited; nothing was changed");
+    }
+  }
 
   #boundBytes(writes: readonly RowWrite[], { mark }: WriteRequest): number {
     const moving = this.#state.arenas.moving && !this.#state.arenas.moving.done;
@@ -288,28 +336,34 @@ export class Shard {
     return bytes;
   }
 
-  /** Waits, first come first served, until a record of `bytes` fits the log's buffer. */
-  async #enter(bytes: number): Promise<void> {
+  /** Does one piece of work after the other, first come first served: writes that must wait, and what is between them. */
+  async #inLine<T>(work: () => Promise<T>): Promise<T> {
     const before = this.#line;
     const mine = (async () => {
       await before?.catch(() => {});
-      for (let wait = this.#state.log.room(bytes); wait; wait = this.#state.log.room(bytes)) {
-        await Promise.race([wait, this.#health.failed]);
-        this.#health.demandWritable();
-      }
+      return work();
     })();
     this.#line = mine;
     try {
-      await mine;
+      return await mine;
     } finally {
       if (this.#line === mine) this.#line = undefined;
     }
-    this.#demandOpen();
-    this.#health.demandWritable();
+  }
+
+  /** Waits until a record of `bytes()` can be appended, at once. */
+  async #roomFor(bytes: () => number): Promise<void> {
+    for (;;) {
+      this.#demandOpen();
+      this.#health.demandWritable();
+      const wait = this.#state.log.room(bytes());
+      if (!wait) return;
+      await Promise.race([wait, this.#health.failed]);
+    }
   }
 
   /** Stages, reserves, applies and logs in one turn. Gives the arena that is full when one is, and has changed nothing then. */
-  #tryWrite(writes: readonly RowWrite[], request: WriteRequest): number | { full: Arena } {
+  #tryWrite(writes: readonly RowWrite[], request: WriteRequest): Applied | { full: Arena } {
     const { arenas, log } = this.#state;
     const moving = arenas.moving && !arenas.moving.done ? arenas.moving : undefined;
     const scratch = writes.reduce((sum, write) => {
@@ -338,17 +392,15 @@ export class Shard {
     }
     for (const arena of arenas.all) arena.refresh();
     if (request.mark) this.#state.mark = request.mark.slice();
-    this.#last = { lsn: 0 };
     if (logged) {
       const header = encodeRowsHeader({ step: request.step, mark: request.mark, sections: list.count });
       const given = log.append(RECORD.rows, 0, [header, ...list.parts]);
       assert(given === lsn, "a record gets the LSN that its pages were stamped with");
-      this.#last = { lsn };
       for (const part of list.parts) this.#bytesLogged += part.length;
       this.#considerCheckpoint();
     }
     this.#considerHandOver();
-    return touched;
+    return { touched, lsn: logged ? lsn : 0 };
   }
 
   /** Makes sure that every run's rows can be created. Returns an arena that has no room. */
@@ -445,7 +497,7 @@ export class Shard {
   async #relieve(arena: Arena): Promise<void> {
     const { moving } = this.#state.arenas;
     if (!moving) {
-      await this.#enter(8192);
+      await this.#roomFor(() => 8192);
       if (!this.#state.arenas.moving) this.#beginHandOver(arena);
       return;
     }
@@ -576,6 +628,11 @@ export class Shard {
       await this.#state.pages.close();
     }
   }
+}
+
+/** The lengths of all that a write borrows. */
+function sizesOf(writes: readonly RowWrite[], { mark }: WriteRequest): number[] {
+  return [mark?.length ?? 0, ...writes.flatMap(({ keys, values, states }) => [keys.length, values?.length ?? 0, states?.length ?? 0])];
 }
 
 function listed(names: readonly string[]): string {

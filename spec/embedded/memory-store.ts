@@ -1,0 +1,46 @@
+import { systemClock } from "../../lib/base/clock.js";
+import { Prng } from "../../lib/base/prng.js";
+import { EmbeddedStore } from "../../lib/embedded/embedded-store.js";
+import { Shard, type ShardOptions } from "../../lib/shard/shard.js";
+import { MemoryFiles } from "../store/memory-files.js";
+import { MemoryPageStore } from "../store/memory-page-store.js";
+
+/** The directory of a store, in memory: it outlives the stores that are opened over it. */
+export class MemoryDisk {
+  readonly files = new MemoryFiles();
+  readonly pages: MemoryPageStore;
+  readonly #random: Prng;
+  #used = false;
+
+  constructor(seed: number) {
+    this.#random = new Prng(seed);
+    this.pages = new MemoryPageStore(seed);
+  }
+
+  /** Opens the public store over this disk, with arenas of 32 MiB and no checkpoints of its own unless told. */
+  async open(options: Partial<ShardOptions> = {}): Promise<EmbeddedStore> {
+    const mayBeNew = !this.#used;
+    if (this.#used) await this.pages.reopen();
+    this.#used = true;
+    const shard = await Shard.open({
+      files: this.files,
+      pages: this.pages,
+      identity: { storeId: new Uint8Array(16).fill(7), shard: 0 },
+      clock: systemClock,
+      nonce: () => (BigInt(this.#random.u32()) << 32n) | BigInt(this.#random.u32()),
+      pause: () => new Promise((resolve) => setImmediate(resolve)),
+      arenaBytes: 32 << 20,
+      hugePages: "off",
+      checkpoint: undefined,
+      mayBeNew,
+      ...options,
+    });
+    return new EmbeddedStore("memory", shard, async () => {});
+  }
+
+  /** Ends the process that has it open: what it wrote stays. */
+  kill(): void {
+    this.files.kill(this.#random.u32());
+    this.pages.crash();
+  }
+}
