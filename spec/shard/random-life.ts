@@ -1,0 +1,421 @@
+// A random life of a store, with its oracle: what was done, and what each table was after each thing done.
+import { Prng } from "../../lib/base/prng.js";
+import type { EmbeddedStore } from "../../lib/embedded/embedded-store.js";
+import type { Table } from "../../lib/embedded/store-types.js";
+import type { OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
+import { normal, uniform, zeros } from "../../lib/table/initializers.js";
+import { adagrad, adam, ftrl, type OptimizerDefinition, sgd } from "../../lib/table/optimizers.js";
+import type { TableOptions } from "../../lib/table/table-definition.js";
+import { MemoryDisk } from "../embedded/memory-store.js";
+import { differenceFrom, oracleOf } from "../laws/oracle-of.js";
+
+export type Action =
+  | {
+      readonly do: "push" | "assign" | "delete" | "create";
+      readonly table: number;
+      readonly n: number;
+      readonly seed: number;
+      readonly wait: boolean;
+    }
+  | { readonly do: "pushAll"; readonly n: number; readonly seed: number; readonly wait: boolean }
+  | { readonly do: "read"; readonly table: number; readonly n: number; readonly seed: number }
+  | { readonly do: "checkpoint"; readonly wait: boolean; readonly abort: number }
+  | { readonly do: "drop"; readonly table: number; readonly dim: number }
+  | { readonly do: "turns"; readonly n: number }
+  | { readonly do: "reopen" | "kill" };
+
+interface Model {
+  /** Of one making of a table: a table made anew under a name has another. */
+  readonly id: number;
+  readonly options: TableOptions;
+  readonly oracle: OracleTable;
+}
+
+/** What the store is after each write, tables by name; a write replaces the models that it changes. */
+interface State {
+  readonly tables: ReadonlyMap<string, Model>;
+  readonly mark: number | undefined;
+}
+
+const optimizers: readonly OptimizerDefinition[] = [
+  sgd({ learningRate: 0.1 }),
+  adagrad({ learningRate: 0.05, initialAccumulator: 0.1 }),
+  adam({ learningRate: 0.01, step: "table" }),
+  ftrl({ learningRate: 0.1, lambda1: 0.01 }),
+];
+const initializers = [zeros(), uniform(-1, 1), normal(0, 1)];
+
+export interface LifeOptions {
+  readonly seed: number;
+  readonly segmentBytes: number;
+  readonly logBufferBytes: number;
+  /** Keys are below it. */
+  readonly keys: number;
+  /** Dimensions of the tables, in order; a negative one is that of an unlogged table. */
+  readonly dims: readonly number[];
+}
+
+export class RandomLife {
+  readonly #disk: MemoryDisk;
+  readonly #options: LifeOptions;
+  #store!: EmbeddedStore;
+  readonly #tables = new Map<string, Table>();
+  #states: State[] = [{ tables: new Map(), mark: undefined }];
+  /** What is known to survive a kill. */
+  #acknowledged = 0;
+  /** The states that the last checkpoint may be a copy of. */
+  #checkpointed: { from: number; to: number } = { from: 0, to: 0 };
+  readonly #underWay = new Set<Promise<void>>();
+  #checkpointing = 0;
+  #life = 0;
+  #made = 0;
+  #step = 1;
+
+  constructor(options: LifeOptions) {
+    this.#options = options;
+    this.#disk = new MemoryDisk(options.seed);
+  }
+
+  async begin(): Promise<void> {
+    await this.#open();
+    for (let i = 0; i < this.#options.dims.length; i++) await this.#make(i, this.#options.dims[i]);
+  }
+
+  async act(action: Action): Promise<void> {
+    switch (action.do) {
+      case "push":
+      case "assign":
+      case "delete":
+      case "create":
+        return this.#write(action);
+      case "pushAll":
+        return this.#pushAll(action);
+      case "read":
+        return this.#read(action);
+      case "checkpoint":
+        return this.#checkpoint(action);
+      case "drop": {
+        await this.#settle();
+        const name = nameOf(action.table);
+        const unlogged = this.#now.tables.get(name)!.options.logged === false;
+        this.#tables.delete(name);
+        const before = this.#store.dropTable(name);
+        const tables = new Map(this.#now.tables);
+        tables.delete(name);
+        this.#track(before, this.#become({ tables }));
+        await this.#make(action.table, unlogged ? -action.dim : action.dim);
+        return;
+      }
+      case "turns":
+        for (let i = 0; i < action.n; i++) await new Promise((resolve) => setImmediate(resolve));
+        return;
+      case "reopen": {
+        const closing = this.#store.close();
+        await this.#settle();
+        await closing;
+        return this.#reopen(this.#states.length - 1);
+      }
+      case "kill":
+        this.#disk.kill();
+        this.#underWay.clear();
+        this.#life++;
+        return this.#reopen(this.#acknowledged);
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.act({ do: "reopen" });
+    await this.act({ do: "reopen" });
+    await this.#store.close();
+  }
+
+  get #now(): State {
+    return this.#states[this.#states.length - 1];
+  }
+
+  async #open(): Promise<void> {
+    const { segmentBytes, logBufferBytes } = this.#options;
+    this.#store = await this.#disk.open({ segmentBytes, logBufferBytes });
+  }
+
+  /** The state that the last write made; returns its number. */
+  #become(change: Partial<State>): number {
+    this.#states.push({ ...this.#now, ...change });
+    return this.#states.length - 1;
+  }
+
+  #changed(name: string, change: (oracle: OracleTable) => void): ReadonlyMap<string, Model> {
+    const tables = new Map(this.#now.tables);
+    const model = tables.get(name)!;
+    const oracle = model.oracle.clone();
+    change(oracle);
+    tables.set(name, { ...model, oracle });
+    return tables;
+  }
+
+  /** Of an unlogged table nothing is promised, nor of what came before it. */
+  #track(work: Promise<unknown>, state: number, promised = true): Promise<void> {
+    const life = this.#life;
+    const tracked = work.then(() => {
+      if (promised && life === this.#life) this.#acknowledged = Math.max(this.#acknowledged, state);
+    });
+    this.#underWay.add(tracked);
+    // A rejection is seen when it is waited for, and a killed store's promises are nobody's.
+    tracked.then(
+      () => this.#underWay.delete(tracked),
+      () => {},
+    );
+    return tracked;
+  }
+
+  async #settle(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+
+  async #make(i: number, dim: number): Promise<void> {
+    const random = new Prng(this.#options.seed + 31 * ++this.#made);
+    const options: TableOptions = {
+      dim: Math.abs(dim),
+      optimizer: optimizers[random.below(optimizers.length)],
+      initializer: initializers[random.below(initializers.length)],
+      seed: random.u32(),
+      ...(dim < 0 && { logged: false }),
+    };
+    const table = await this.#store.table(nameOf(i), options);
+    this.#tables.set(nameOf(i), table);
+    const model = { id: this.#made, options, oracle: oracleOf(table.options) };
+    this.#acknowledged = this.#become({ tables: new Map(this.#now.tables).set(nameOf(i), model) });
+  }
+
+  async #write(action: Extract<Action, { table: number; wait: boolean }>): Promise<void> {
+    const random = new Prng(action.seed);
+    const name = nameOf(action.table);
+    const table = this.#tables.get(name)!;
+    const { logged } = table.options;
+    const keys = this.#keys(random, action.n);
+    const values = floats(random, action.n * table.dim);
+    const mark = action.do === "create" || !logged || random.below(3) > 0 ? undefined : random.u32();
+    const options = mark === undefined ? {} : { mark: markOf(mark) };
+    const kept = mark === undefined ? {} : { mark };
+    const step = this.#step++;
+    const done = (() => {
+      switch (action.do) {
+        case "push":
+          return this.#track(
+            table.push(keys, values, { ...options, step }),
+            this.#become({
+              tables: this.#changed(name, (oracle) => oracle.push(keys, values, { step })),
+              ...kept,
+            }),
+            logged,
+          );
+        case "assign": {
+          const state = random.below(2) === 0 ? floats(random, action.n * table.stateFloats) : undefined;
+          return this.#track(
+            table.assign(keys, values, { ...options, ...(state && { state }) }),
+            this.#become({
+              tables: this.#changed(name, (oracle) => oracle.assign(keys, values, state)),
+              ...kept,
+            }),
+            logged,
+          );
+        }
+        case "delete":
+          return this.#track(
+            table.delete(keys, options),
+            this.#become({ tables: this.#changed(name, (oracle) => oracle.delete(keys)), ...kept }),
+            logged,
+          );
+        case "create":
+          return this.#track(
+            table.pull(keys, { create: true }),
+            this.#become({ tables: this.#changed(name, (oracle) => oracle.pull(keys, { create: true })) }),
+            logged,
+          );
+      }
+    })();
+    // A pull reads after it has created, and the store may be closed by then.
+    if (action.wait || action.do === "create") await done;
+  }
+
+  async #pushAll({ n, seed, wait }: Extract<Action, { do: "pushAll" }>): Promise<void> {
+    const random = new Prng(seed);
+    const step = this.#step++;
+    const requests = [...this.#tables.values()].map((table) => ({
+      table,
+      keys: this.#keys(random, n),
+      gradients: floats(random, n * table.dim),
+    }));
+    const pushing = this.#store.push(requests, { step });
+    let tables = this.#now.tables;
+    for (const { table, keys, gradients } of requests) {
+      const model = tables.get(table.name)!;
+      const oracle = model.oracle.clone();
+      oracle.push(keys, gradients, { step });
+      tables = new Map(tables).set(table.name, { ...model, oracle });
+    }
+    const done = this.#track(pushing, this.#become({ tables }));
+    if (wait) await done;
+  }
+
+  async #read({ table: i, n, seed }: Extract<Action, { do: "read" }>): Promise<void> {
+    await this.#settle();
+    const name = nameOf(i);
+    const table = this.#tables.get(name)!;
+    const { oracle } = this.#now.tables.get(name)!;
+    const keys = this.#keys(new Prng(seed), n);
+    const [found, foundThere] = [new Uint8Array(n), new Uint8Array(n)];
+    const [state, stateThere] = [
+      new Float32Array(n * table.stateFloats),
+      new Float32Array(n * table.stateFloats),
+    ];
+    const fallback = seed % 2 === 0 ? {} : { default: 0.5 };
+    const rows = await table.pull(keys, { found, state, ...fallback });
+    same(rows, oracle.pull(keys, { found: foundThere, state: stateThere, ...fallback }), `pull of ${name}`);
+    same(state, stateThere, `state of ${name}`);
+    same(found, foundThere, `found of ${name}`);
+    same(await table.contains(keys), foundThere, `contains of ${name}`);
+  }
+
+  async #checkpoint({ wait, abort }: Extract<Action, { do: "checkpoint" }>): Promise<void> {
+    const from = this.#states.length - 1;
+    const ending = abort > 0 ? new AbortController() : undefined;
+    const life = this.#life;
+    this.#checkpointing++;
+    const work = (async () => {
+      try {
+        await this.#store.checkpoint(ending ? { signal: ending.signal } : {});
+        if (life !== this.#life) return;
+        this.#checkpointing--;
+        this.#checkpointed = { from: Math.max(from, this.#checkpointed.from), to: this.#states.length - 1 };
+      } catch (error) {
+        if (life !== this.#life) return;
+        this.#checkpointing--;
+        const { code } = error as { code?: string };
+        if (code !== "ABORTED" && code !== "CLOSED") throw error;
+      }
+    })();
+    this.#underWay.add(work);
+    work.then(
+      () => this.#underWay.delete(work),
+      () => {},
+    );
+    if (ending) {
+      for (let i = 1; i < abort; i++) await new Promise((resolve) => setImmediate(resolve));
+      ending.abort();
+    }
+    if (wait) await work;
+  }
+
+  /** Opens the store again and holds it to one of the states from `least` on. */
+  async #reopen(least: number): Promise<void> {
+    await this.#open();
+    const found: string[] = [];
+    for (let k = least; k < this.#states.length; k++) {
+      const difference = await this.#differenceFrom(k);
+      if (difference === undefined) return this.#goOnFrom(k);
+      found.push(`state ${k}: ${difference}`);
+    }
+    throw new Error(`the store that was opened again is none of its states:\n${found.join("\n")}`);
+  }
+
+  async #differenceFrom(k: number): Promise<string | undefined> {
+    const { tables, mark } = this.#states[k];
+    const names = this.#store.tables().map(({ name }) => name);
+    if (names.length !== tables.size)
+      return `tables ${names.join(", ")}, expected ${[...tables.keys()].join(", ")}`;
+    const markFound = this.#store.mark();
+    if (String(markFound) !== String(mark === undefined ? undefined : markOf(mark)))
+      return `mark ${markFound}, expected ${mark}`;
+    for (const [name, model] of tables) {
+      if (!names.includes(name)) return `table ${name} is missing`;
+      const table = await this.#store.table(name);
+      if (table.dim !== model.options.dim)
+        return `table ${name} has dim ${table.dim}, expected ${model.options.dim}`;
+      if (model.options.logged !== false) {
+        const difference = await differenceFrom(model.oracle, table);
+        if (difference !== undefined) return difference;
+      }
+    }
+    const then = await this.#unloggedAsOf(tables);
+    return typeof then === "string" ? then : undefined;
+  }
+
+  /** Unlogged tables are, all together, those of one state that the last checkpoint may be a copy of. */
+  async #unloggedAsOf(tables: ReadonlyMap<string, Model>): Promise<State | string> {
+    const found: string[] = [];
+    const { from, to } = this.#checkpointed;
+    // A checkpoint that was under way may have counted just as the process ended.
+    const last = this.#checkpointing > 0 ? this.#states.length - 1 : to;
+    for (let j = from; j <= last; j++) {
+      let difference: string | undefined;
+      for (const [name, model] of tables) {
+        if (model.options.logged !== false || difference !== undefined) continue;
+        const table = await this.#store.table(name);
+        difference = await differenceFrom(asOf(this.#states[j], name, model, table), table);
+      }
+      if (difference === undefined) return this.#states[j];
+      found.push(`as of ${j}: ${difference}`);
+    }
+    return found.join("; ");
+  }
+
+  /** What is recovered is the beginning of what follows. */
+  async #goOnFrom(k: number): Promise<void> {
+    const { tables, mark } = this.#states[k];
+    const then = (await this.#unloggedAsOf(tables)) as State;
+    const fresh = new Map<string, Model>();
+    this.#tables.clear();
+    for (const [name, model] of tables) {
+      const table = await this.#store.table(name);
+      this.#tables.set(name, table);
+      fresh.set(
+        name,
+        model.options.logged === false ? { ...model, oracle: asOf(then, name, model, table) } : model,
+      );
+    }
+    this.#states = [{ tables: fresh, mark }];
+    this.#acknowledged = 0;
+    this.#checkpointing = 0;
+    this.#checkpointed = { from: 0, to: 0 };
+    // A kill between a table's drop and its making leaves the name free.
+    for (let i = 0; i < this.#options.dims.length; i++) {
+      if (!tables.has(nameOf(i))) await this.#make(i, this.#options.dims[i]);
+    }
+  }
+
+  #keys(random: Prng, n: number): BigUint64Array {
+    const keys = new BigUint64Array(n);
+    for (let i = 0; i < n; i++) {
+      const key = random.below(this.#options.keys);
+      keys[i] = key === 1 ? 2n ** 64n - 1n : BigInt(key);
+    }
+    return keys;
+  }
+}
+
+function nameOf(i: number): string {
+  return `t${i}`;
+}
+
+/** An unlogged table as it was in an earlier state: empty where that one had another of its name. */
+function asOf(state: State, name: string, model: Model, table: Table): OracleTable {
+  const then = state.tables.get(name);
+  return then?.id === model.id ? then.oracle : oracleOf(table.options);
+}
+
+function markOf(mark: number): Uint8Array {
+  return new TextEncoder().encode(String(mark));
+}
+
+function floats(random: Prng, n: number): Float32Array {
+  const values = new Float32Array(n);
+  for (let i = 0; i < n; i++) values[i] = random.unit() - 0.5;
+  return values;
+}
+
+function same(found: Float32Array | Uint8Array, expected: Float32Array | Uint8Array, what: string): void {
+  const i = found.findIndex((value, at) => !Object.is(value, expected[at]));
+  if (found.length !== expected.length || i >= 0)
+    throw new Error(`${what}: ${found[i]} at ${i}, expected ${expected[i]}`);
+}
