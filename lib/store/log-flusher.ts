@@ -1,6 +1,6 @@
 import { EmbershardError } from "../base/errors.js";
 import { type DurableMark, encodeMark, type MarkFile, markSlotBytes } from "./durable-mark.js";
-import type { Files, OpenFile } from "./files.js";
+import type { OpenFile } from "./files.js";
 import type { HashBlock } from "./hash-block.js";
 import {
   encodeSegmentHeader,
@@ -11,6 +11,7 @@ import {
   segmentName,
 } from "./log-format.js";
 import { Milestone } from "./milestone.js";
+import type { SpareFiles } from "./spare-files.js";
 import type { StagingRing } from "./staging-ring.js";
 
 /** One file of the log, on the disk once it was entered. */
@@ -20,13 +21,16 @@ export interface Segment {
   /** Where the next record goes, counting those that are only staged. */
   endBytes: number;
   file: OpenFile | undefined;
+  /** Whether the file was written over, so that it has to be cut off where its records end. */
+  longer: boolean;
 }
 
 export interface FlusherOptions {
-  readonly files: Files;
   readonly identity: LogIdentity;
   readonly ring: StagingRing<Segment>;
   readonly markFile: MarkFile;
+  /** Files of segments that are no longer needed, to be written over. */
+  readonly spares: SpareFiles;
   /** A block of `segmentHeaderBytes`, owned from now on. */
   readonly headerBlock: HashBlock;
   readonly mark: DurableMark;
@@ -234,26 +238,29 @@ export class LogFlusher {
   }
 
   async #enter(segment: Segment): Promise<void> {
-    const { files, headerBlock, identity } = this.#options;
+    const { headerBlock, identity, spares } = this.#options;
     const old = this.#current;
-    if (old && this.#onDiskLsn > this.synced.value) {
-      await this.#sync();
+    if (old?.file) {
+      try {
+        if (old.longer) await old.file.truncate(old.endBytes);
+      } catch (error) {
+        return this.#fail(error, { rewind: false });
+      }
+      if (old.longer || this.#onDiskLsn > this.synced.value) await this.#sync();
       if (this.#failure) return;
     }
     const mark = { lsn: this.#onDiskLsn, generation: this.generation.value };
     headerBlock.bytes.fill(0);
     encodeSegmentHeader(headerBlock, { ...identity, ...segment, version: logVersion });
     encodeMark(headerBlock, segmentMarkOffset, mark, identity);
-    let file: OpenFile | undefined;
+    let file: OpenFile;
     try {
-      file = await files.open(segmentName(segment.firstLsn), "create");
-      await file.write(headerBlock.bytes.subarray(0, segmentHeaderBytes), 0);
-      await file.datasync();
-      await files.syncDirectory();
+      ({ file, longer: segment.longer } = await spares.create(
+        segmentName(segment.firstLsn),
+        headerBlock.bytes.subarray(0, segmentHeaderBytes),
+      ));
     } catch (error) {
-      this.#fail(error, { rewind: false });
-      await this.#closeFile(file);
-      return;
+      return this.#fail(error, { rewind: false });
     }
     segment.file = file;
     this.#current = segment;

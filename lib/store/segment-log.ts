@@ -14,6 +14,7 @@ import {
   segmentName,
 } from "./log-format.js";
 import type { LogEnd } from "./log-reader.js";
+import { SpareFiles } from "./spare-files.js";
 import { StagingRing } from "./staging-ring.js";
 
 export interface SegmentLogOptions {
@@ -48,7 +49,7 @@ export async function openSegmentLog(options: SegmentLogOptions): Promise<Segmen
   await settleEnd(options);
   const mark = { lsn: Math.max(end.mark.lsn, end.nextLsn - 1), generation: end.mark.generation };
   const markFile = await MarkFile.replace(files, createBlock, identity, mark);
-  return SegmentLog.begin(options, markFile, mark);
+  return SegmentLog.begin(options, markFile, mark, await SpareFiles.find(files));
 }
 
 /**
@@ -61,6 +62,7 @@ export async function openSegmentLog(options: SegmentLogOptions): Promise<Segmen
 export class SegmentLog {
   readonly #options: SegmentLogOptions;
   readonly #segmentBytes: number;
+  readonly #spares: SpareFiles;
   readonly #ring: StagingRing<Segment>;
   readonly #flusher: LogFlusher;
   // The first LSNs of the segments before the one that `append` fills, ascending.
@@ -70,14 +72,15 @@ export class SegmentLog {
   #roomWaiters: { bytes: number; resolve: () => void }[] = [];
   #closed = false;
 
-  private constructor(options: SegmentLogOptions, markFile: MarkFile, mark: DurableMark) {
+  private constructor(options: SegmentLogOptions, markFile: MarkFile, mark: DurableMark, spares: SpareFiles) {
     const { createBlock, end } = options;
+    this.#spares = spares;
     this.#options = options;
     this.#segmentBytes = options.segmentBytes ?? 256 * 2 ** 20;
     this.#ring = new StagingRing(createBlock, options.logBufferBytes ?? 32 * 2 ** 20, maxRunBytes);
     this.#flusher = new LogFlusher({
-      files: options.files,
       identity: options.identity,
+      spares,
       ring: this.#ring,
       markFile,
       headerBlock: createBlock(segmentHeaderBytes),
@@ -92,8 +95,13 @@ export class SegmentLog {
   }
 
   /** @internal */
-  static async begin(options: SegmentLogOptions, markFile: MarkFile, mark: DurableMark): Promise<SegmentLog> {
-    const log = new SegmentLog(options, markFile, mark);
+  static async begin(
+    options: SegmentLogOptions,
+    markFile: MarkFile,
+    mark: DurableMark,
+    spares: SpareFiles,
+  ): Promise<SegmentLog> {
+    const log = new SegmentLog(options, markFile, mark, spares);
     await log.#flusher.enter(log.#appending);
     if (log.failure) {
       await log.#flusher.close();
@@ -196,18 +204,20 @@ export class SegmentLog {
     return reached;
   }
 
-  /** Removes the segments that hold only records before `lsn`. The one being written stays. Errors: `IO`. */
+  /** Gives up the segments that hold only records before `lsn`. The one being written stays. Errors: `IO`. */
   async discardBefore(lsn: number): Promise<void> {
     const current = this.#flusher.current?.firstLsn ?? 0;
     while (this.#older.length > 0 && this.#older[0] < current && (this.#older[1] ?? current) <= lsn) {
       // Taken off first: a file that cannot be removed now is found, and removed, after the next opening.
       const oldest = this.#older.shift()!;
-      await this.#options.files.remove(segmentName(oldest));
+      await this.#spares.keep(segmentName(oldest));
     }
   }
 
   /** Tries to go on after a failure. Nothing is lost or repeated, whatever it gives. */
   async retry(): Promise<RetryOutcome> {
+    // The disk may be full, and they are only there for speed. What cannot be removed now can be at the next try.
+    if (this.failure && !(await this.#spares.clear())) return "failed";
     if (!(await this.#flusher.retry(this.#appending))) return "restart";
     return this.failure ? "failed" : "running";
   }
@@ -259,6 +269,7 @@ export class SegmentLog {
       nonce: this.#options.nonce(),
       endBytes: segmentHeaderBytes,
       file: undefined,
+      longer: false,
     };
   }
 
