@@ -42,9 +42,8 @@ export function progressDisplay(output: ProgressOutput, epochs: number, now: () 
       clear();
       const digits = String(epochs).length;
       const place = `epoch ${String(epoch).padStart(digits)}/${epochs}`;
-      output.write(
-        `${place}  training RMSE ${trainingRmse.toFixed(4)}  held out ${heldOutRmse.toFixed(4)}  ${rate()}\n`,
-      );
+      const errors = `training RMSE ${trainingRmse.toFixed(4)}  held out ${heldOutRmse.toFixed(4)}`;
+      output.write(`${`${place}  ${errors}  ${rate()}`.trimEnd()}\n`);
     },
     end: () => void clear(),
   };
@@ -58,8 +57,10 @@ function bar({ position, batches, loss }: Progress, epochs: number): string {
   return `${drawn} ${percent} %  epoch ${position.epoch + 1}/${epochs}  loss ${loss.toFixed(4)}`;
 }
 
+/** Nothing where there were no rows: what was trained before has no rate. */
 function rowsPerSecond(rows: number, elapsedMs: number): string {
-  const rate = elapsedMs > 0 ? (rows / elapsedMs) * 1000 : 0;
+  if (rows === 0) return "";
+  const rate = (rows / Math.max(1, elapsedMs)) * 1000;
   if (rate >= 1e6) return `${(rate / 1e6).toFixed(2)} M rows/s`;
   return `${Math.round(rate / 1e3)} k rows/s`;
 }

@@ -37,15 +37,16 @@ export function reportOf(
   };
 }
 
-/** The report for people. */
-export function reportText(report: Report): string {
+/** The report for people. `command` is how they call the command line. */
+export function reportText(report: Report, command?: string): string {
   const past =
     report.steps === 0 ? "was trained before" : `${report.seconds.toFixed(1)} s, ${report.steps} steps`;
   return [
     `held-out RMSE ${report.rmse.toFixed(4)}, AUC of "4 stars or more" ${report.auc.toFixed(4)}`,
     `${report.epochs} epochs (${past})`,
     `learning curve  ${report.chart}`,
-    `parameters      ${report.store}  (look inside: embershard inspect ${report.store})`,
+    `parameters      ${report.store}`,
+    ...(command === undefined ? [] : [`look inside     ${command} inspect ${report.store}`]),
     "",
   ].join("\n");
 }

@@ -7,7 +7,7 @@ import { MOST_EPOCHS } from "./position.js";
 import { type ProgressOutput, progressDisplay } from "./progress.js";
 import { learningCurve, type Report, reportOf, reportText } from "./report.js";
 import { EPOCHS, SEED, SETTINGS } from "./settings.js";
-import { type Task, train } from "./training.js";
+import { type Progress, type Task, train } from "./training.js";
 
 export interface RunOptions {
   /** The directory of MovieLens 100K; generated data without it. */
@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly fresh?: boolean | undefined;
   /** Reports as one JSON object. */
   readonly json?: boolean | undefined;
+  /** How this user calls the command line, for the report to say how to look at the parameters. */
+  readonly command?: string | undefined;
 }
 
 export interface RunOutput {
@@ -62,9 +64,7 @@ export async function run(options: RunOptions, { out, err }: RunOutput): Promise
       seed,
       signal: interruption.signal,
       onStart(progress) {
-        const { epoch, batch } = progress.position;
-        if (epoch + batch > 0)
-          err.write(`going on after epoch ${epoch}, batch ${batch} of ${progress.batches}\n`);
+        err.write(beginning(progress, epochs));
         display.start(progress);
       },
       onStep: display.step,
@@ -82,7 +82,7 @@ export async function run(options: RunOptions, { out, err }: RunOutput): Promise
       );
       return INTERRUPTED;
     }
-    if (!json) out.write(reportText(report));
+    if (!json) out.write(reportText(report, options.command));
     return 0;
   } catch (error) {
     // The error is told below the bar, not beside it.
@@ -108,6 +108,15 @@ function introduction({ dataset, train, heldOut }: Task): string {
     `${name}: ${users.length} users, ${items.length} items, ${ratings.stars.length} ratings ` +
     `(${train.length} to learn from, ${heldOut.length} held out)\n`
   );
+}
+
+/** Where a run that was begun before is; nothing for a new one. */
+function beginning({ position: { epoch, batch }, batches }: Progress, epochs: number): string {
+  if (epoch + batch === 0) return "";
+  if (epoch * batches + batch < epochs * batches) {
+    return `going on after epoch ${epoch}, batch ${batch} of ${batches}\n`;
+  }
+  return "this run was finished before: more --epochs go on, --fresh starts over\n";
 }
 
 /** Removes a store that no process has open. Nothing else is removed: what is not a store is an error. */

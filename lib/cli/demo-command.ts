@@ -1,3 +1,4 @@
+import { basename, relative } from "node:path";
 import { Command } from "commander";
 import { teach, wholeNumber } from "./options.js";
 import type { Output } from "./output.js";
@@ -12,7 +13,7 @@ interface DemoOptions {
 
 /** What `examples/movielens/run.ts` exports. It stands on the public API, so it is found at run time, not imported. */
 interface Example {
-  run(options: DemoOptions & { path?: string | undefined }, output: Output): Promise<number>;
+  run(options: DemoOptions & { path?: string | undefined; command: string }, output: Output): Promise<number>;
 }
 
 export function demoCommand(output: Output, exit: (code: number) => void): Command {
@@ -37,7 +38,7 @@ export function demoCommand(output: Output, exit: (code: number) => void): Comma
     .option("--json", "print the report as JSON")
     .action(async (path: string | undefined, options: DemoOptions) => {
       const example = (await import(exampleUrl())) as Example;
-      exit(await example.run({ path, ...options }, output));
+      exit(await example.run({ path, ...options, command: invocation(process.argv[1]) }, output));
     });
   return teach(command, [
     "embershard demo                      generated data, a few seconds",
@@ -45,6 +46,11 @@ export function demoCommand(output: Output, exit: (code: number) => void): Comma
     "embershard demo --seed 2 --dir out/2 another split, beside the first",
     "embershard demo --json | jq .rmse    the number alone; progress is on stderr",
   ]);
+}
+
+/** How this process was called: by its installed name, or in a clone by its file. */
+function invocation(script: string): string {
+  return basename(script) === "embershard" ? "embershard" : `node ${relative("", script)}`;
 }
 
 function exampleUrl(): string {

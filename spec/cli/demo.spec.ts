@@ -61,7 +61,13 @@ test("a finished run is reported; another seed is refused; --fresh starts over",
   const first = await demo();
   assert.is(first.code, 0);
   assert.match(first.out, /^held-out RMSE 0\.\d{4}, AUC of "4 stars or more" 0\.\d{4}\n1 epochs \(/);
+  const hint = first.out.match(/^look inside +node .*main\.js (inspect .*)$/m)?.[1] ?? "";
+  assert.is((await runCommand(hint.split(" "))).code, 0, "the report says how to look at the parameters");
   const second = await demo();
+  assert.match(
+    second.err,
+    /^this run was finished before: more --epochs go on, --fresh starts over\nepoch 1\/1 .*held out 0\.\d{4}$/m,
+  );
   assert.match(second.out, /was trained before/);
   assert.is(second.out.split("\n")[0], first.out.split("\n")[0]);
   const other = await demo("--seed", "2");
