@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { cpus, release, totalmem, type } from "node:os";
+import { cpus, loadavg, release, totalmem, type } from "node:os";
 
 export interface Machine {
   readonly cpu: string;
@@ -8,6 +8,8 @@ export interface Machine {
   readonly system: string;
   /** The setting of transparent huge pages, where there is one. */
   readonly hugePages: string;
+  /** Processes that wanted to run in the minute before the bench, on average: above 0.5 others disturb it. */
+  readonly loadBefore: number;
 }
 
 export function machine(): Machine {
@@ -18,6 +20,7 @@ export function machine(): Machine {
     memoryBytes: totalmem(),
     system: `${type()} ${release()}`,
     hugePages: hugePagesSetting(),
+    loadBefore: loadavg()[0],
   };
 }
 

@@ -49,6 +49,7 @@ function parse(args: readonly string[]): BenchOptions | undefined {
 }
 
 async function measure(options: BenchOptions, suites: readonly Suite[]): Promise<Report> {
+  const before = machine();
   const workspace = new Workspace(options.directory);
   const notes: string[] = [];
   const versions: Record<string, string> = { embershard: ownVersion(), node: process.versions.node };
@@ -73,7 +74,7 @@ async function measure(options: BenchOptions, suites: readonly Suite[]): Promise
   const results = figures.filter(({ must }) => must !== null);
   const shown = figures.filter(({ must }) => must === null);
   const { quick, rows, batch } = options;
-  return { machine: machine(), versions, quick, rows, batch, results, shown, notes };
+  return { machine: before, versions, quick, rows, batch, results, shown, notes };
 }
 
 /** A suite that fails is reported as missing and does not take the others with it. */

@@ -19,7 +19,7 @@ export interface Report {
 export function formatReport(report: Report): string {
   const { machine, versions, results, shown, notes, quick, rows, batch } = report;
   const lines = [
-    `machine   ${machine.cpu}, ${machine.cores} cores, ${scaled(machine.memoryBytes, "bytes")}, ${machine.system}, huge pages: ${machine.hugePages}`,
+    `machine   ${machine.cpu}, ${machine.cores} cores, ${scaled(machine.memoryBytes, "bytes")}, ${machine.system}, huge pages: ${machine.hugePages}, load before: ${machine.loadBefore.toFixed(1)}`,
     `versions  ${Object.entries(versions)
       .map(([name, version]) => `${name} ${version}`)
       .join(", ")}`,

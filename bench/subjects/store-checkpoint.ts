@@ -5,6 +5,7 @@ import { adagrad, openStore, type Table } from "../../lib/index.js";
 import { Draws, keysOfRows } from "./keys.js";
 import { nanoseconds, type Reply, serveLines, settingsOf } from "./line-server.js";
 import { gradientsOf, LEARNING_RATE, type RowsSettings } from "./rows-settings.js";
+import { waitedNanoseconds } from "./waiting.js";
 
 const SMALL = 64;
 const { directory, rows, dim, batch, hugePages, seed } = settingsOf<RowsSettings>();
@@ -43,24 +44,36 @@ async function pushFully(ended: () => boolean): Promise<{ visited: number; longe
   return { visited, longestNs };
 }
 
+interface Felt {
+  readonly pushNs: number;
+  readonly pullNs: number;
+  /** The longest of either, less the time that it waited for a processor. */
+  readonly ownNs: number;
+}
+
 /** A small push, a small pull, over and over: the longest time that one of them took. */
-async function feel(target: Table, ended: () => boolean): Promise<{ pushNs: number; pullNs: number }> {
+async function feel(target: Table, ended: () => boolean): Promise<Felt> {
   const into = new Float32Array(SMALL * dim);
   const few = gradients.subarray(0, SMALL * dim);
-  let pushNs = 0;
-  let pullNs = 0;
+  const longest = { pushNs: 0, pullNs: 0, ownNs: 0 };
+  const time = async (field: "pushNs" | "pullNs", work: () => Promise<unknown>): Promise<void> => {
+    const waited = waitedNanoseconds();
+    const start = nanoseconds();
+    await work();
+    const ns = nanoseconds() - start;
+    longest[field] = Math.max(longest[field], ns);
+    longest.ownNs = Math.max(longest.ownNs, ns - (waitedNanoseconds() - waited));
+  };
   for (let i = 0; !ended(); i++) {
     const keys = small[i % small.length];
-    const start = nanoseconds();
-    await target.push(keys, few);
-    const between = nanoseconds();
-    await target.pull(keys, { into });
+    await time("pushNs", () => target.push(keys, few));
     // One turn of the event loop, so that what others do between two requests counts as well.
-    await new Promise((resolve) => setImmediate(resolve));
-    pushNs = Math.max(pushNs, between - start);
-    pullNs = Math.max(pullNs, nanoseconds() - between);
+    await time("pullNs", async () => {
+      await target.pull(keys, { into });
+      await new Promise((resolve) => setImmediate(resolve));
+    });
   }
-  return { pushNs, pullNs };
+  return longest;
 }
 
 async function measure(work: () => Promise<unknown>): Promise<Reply> {

@@ -41,10 +41,11 @@ function figures(calm: readonly Reply[], busy: readonly Reply[]): Figure[] {
     Number(a.peakBytes) / Number(a.residentBytes) > Number(b.peakBytes) / Number(b.residentBytes) ? a : b,
   );
   const pages = busy.map((reply) => reply.pages).join(", ");
+  const ownMs = longestMs(busy, "ownNs").toFixed(1);
   const felt = (replies: readonly Reply[]) => longestMs(replies, "pushNs", "pullNs").toFixed(1);
   return [
     target("checkpoint-pause", longestMs(busy, "pushNs", "pullNs"), {
-      note: `the longest small push or pull beside full pushes; without a checkpoint ${felt(calm)} ms`,
+      note: `the longest small push or pull beside full pushes; ${ownMs} ms without the time that they waited for a processor; without a checkpoint ${felt(calm)} ms`,
     }),
     target("checkpoint-throughput", once(rates(busy), rates(calm)), {
       peerName: "before",
