@@ -163,6 +163,7 @@ function dropTable(recovered: Recovered, lsn: number, { number }: { number: numb
 }
 
 function replayRows(recovered: Recovered, record: LogRecord, rows: RowsRecord): void {
+  const replayed: Section[] = [];
   for (const section of rows.parts) {
     const table = tableOf(recovered, section.table);
     // A table that is dropped later in the log, and that the checkpoint has forgotten.
@@ -172,11 +173,14 @@ function replayRows(recovered: Recovered, record: LogRecord, rows: RowsRecord): 
     const arena = recovered.arenas.all[section.arena];
     if (!arena) throw corrupt(record, `it names arena ${section.arena}, which does not exist`);
     replaySection(recovered, record, section, table, rows.step);
+    replayed.push(section);
   }
+  // Only now: sections of one record meet in one page while rows are handed over, and a stamped page takes no more of it.
+  for (const section of replayed) stampAll(recovered, record, section);
   if (rows.mark) recovered.mark = rows.mark;
 }
 
-/** Replays a section in pieces that fit the arena's scratch, then marks its pages. */
+/** Replays a section in pieces that fit the arena's scratch. Its pages are marked when all sections are. */
 function replaySection(recovered: Recovered, record: LogRecord, section: Section, table: ArenaTable, step: number): void {
   const arena = recovered.arenas.all[section.arena];
   const { n, values, valueBytes } = section;
@@ -222,7 +226,6 @@ function replaySection(recovered: Recovered, record: LogRecord, section: Section
     arena.refresh();
     if (applied < 0) throw corrupt(record, `it does not fit the pages of table "${table.definition.name}"`);
   }
-  stampAll(recovered, record, section);
 }
 
 function columnWidths(section: Section, table: ArenaTable): number[] {

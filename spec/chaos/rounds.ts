@@ -1,0 +1,197 @@
+// The parent of the chaos script: lets a child work on a store, kills it, and compares what can be recovered with oracles.
+import { spawn } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Prng } from "../../lib/base/prng.js";
+import { openStore } from "../../lib/index.js";
+import { type Journal, type LifePlan, type Phase, readJournal } from "./life.js";
+import { isMarked, isUnlogged, numberOf, operationAt, type Scale, unloggedTable } from "./operations.js";
+import { type Contents, readContents, World } from "./world.js";
+
+const phases: readonly Phase[] = ["open", "push", "grow", "delete", "checkpoint", "structure"];
+const lifeScript = fileURLToPath(new URL("./life.js", import.meta.url));
+/** Rounds after which a new store is begun. */
+const storyRounds = 40;
+const scale: Scale = { keys: 3000, batch: 60, burst: 1200 };
+
+export interface Tally {
+  rounds: number;
+  /** Kills by what the child was doing. */
+  readonly kills: Record<Phase, number>;
+  /** Lives that closed the store by themselves. */
+  closed: number;
+  operations: number;
+  lost: number;
+  doubled: number;
+}
+
+/** What went wrong, with the seed that shows it. */
+export class ChaosFailure extends Error {
+  readonly seed: number;
+  readonly round: number;
+  readonly directory: string;
+
+  constructor(seed: number, round: number, directory: string, what: string) {
+    super(`seed ${seed}, round ${round}: ${what} (the directory is left at ${directory})`);
+    this.name = "ChaosFailure";
+    this.seed = seed;
+    this.round = round;
+    this.directory = directory;
+  }
+}
+
+/** Kills `rounds` times. Calls back after each round. @throws ChaosFailure */
+export async function runRounds(
+  rounds: number,
+  seed: number,
+  onRound: (tally: Tally) => void,
+): Promise<Tally> {
+  const kills = Object.fromEntries(phases.map((phase) => [phase, 0])) as Record<Phase, number>;
+  const tally: Tally = { rounds: 0, kills, closed: 0, operations: 0, lost: 0, doubled: 0 };
+  for (let begun = 0; begun < rounds; begun += storyRounds) {
+    const story = new Story((seed + begun) >>> 0, tally);
+    for (let round = begun; round < Math.min(rounds, begun + storyRounds); round++) {
+      await story.round(round);
+      onRound(tally);
+    }
+    story.end();
+  }
+  return tally;
+}
+
+/** One store over many kills, and what it has to hold. */
+class Story {
+  readonly #seed: number;
+  readonly #tally: Tally;
+  readonly #random: Prng;
+  readonly #place: string;
+  readonly #directory: string;
+  readonly #world = new World();
+  /** Operations that the store holds: exactly 1 to this. */
+  #applied = 0;
+
+  constructor(seed: number, tally: Tally) {
+    this.#seed = seed;
+    this.#tally = tally;
+    this.#random = new Prng(seed);
+    this.#place = mkdtempSync(join(tmpdir(), "embershard-chaos-"));
+    this.#directory = join(this.#place, "store");
+    mkdirSync(this.#directory);
+  }
+
+  async round(round: number): Promise<void> {
+    const phase = phases[this.#random.below(phases.length)];
+    const journal = join(this.#place, "journal");
+    writeFileSync(journal, "");
+    const count = 1 + (phase === "open" ? 0 : this.#random.below(phase === "push" ? 100 : 8));
+    const plan: LifePlan = {
+      directory: this.#directory,
+      journal,
+      seed: this.#seed,
+      from: this.#applied + 1,
+      scale,
+      window: 1 + this.#random.below(12),
+      signal: { phase, count },
+      operations: 20 + this.#random.below(200),
+    };
+    const output = await this.#liveAndDie(plan);
+    const left = readJournal(journal);
+    const fail = (what: string) => new ChaosFailure(this.#seed, round, this.#place, what);
+    if (left.failure) throw fail(`the child ended by itself: ${left.failure}`);
+    if (left.closed) this.#tally.closed++;
+    else if (output.signal !== "SIGKILL")
+      throw fail(`the child ended with ${output.code ?? output.signal}: ${output.text}`);
+    else this.#tally.kills[left.opened || left.sent > 0 ? phase : "open"]++;
+    // A recovery that is killed itself: the next life's. Now and then nobody looks in between.
+    if (!left.opened && this.#random.below(2) === 0) {
+      this.#tally.rounds++;
+      return;
+    }
+    await this.#verify(left, fail);
+    this.#tally.rounds++;
+  }
+
+  /** Runs the child until some milliseconds after it has said that it is where it should be killed. */
+  #liveAndDie(plan: LifePlan): Promise<{ code: number | null; signal: string | null; text: string }> {
+    const delayMs =
+      this.#random.below(4) === 0 ? 0 : this.#random.unit() * (plan.signal.phase === "open" ? 60 : 12);
+    return new Promise((resolve) => {
+      const child = spawn(process.execPath, ["--enable-source-maps", lifeScript, JSON.stringify(plan)], {
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      let text = "";
+      child.stderr.on("data", (data) => (text += data));
+      child.stdout.once("data", () => setTimeout(() => child.kill("SIGKILL"), delayMs));
+      child.on("close", (code, signal) => resolve({ code, signal, text }));
+    });
+  }
+
+  async #verify(left: Journal, fail: (what: string) => ChaosFailure): Promise<void> {
+    let contents: Contents;
+    let k: number;
+    if (process.env.EMBERSHARD_KEEP) keepCopy(this.#directory, join(this.#place, "before"));
+    try {
+      const store = await openStore(this.#directory, {
+        control: false,
+        hugePages: "off",
+        arenaBytes: 32 << 20,
+        checkpoint: false,
+      });
+      k = numberOf(store.mark());
+      contents = await readContents(store);
+      await store.close();
+    } catch (error) {
+      throw fail((error as Error).stack!);
+    }
+    const before = this.#applied;
+    const sent = Math.max(left.sent, before);
+    if (k > sent) throw fail(`the mark says operation ${k}, and only ${sent} were sent`);
+    for (let i = before + 1; i <= k; i++) this.#advance(i);
+    const acknowledged = left.closed ? left.sent : left.acknowledged;
+    const difference = this.#advanceUnmarked(contents, acknowledged, sent);
+    if (difference !== undefined || this.#applied < acknowledged) {
+      if (this.#applied < acknowledged) this.#tally.lost++;
+      else this.#tally.doubled++;
+      const known = `${sent} sent, ${acknowledged} acknowledged, the mark says ${k}, ${this.#applied} are held`;
+      throw fail(`${known}: ${difference ?? "operations are lost"}`);
+    }
+    const unlogged = this.#world.settleUnlogged(contents, left.closed ? 0 : left.checkpointed);
+    if (unlogged === undefined)
+      throw fail(`table ${unloggedTable} is not as it was after any operation since ${left.checkpointed}`);
+    this.#tally.operations += this.#applied - before;
+  }
+
+  /** Operations that the log does not know, or not by number, may have followed the one that the mark names. */
+  #advanceUnmarked(contents: Contents, acknowledged: number, sent: number): string | undefined {
+    let difference = this.#world.difference(contents);
+    for (let i = this.#applied + 1; i <= sent; i++) {
+      const operation = operationAt(this.#seed, i, scale);
+      if (isMarked(operation) && !isUnlogged(operation)) break;
+      if (difference === undefined && i > acknowledged && !isUnlogged(operation)) break;
+      if (isMarked(operation)) {
+        this.#applied = i;
+        continue;
+      }
+      this.#advance(i);
+      difference = this.#world.difference(contents);
+    }
+    return difference;
+  }
+
+  #advance(i: number): void {
+    this.#world.apply(operationAt(this.#seed, i, scale), i);
+    this.#applied = i;
+  }
+
+  end(): void {
+    rmSync(this.#place, { recursive: true, force: true });
+  }
+}
+
+/** For those who look for the cause of a failure: the directory as it was before it was recovered. */
+function keepCopy(from: string, to: string): void {
+  rmSync(to, { recursive: true, force: true });
+  cpSync(from, to, { recursive: true });
+}
