@@ -4,10 +4,11 @@ import { join, resolve } from "node:path";
 import { systemClock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
-import { type CheckpointPolicy, Shard } from "../shard/shard.js";
-import { openLevelPageStore } from "../store/level-page-store.js";
+import type { CheckpointPolicy } from "../shard/checkpointing.js";
+import { Shard } from "../shard/shard.js";
 import { nodeFiles } from "../store/node-files.js";
 import type { PageStore } from "../store/page-store.js";
+import { openThreadPageStore } from "../store/thread-page-store.js";
 import { describe, OptionReader, type Range } from "../table/option-reader.js";
 import { EmbeddedStore } from "./embedded-store.js";
 import { beginBirth, endBirth, type Identity, inspectDirectory } from "./identity.js";
@@ -113,7 +114,7 @@ async function lockPages(path: string): Promise<PageStore> {
     throw new EmbershardError("IO", `${shard} cannot be made: ${(cause as Error).message}`, { cause });
   }
   try {
-    return await openLevelPageStore(join(shard, "pages"));
+    return await openThreadPageStore(join(shard, "pages"));
   } catch (cause) {
     if (!(cause instanceof EmbershardError) || cause.code !== "LOCKED") throw cause;
     const pid = await readFile(join(path, ownerName), "utf8").catch(() => "");

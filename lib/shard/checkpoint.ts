@@ -33,6 +33,8 @@ export interface CheckpointInfo {
   /** Pages written: those that had changed. */
   readonly pages: number;
   readonly bytes: number;
+  /** Images of pages that it made obsolete. */
+  readonly superseded: number;
   readonly milliseconds: number;
 }
 
@@ -68,7 +70,7 @@ export async function writeCheckpoint(state: ShardState, options: CheckpointOpti
     state.committed = { generation, replayLsn, lsn, at, pages: captured.length };
     if (moved) state.arenas.moving = undefined;
     await forget(state, superseded, retired, replayLsn, withoutLog);
-    return { generation, lsn, pages: captured.length, bytes, milliseconds: state.clock.now() - began };
+    return { generation, lsn, pages: captured.length, bytes, superseded: superseded.length, milliseconds: state.clock.now() - began };
   } catch (error) {
     state.draining = false;
     if (state.committed?.generation !== generation) restore(state, captured);

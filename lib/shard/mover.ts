@@ -1,0 +1,91 @@
+import { LIMITS } from "../base/limits.js";
+import { PAGE_BYTES } from "../kernel/layout.js";
+import type { Arena } from "../table/arena.js";
+import { SectionList } from "./applying.js";
+import type { Checkpointing } from "./checkpointing.js";
+import { beginHandOver, halfOf, moveNext, nextMove, noteOf } from "./hand-over.js";
+import { encodeJson, encodeRowsHeader, RECORD } from "./records.js";
+import type { Scans } from "./scanning.js";
+import { lastLsn, type ShardState } from "./shard-state.js";
+
+/** Room in the log's buffer that beginning a hand-over takes, and moving one page of rows. */
+const beginBytes = 8192;
+const sliceBytes = 1 << 20;
+
+/** Hands half of an arena that fills up to a new one, between requests. */
+export class Mover {
+  readonly #state: ShardState;
+  readonly #checkpointing: Checkpointing;
+  readonly #scans: Scans;
+  #closed = false;
+
+  constructor(state: ShardState, checkpointing: Checkpointing, scans: Scans) {
+    this.#state = state;
+    this.#checkpointing = checkpointing;
+    this.#scans = scans;
+    if (state.arenas.moving) void this.#run();
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Begins a hand-over if an arena is filling up and none is under way. */
+  consider(): void {
+    const { arenas, log } = this.#state;
+    if (arenas.moving || arenas.all.length >= LIMITS.arenas) return;
+    const limit = arenas.limitBytes / PAGE_BYTES;
+    const filling = arenas.all.find((arena) => arena.kernel.pagesLeft() < limit / 16 && arena.pagesEnd > limit / 2);
+    if (filling && log.room(beginBytes) === undefined) this.#begin(filling);
+  }
+
+  /**
+   * Makes room in an arena that is full: begins a hand-over, waits for the one under way, or has a checkpoint forget one
+   * that is done. `roomFor` waits for room in the log.
+   */
+  async relieve(arena: Arena, roomFor: (bytes: () => number) => Promise<void>): Promise<void> {
+    const { moving } = this.#state.arenas;
+    if (!moving) {
+      await roomFor(() => beginBytes);
+      if (!this.#state.arenas.moving) this.#begin(arena);
+    } else if (moving.done) {
+      await this.#checkpointing.write({});
+    } else {
+      while (!moving.done && !this.#closed && !this.#checkpointing.health.failure) await this.#state.pause();
+    }
+  }
+
+  #begin(from: Arena): void {
+    const { arenas, log } = this.#state;
+    const slots = halfOf(arenas, from);
+    const note = noteOf({ from, to: arenas.add(), slots, page: 0, done: false });
+    beginHandOver(arenas, note);
+    log.append(RECORD.handOver, 0, [encodeJson(note)]);
+    void this.#run();
+  }
+
+  /** Moves rows until all have moved, a page at a time, letting others run in between. */
+  async #run(): Promise<void> {
+    for (;;) {
+      await this.#state.pause();
+      const { moving } = this.#state.arenas;
+      if (this.#closed || !moving || moving.done) return;
+      if (!this.#checkpointing.health.failure && this.#state.log.room(sliceBytes) === undefined) this.#moveSlice();
+    }
+  }
+
+  #moveSlice(): void {
+    const { arenas, log, draining } = this.#state;
+    const moving = arenas.moving!;
+    const next = nextMove(arenas, moving);
+    if (!next) return this.#checkpointing.request();
+    const { to } = moving;
+    if (to.kernel.commitPages(to.kernel.pagesFor(next.table.index, next.n)) === 0) return;
+    to.refresh();
+    const list = next.table.definition.logged || draining ? new SectionList() : undefined;
+    const lsn = list ? log.nextLsn : lastLsn(this.#state);
+    const moved = moveNext(moving, next, BigInt(lsn), list);
+    for (const scan of this.#scans) scan.noteMoves(moved);
+    if (list) log.append(RECORD.rows, 0, [encodeRowsHeader({ step: 0, mark: undefined, sections: list.count }), ...list.parts]);
+  }
+}

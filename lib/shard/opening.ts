@@ -1,0 +1,91 @@
+import { EmbershardError } from "../base/errors.js";
+import type { Clock } from "../base/clock.js";
+import { createHashBlock } from "../kernel/hash-block.js";
+import type { Files } from "../store/files.js";
+import type { LogIdentity } from "../store/log-format.js";
+import { readLog } from "../store/log-reader.js";
+import type { PageStore } from "../store/page-store.js";
+import { openSegmentLog } from "../store/segment-log.js";
+import { ArenaSet } from "./arena-set.js";
+import { clearGarbage } from "./checkpoint.js";
+import type { CheckpointPolicy } from "./checkpointing.js";
+import { buildIndexes, loadPages, readManifest, replayLog } from "./recovery.js";
+import type { ShardState } from "./shard-state.js";
+
+export interface ShardOptions {
+  readonly files: Files;
+  readonly pages: PageStore;
+  readonly identity: LogIdentity;
+  readonly clock: Clock;
+  /** 64 random bits, different at each call. */
+  readonly nonce: () => bigint;
+  /** Lets others run: resolves in a later turn of the event loop. */
+  readonly pause: () => Promise<void>;
+  readonly arenaBytes: number;
+  readonly hugePages: "auto" | "off";
+  readonly logBufferBytes?: number | undefined;
+  readonly segmentBytes?: number | undefined;
+  readonly checkpoint: CheckpointPolicy | undefined;
+  /** The directory may have no log yet: it has just been made. */
+  readonly mayBeNew: boolean;
+}
+
+/** A shard as its directory has it. */
+export interface OpenedShard {
+  readonly state: ShardState;
+  /** Records that were replayed. */
+  readonly replayed: number;
+}
+
+/**
+ * Recovers what the directory holds and opens the log for more; `onFailure` is told when the log fails later.
+ *
+ * @throws CORRUPT, NEWER_FORMAT, OUT_OF_MEMORY, IO
+ */
+export async function recoverShard(options: ShardOptions, onFailure: (error: EmbershardError) => void): Promise<OpenedShard> {
+  const { files, pages, identity, clock, nonce, pause } = options;
+  const arenas = new ArenaSet({ limitBytes: options.arenaBytes, hugePages: options.hugePages });
+  const manifest = await readManifest(pages);
+  const from = (manifest?.replayLsn ?? 0) + 1;
+  const reading = await readLog(files, { identity, createBlock: createHashBlock, from, mayBeNew: options.mayBeNew });
+  if (reading.mark.generation > (manifest?.generation ?? 0)) {
+    throw new EmbershardError(
+      "CORRUPT",
+      `the log knows of checkpoint ${reading.mark.generation}, the page store of ${manifest?.generation ?? "none"}: restore the directory from a backup`,
+    );
+  }
+  const recovered = await loadPages(arenas, pages, manifest);
+  await replayLog(recovered, reading, pause);
+  const { end } = reading;
+  if (manifest && end.nextLsn <= manifest.lsn) {
+    throw new EmbershardError("CORRUPT", `the log ends at LSN ${end.nextLsn - 1}, before the instant ${manifest.lsn} of checkpoint ${manifest.generation}`);
+  }
+  await buildIndexes(recovered, pause);
+  const log = await openSegmentLog({
+    files,
+    identity,
+    createBlock: createHashBlock,
+    nonce,
+    end,
+    onFailure,
+    ...(options.logBufferBytes && { logBufferBytes: options.logBufferBytes }),
+    ...(options.segmentBytes && { segmentBytes: options.segmentBytes }),
+  });
+  const state: ShardState = {
+    arenas,
+    tables: recovered.tables,
+    log,
+    pages,
+    clock,
+    pause,
+    ledger: recovered.ledger,
+    committed: manifest && { ...manifest, pages: recovered.ledger.count() },
+    mark: recovered.mark,
+    nextTable: recovered.nextTable,
+    retired: recovered.retired,
+    draining: false,
+    garbage: recovered.garbage,
+  };
+  await clearGarbage(state);
+  return { state, replayed: recovered.records };
+}

@@ -1,0 +1,116 @@
+// Writing: a request is staged, room is reserved, rows change, and the record is appended, all in one turn.
+import { assert } from "../base/assert.js";
+import type { Arena } from "../table/arena.js";
+import type { Ack } from "../table/table-definition.js";
+import { applyRun, logRun, SectionList } from "./applying.js";
+import { type HandOver, movedBytes, moveForRun, movingBytes } from "./hand-over.js";
+import { encodeRowsHeader, RECORD, sectionBytes } from "./records.js";
+import { orderingBytes, splitRun } from "./runs.js";
+import type { Scans } from "./scanning.js";
+import { lastLsn, type ShardState } from "./shard-state.js";
+import { type Run, type RowWrite, stage, stagingBytes, valueBytesOf } from "./staging.js";
+
+export interface WriteRequest {
+  readonly ack: Ack;
+  readonly step: number;
+  readonly mark?: Uint8Array | undefined;
+}
+
+/** What a write did. */
+export interface Applied {
+  /** Rows touched; for deletes, those that existed. */
+  readonly touched: number;
+  /** Of its record; 0 when it was not logged. */
+  readonly lsn: number;
+  /** Of its record's columns. */
+  readonly bytes: number;
+}
+
+interface PlannedWrite {
+  readonly write: RowWrite;
+  readonly runs: readonly Run[];
+}
+
+function movingNow({ arenas }: ShardState): HandOver | undefined {
+  return arenas.moving && !arenas.moving.done ? arenas.moving : undefined;
+}
+
+/** A bound of the bytes of a write's record. */
+export function boundBytes(state: ShardState, writes: readonly RowWrite[], { mark }: WriteRequest): number {
+  const moving = movingNow(state);
+  let bytes = 128 + (mark?.length ?? 0);
+  for (const write of writes) {
+    const n = write.keys.length;
+    bytes += state.arenas.all.length * 64 + sectionBytes(n, n * valueBytesOf(write));
+    if (moving) bytes += movedBytes(write.table, n);
+  }
+  return bytes;
+}
+
+/**
+ * Makes a write whose record fits the log's buffer. Gives the arena that is full when one is: nothing has changed then.
+ *
+ * @throws NON_FINITE, TOO_LARGE: nothing has changed then.
+ */
+export function tryWrite(state: ShardState, scans: Scans, writes: readonly RowWrite[], request: WriteRequest): Applied | { full: Arena } {
+  const { arenas, log, draining } = state;
+  const moving = movingNow(state);
+  const plan = planWrites(state, writes, moving);
+  const full = reserve(state, plan);
+  if (full) return { full };
+  const logs = ({ table }: RowWrite) => table.definition.logged || draining;
+  const logged = writes.some(logs);
+  const lsn = logged ? log.nextLsn : lastLsn(state);
+  const list = new SectionList();
+  let touched = 0;
+  for (const { write, runs } of plan) {
+    const sections = logs(write) ? list : undefined;
+    for (const run of runs) {
+      if (moving && run.arena === moving.to) {
+        const moved = moveForRun(moving, write.table, run, BigInt(lsn), sections);
+        for (const scan of scans) scan.noteMoves(moved);
+      }
+      touched += applyRun(run, write, request.step, BigInt(lsn));
+      if (sections) logRun(sections, run, write);
+    }
+  }
+  for (const arena of arenas.all) arena.refresh();
+  if (request.mark) state.mark = request.mark.slice();
+  if (!logged) return { touched, lsn: 0, bytes: 0 };
+  const header = encodeRowsHeader({ step: request.step, mark: request.mark, sections: list.count });
+  const given = log.append(RECORD.rows, 0, [header, ...list.parts]);
+  assert(given === lsn, "a record gets the LSN that its pages were stamped with");
+  return { touched, lsn, bytes: list.parts.reduce((sum, part) => sum + part.length, 0) };
+}
+
+function planWrites({ arenas }: ShardState, writes: readonly RowWrite[], moving: HandOver | undefined): PlannedWrite[] {
+  const scratch = writes.reduce((sum, write) => {
+    const n = write.keys.length;
+    const several = arenas.all.length > 1 ? orderingBytes(arenas, n, valueBytesOf(write)) : 0;
+    return sum + stagingBytes(write) + several + (moving ? 2 * movingBytes(write.table, n) + 8 * n : 0);
+  }, 0);
+  for (const arena of arenas.all) arena.beginScratch(scratch);
+  return writes.map((write) => ({ write, runs: splitRun(arenas, stage(arenas.front, write), write) }));
+}
+
+/** Makes sure that every run's rows can be created. Returns an arena that has no room. */
+function reserve({ arenas }: ShardState, plan: readonly PlannedWrite[]): Arena | undefined {
+  for (const arena of arenas.all) {
+    const creating = plan.flatMap(({ write, runs }) =>
+      write.kind === "delete" ? [] : runs.filter((run) => run.arena === arena).map((run) => ({ index: write.table.index, run })),
+    );
+    if (creating.length === 0) continue;
+    const { kernel } = arena;
+    const bound = creating.reduce((pages, { index, run }) => pages + kernel.pagesFor(index, run.n), 0);
+    if (kernel.commitPages(bound) === 0) {
+      // Close to full: count what is really missing.
+      const exact = creating.reduce((pages, { index, run }) => {
+        const missing = run.n - kernel.containsRows(index, run.keys, run.n, arena.takeScratch(run.n));
+        return pages + (missing === 0 ? 0 : kernel.pagesFor(index, missing));
+      }, 0);
+      if (exact > 0 && kernel.commitPages(exact) === 0) return arena;
+    }
+    arena.refresh();
+  }
+  return undefined;
+}
