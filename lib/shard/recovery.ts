@@ -164,12 +164,16 @@ function dropTable(recovered: Recovered, lsn: number, { number }: { number: numb
 
 function replayRows(recovered: Recovered, record: LogRecord, rows: RowsRecord): void {
   const replayed: Section[] = [];
+  let beyond = 0;
   for (const section of rows.parts) {
     const table = tableOf(recovered, section.table);
     // A table that is dropped later in the log, and that the checkpoint has forgotten.
     if (!table) continue;
     // An unlogged table is that of the checkpoint: what a later one had begun to log does not follow on it.
-    if (!table.definition.logged && record.lsn > (recovered.manifest?.lsn ?? 0)) continue;
+    if (!table.definition.logged && record.lsn > (recovered.manifest?.lsn ?? 0)) {
+      beyond++;
+      continue;
+    }
     const arena = recovered.arenas.all[section.arena];
     if (!arena) throw corrupt(record, `it names arena ${section.arena}, which does not exist`);
     replaySection(recovered, record, section, table, rows.step);
@@ -177,7 +181,8 @@ function replayRows(recovered: Recovered, record: LogRecord, rows: RowsRecord): 
   }
   // Only now: sections of one record meet in one page while rows are handed over, and a stamped page takes no more of it.
   for (const section of replayed) stampAll(recovered, record, section);
-  if (rows.mark) recovered.mark = rows.mark;
+  // The mark is that of what was recovered: not of a push of which nothing was.
+  if (rows.mark && (beyond === 0 || beyond < rows.parts.length)) recovered.mark = rows.mark;
 }
 
 /** Replays a section in pieces that fit the arena's scratch. Its pages are marked when all sections are. */
