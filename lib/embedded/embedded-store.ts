@@ -119,7 +119,8 @@ export class EmbeddedStore implements Store {
   }
 
   mark(): Uint8Array | undefined {
-    return this.#shard.mark?.slice();
+    const { mark } = this.#shard;
+    return mark && new Uint8Array(mark);
   }
 
   stats(): StoreStats {

@@ -218,13 +218,15 @@ export class Shard {
 
   /** What was checked before waiting may hold no more: a table may be gone, and arrays that are borrowed may be, too. */
   #demandUnchanged(writes: readonly RowWrite[], request: WriteRequest, sizes: readonly number[]): void {
-    for (const { table } of writes) {
-      const { name } = table.definition;
-      if (this.#state.tables.get(name) !== table) throw new EmbershardError("TABLE_NOT_FOUND", `table "${name}" was dropped while the write waited; nothing was changed`);
-    }
+    for (const { table } of writes) this.#demandThere(table, "was dropped while the write waited; nothing was changed");
     if (sizesOf(writes, request).some((size, i) => size !== sizes[i])) {
       throw new EmbershardError("INVALID_ARGUMENT", "an array was detached, or its buffer resized, while the write that borrows it waited; nothing was changed");
     }
+  }
+
+  #demandThere(table: ArenaTable, what: string): void {
+    const { name } = table.definition;
+    if (this.#state.tables.get(name) !== table) throw new EmbershardError("TABLE_NOT_FOUND", `table "${name}" ${what}`);
   }
 
   /** Does one piece of work after the other, first come first served: writes that must wait, and what is between them. */
@@ -260,7 +262,10 @@ export class Shard {
   /** Reads all rows of a table, batch by batch, while writes go on. A row that is there throughout comes exactly once. */
   scan(table: ArenaTable, batchRows: number): AsyncGenerator<ScanBatch> {
     this.#demandOpen();
-    return scanRows(this.#state.arenas, table, batchRows, this.#scans, this.#state.pause, () => this.#demandOpen());
+    return scanRows(this.#state.arenas, table, batchRows, this.#scans, this.#state.pause, () => {
+      this.#demandOpen();
+      this.#demandThere(table, "was dropped during the scan");
+    });
   }
 
   /**

@@ -49,17 +49,24 @@ export function stagingBytes(write: RowWrite): number {
   return 24 * n + distinct + n * valueBytesOf(write) + 10 * 64;
 }
 
+/** What staging gives. */
+export interface StagedRun extends Run {
+  /** Gradients left out because they were not finite. */
+  skipped: number;
+}
+
 /**
  * Lays a write out in `arena`, distinct keys first in order of occurrence, gradients of equal keys summed in that
  * order.
  *
  * @throws NON_FINITE naming the key, where the table refuses such gradients; rows are never taken with such values.
  */
-export function stage(arena: Arena, write: RowWrite): Run {
+export function stage(arena: Arena, write: RowWrite): StagedRun {
   const n = write.keys.length;
-  const run: Run = {
+  const run: StagedRun = {
     arena,
     n,
+    skipped: 0,
     keys: arena.takeScratch(8 * n),
     counts: arena.takeScratch(4 * n),
     positions: arena.takeScratch(4 * n),
@@ -74,7 +81,7 @@ export function stage(arena: Arena, write: RowWrite): Run {
   return run;
 }
 
-function stagePush(staged: Run, write: RowWrite): Run {
+function stagePush(staged: StagedRun, write: RowWrite): StagedRun {
   const { arena } = staged;
   const { kernel } = arena;
   const { dim } = write.table;
@@ -93,13 +100,13 @@ function stagePush(staged: Run, write: RowWrite): Run {
   return run;
 }
 
-function skipOrRefuse(run: Run, write: RowWrite, counts: number, n: number, bad: number): number {
+function skipOrRefuse(run: StagedRun, write: RowWrite, counts: number, n: number, bad: number): number {
   if (write.table.definition.nonFinite === "refuse") {
     const key = run.arena.u64[run.keys / 8 + Math.floor(bad / write.table.dim)];
     throw nonFinite(write, "gradient", key, run.arena.f32[run.values / 4 + bad], bad % write.table.dim);
   }
   const kept = run.arena.kernel.dropNonFinite(run.values, run.keys, counts, n, write.table.dim);
-  write.table.skipped += n - kept;
+  run.skipped += n - kept;
   return kept;
 }
 

@@ -29,6 +29,8 @@ export interface Applied {
 interface PlannedWrite {
   readonly write: RowWrite;
   readonly runs: readonly Run[];
+  /** Gradients left out because they were not finite. */
+  readonly skipped: number;
 }
 
 function movingNow({ arenas }: ShardState): HandOver | undefined {
@@ -59,11 +61,12 @@ export function tryWrite(state: ShardState, scans: Scans, writes: readonly RowWr
   const full = reserve(state, plan);
   if (full) return { full };
   const logs = ({ table }: RowWrite) => table.definition.logged || draining;
-  const logged = writes.some(logs);
+  const logged = writes.some(logs) || (writes.length === 0 && request.mark !== undefined);
   const lsn = logged ? log.nextLsn : lastLsn(state);
   const list = new SectionList();
   let touched = 0;
-  for (const { write, runs } of plan) {
+  for (const { write, runs, skipped } of plan) {
+    write.table.skipped += skipped;
     const sections = logs(write) ? list : undefined;
     for (const run of runs) {
       if (moving && run.arena === moving.to) {
@@ -75,7 +78,8 @@ export function tryWrite(state: ShardState, scans: Scans, writes: readonly RowWr
     }
   }
   for (const arena of arenas.all) arena.refresh();
-  if (request.mark) state.mark = request.mark.slice();
+  // Not slice(): that of a Buffer shares the caller's memory.
+  if (request.mark) state.mark = new Uint8Array(request.mark);
   if (!logged) return { touched, lsn: 0, bytes: 0 };
   const header = encodeRowsHeader({ step: request.step, mark: request.mark, sections: list.count });
   const given = log.append(RECORD.rows, 0, [header, ...list.parts]);
@@ -90,7 +94,10 @@ function planWrites({ arenas }: ShardState, writes: readonly RowWrite[], moving:
     return sum + stagingBytes(write) + several + (moving ? 2 * movingBytes(write.table, n) + 8 * n : 0);
   }, 0);
   for (const arena of arenas.all) arena.beginScratch(scratch);
-  return writes.map((write) => ({ write, runs: splitRun(arenas, stage(arenas.front, write), write) }));
+  return writes.map((write) => {
+    const staged = stage(arenas.front, write);
+    return { write, runs: splitRun(arenas, staged, write), skipped: staged.skipped };
+  });
 }
 
 /** Makes sure that every run's rows can be created. Returns an arena that has no room. */

@@ -1,0 +1,6 @@
+import { tableLaws } from "../laws/table-laws.js";
+import { openTemporary, spread } from "./opened.js";
+
+tableLaws("embedded, several arenas", () =>
+  openTemporary({ arenaBytes: 32 << 20, checkpoint: false }, (store) => spread(store, 3)),
+);

@@ -1,0 +1,30 @@
+import { suite } from "uvu";
+import { durabilityLaws } from "./durability-laws.js";
+import { optimizerLaws } from "./optimizer-laws.js";
+import { rowLaws } from "./row-laws.js";
+import { schemaLaws } from "./schema-laws.js";
+import { tensorLaws } from "./tensor-laws.js";
+import type { Open, Opened } from "./twin.js";
+
+/** Declares one law, which gets a store of its own. */
+export type Law = (name: string, check: (opened: Opened) => Promise<void>) => void;
+
+/** What every store does, wherever it is: the same program gives the same bits as the oracle. */
+export function tableLaws(name: string, open: Open): void {
+  const test = suite(name);
+  const law: Law = (title, check) =>
+    test(title, async () => {
+      const opened = await open();
+      try {
+        await check(opened);
+      } finally {
+        await opened.end();
+      }
+    });
+  rowLaws(law);
+  optimizerLaws(law);
+  schemaLaws(law);
+  tensorLaws(law);
+  durabilityLaws(law);
+  test.run();
+}
