@@ -3,7 +3,7 @@ import { PAGE_BYTES } from "../kernel/layout.js";
 import { compactionIsDue } from "../store/page-store.js";
 import { type CheckpointInfo, type CheckpointOptions, clearGarbage, supersededBy, writeCheckpoint } from "./checkpoint.js";
 import { Health } from "./health.js";
-import { pageKeys } from "./page-image.js";
+import { encodePageKey, pageKeys } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
 import { readManifest } from "./recovery.js";
 import type { ShardState } from "./shard-state.js";
@@ -102,8 +102,10 @@ export class Checkpointing {
     const liveBytes = this.#state.ledger.count() * PAGE_BYTES;
     if (this.#closing.signal.aborted || !compactionIsDue({ liveBytes, deadBytes: this.#deadBytes })) return;
     this.#deadBytes = 0;
+    // Only what is older than the last checkpoint: its own pages are not worth rewriting.
+    const { generation } = this.#state.committed!;
     this.#compacting = this.#state.pages
-      .compact(pageKeys)
+      .compact({ gte: pageKeys.gte, lt: encodePageKey({ generation, arena: 0, page: 0 }) })
       .catch((error) => {
         if (!(error instanceof EmbershardError)) throw error;
         this.#notePageFailure(error);

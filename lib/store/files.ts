@@ -28,6 +28,8 @@ export interface OpenFile {
   read(into: Uint8Array, position: number): Promise<number>;
   /** Makes all that was written, and the size, durable. After an error nothing written since the last success can be trusted. */
   datasync(): Promise<void>;
+  /** A hint: bytes [from, to), which are durable, will not be read soon and need not stay in the system's memory. */
+  forget(from: number, to: number): void;
   truncate(bytes: number): Promise<void>;
   size(): Promise<number>;
   close(): Promise<void>;

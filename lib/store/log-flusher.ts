@@ -46,6 +46,9 @@ interface Failure {
   readonly rewind: boolean;
 }
 
+/** Written records are forgotten in pieces of this many bytes. */
+const forgetBytes = 1 << 20;
+
 /**
  * Carries staged records to the disk: writes them in order, one write at a time, syncs for all who wait at once, and
  * changes segments. After a failure it stands still until `retry` or `restart`.
@@ -61,6 +64,9 @@ export class LogFlusher {
   #onDiskLsn: number;
   #dataSyncedLsn: number;
   #unsyncedBytes = 0;
+  // Where the current segment's written records end, and up to where the system was told to forget them.
+  #writtenBytes = 0;
+  #forgottenBytes = 0;
   #failure: Failure | undefined;
   #writing: Promise<void> | undefined;
   #syncing: Promise<void> | undefined;
@@ -190,6 +196,7 @@ export class LogFlusher {
       }
       ring.finishFirst();
       this.#unsyncedBytes += bytes;
+      this.#writtenBytes = run.fileOffset + bytes;
       this.#onDiskLsn = lastLsn;
       this.written.advance(lastLsn);
       this.#options.onRoom();
@@ -212,10 +219,12 @@ export class LogFlusher {
     const file = this.#current!.file!;
     const mark = { lsn: this.#onDiskLsn, generation: this.#wantedGeneration };
     const bytes = this.#unsyncedBytes;
+    const writtenBytes = this.#writtenBytes;
     try {
       await file.datasync();
       this.#dataSyncedLsn = mark.lsn;
       this.#unsyncedBytes -= bytes;
+      this.#forget(this.#current!, writtenBytes);
       ring.release(mark.lsn);
       encodeMark(headerBlock, segmentMarkOffset, mark, identity);
       await file.write(
@@ -235,6 +244,14 @@ export class LogFlusher {
     }
     this.generation.advance(mark.generation);
     this.synced.advance(mark.lsn);
+  }
+
+  /** Nobody reads a log but recovery: it must not crowd out what is read. The block being written stays. */
+  #forget({ file }: Segment, writtenBytes: number): void {
+    const end = writtenBytes - (writtenBytes % forgetBytes);
+    if (end <= this.#forgottenBytes) return;
+    file!.forget(this.#forgottenBytes, end);
+    this.#forgottenBytes = end;
   }
 
   async #enter(segment: Segment): Promise<void> {
@@ -264,6 +281,8 @@ export class LogFlusher {
     }
     segment.file = file;
     this.#current = segment;
+    this.#writtenBytes = 0;
+    this.#forgottenBytes = 0;
     await this.#closeFile(old?.file);
   }
 

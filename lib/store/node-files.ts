@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import { join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
+import { systemCalls } from "../base/system-calls.js";
 import type { Files, OpenFile, OpenMode } from "./files.js";
 
 /** The files of the directory `directory`, which must exist. Work runs on libuv's threads; views are written without a copy. */
@@ -23,6 +24,9 @@ export function nodeFiles(directory: string): Files {
 }
 
 const flagsOf: Record<OpenMode, string> = { create: "w+", write: "r+", read: "r" };
+
+/** POSIX_FADV_DONTNEED of Linux's posix_fadvise(2). */
+const fadviseDontNeed = 4;
 
 class NodeFile implements OpenFile {
   readonly #path: string;
@@ -55,6 +59,10 @@ class NodeFile implements OpenFile {
 
   datasync(): Promise<void> {
     return system(`sync ${this.#path}`, (done) => fs.fdatasync(this.#fd, done));
+  }
+
+  forget(from: number, to: number): void {
+    systemCalls()?.posixFadvise(this.#fd, from, to - from, fadviseDontNeed);
   }
 
   truncate(bytes: number): Promise<void> {

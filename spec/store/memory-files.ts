@@ -236,6 +236,7 @@ export class MemoryFiles implements Files {
         demandLife();
         inode.sync();
       },
+      forget: () => undefined,
       truncate: async (truncateTo) => {
         await this.#operation("truncate");
         demandLife();

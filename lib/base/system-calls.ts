@@ -1,0 +1,31 @@
+import { createRequire } from "node:module";
+
+/** The few calls of the system that Node does not offer and speed gains from. */
+export interface SystemCalls {
+  /** madvise(2) on memory that `bytes` shows. Returns 0 when the system agreed. */
+  madvise(bytes: Uint8Array, length: number, advice: number): number;
+  /** posix_fadvise(2). Returns 0 when the system agreed. */
+  posixFadvise(fd: number, offset: number, length: number, advice: number): number;
+}
+
+let loaded: SystemCalls | null | undefined;
+
+/** The calls, or null where the optional package koffi, or the system, does not offer them. Loaded at the first use. */
+export function systemCalls(): SystemCalls | null {
+  if (loaded === undefined) loaded = load();
+  return loaded;
+}
+
+function load(): SystemCalls | null {
+  if (process.platform !== "linux") return null;
+  try {
+    const libc = createRequire(import.meta.url)("koffi").load(null);
+    return {
+      madvise: libc.func("int madvise(void *address, size_t bytes, int advice)"),
+      posixFadvise: libc.func("int posix_fadvise(int fd, int64_t offset, int64_t bytes, int advice)"),
+    };
+  } catch {
+    // koffi is optional, and may not have a build for this platform: the slower way then.
+    return null;
+  }
+}
