@@ -11,6 +11,7 @@ export class MemoryDisk {
   readonly pages: MemoryPageStore;
   readonly #random: Prng;
   #used = false;
+  #life = 0;
 
   constructor(seed: number) {
     this.#random = new Prng(seed);
@@ -19,6 +20,7 @@ export class MemoryDisk {
 
   /** Opens the public store over this disk, with arenas of 32 MiB and no checkpoints of its own unless told. */
   async open(options: Partial<ShardOptions> = {}): Promise<EmbeddedStore> {
+    const life = ++this.#life;
     const mayBeNew = !this.#used;
     if (this.#used) await this.pages.reopen();
     this.#used = true;
@@ -28,7 +30,8 @@ export class MemoryDisk {
       identity: { storeId: new Uint8Array(16).fill(7), shard: 0 },
       clock: systemClock,
       nonce: () => (BigInt(this.#random.u32()) << 32n) | BigInt(this.#random.u32()),
-      pause: () => new Promise((resolve) => setImmediate(resolve)),
+      // A killed process does nothing more.
+      pause: () => new Promise((resolve) => void setImmediate(() => life === this.#life && resolve())),
       arenaBytes: 32 << 20,
       hugePages: "off",
       checkpoint: undefined,
@@ -40,6 +43,7 @@ export class MemoryDisk {
 
   /** Ends the process that has it open: what it wrote stays. */
   kill(): void {
+    this.#life++;
     this.files.kill(this.#random.u32());
     this.pages.crash();
   }
