@@ -50,6 +50,7 @@ export async function writeCheckpoint(state: ShardState, options: CheckpointOpti
   const retired = state.retired.slice();
   const moved = state.arenas.moving?.done === true;
   const captured: PageKey[] = [];
+  demandWanted(options.signal);
   state.draining = true;
   try {
     await clearGarbage(state);
@@ -61,7 +62,7 @@ export async function writeCheckpoint(state: ShardState, options: CheckpointOpti
     const at = state.clock.now();
     const manifest = describe(state, ledger, { generation, replayLsn, lsn, at, moved });
     state.draining = false;
-    if (!withoutLog) await state.log.synced(lsn);
+    if (!withoutLog) await reachedInLog(state, state.log.synced(lsn));
     const commit = state.pages.batch();
     commit.put(manifestKey, manifest);
     await commit.write();
@@ -76,6 +77,13 @@ export async function writeCheckpoint(state: ShardState, options: CheckpointOpti
     if (state.committed?.generation !== generation) restore(state, captured);
     throw error;
   }
+}
+
+/** Waits for the log as long as it works. @throws IO when it fails or has failed. */
+export async function reachedInLog({ log, logWaits }: ShardState, reached: Promise<void> | undefined): Promise<void> {
+  if (!reached) return;
+  if (log.failure) throw log.failure;
+  await logWaits.guard(reached);
 }
 
 function nextGeneration(state: ShardState): number {
@@ -94,7 +102,7 @@ async function drain(state: ShardState, generation: number, captured: PageKey[],
     const end = Math.min(from + batchPages, queue.length);
     for (let i = from; i < end; i++) {
       if (i % slicePages === 0) await state.pause();
-      if (signal?.aborted) throw new EmbershardError("ABORTED", "the checkpoint was aborted; the one before it stands", { cause: signal.reason });
+      demandWanted(signal);
       const { arena, page } = queue[i];
       const table = tables.get(arena.pageTable(page));
       // Its table may have been dropped meanwhile.
@@ -110,6 +118,10 @@ async function drain(state: ShardState, generation: number, captured: PageKey[],
     onProgress?.({ pages: end, total: queue.length, bytes });
   }
   return bytes;
+}
+
+function demandWanted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new EmbershardError("ABORTED", "the checkpoint was aborted; the one before it stands", { cause: signal.reason });
 }
 
 function describe(
@@ -145,7 +157,7 @@ async function forget(state: ShardState, superseded: PageKey[], retired: readonl
   if (!withoutLog) {
     const { generation, lsn } = state.committed!;
     if (state.log.room(64) === undefined) state.log.append(RECORD.checkpoint, 0, [encodeJson({ generation, replayLsn, lsn })]);
-    await state.log.commitGeneration(generation);
+    await reachedInLog(state, state.log.commitGeneration(generation));
     await state.log.discardBefore(replayLsn + 1);
   }
   await clearGarbage(state);

@@ -1,7 +1,7 @@
 import { EmbershardError } from "../base/errors.js";
 import { PAGE_BYTES } from "../kernel/layout.js";
 import { compactionIsDue } from "../store/page-store.js";
-import { type CheckpointInfo, type CheckpointOptions, clearGarbage, supersededBy, writeCheckpoint } from "./checkpoint.js";
+import { type CheckpointInfo, type CheckpointOptions, clearGarbage, reachedInLog, supersededBy, writeCheckpoint } from "./checkpoint.js";
 import { Health } from "./health.js";
 import { encodePageKey, pageKeys } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
@@ -87,7 +87,7 @@ export class Checkpointing {
       return info;
     } catch (error) {
       this.bytesLogged += logged;
-      if (error instanceof EmbershardError && error.code === "IO") this.#notePageFailure(error);
+      if (error instanceof EmbershardError && error.code === "IO" && error !== this.#state.log.failure) this.#notePageFailure(error);
       throw error;
     }
   }
@@ -133,9 +133,10 @@ export class Checkpointing {
     this.#pagesFailed = false;
     if (outcome === "restart") {
       await log.restart(log.nextLsn);
-      await log.commitGeneration(this.#state.committed!.generation);
+      await reachedInLog(this.#state, log.commitGeneration(this.#state.committed!.generation));
     }
-    return true;
+    // It may have failed again meanwhile; nobody is told of that twice.
+    return log.failure === undefined;
   }
 
   /** A manifest whose write failed may be there all the same: then it counts, and the next one goes beyond it. */

@@ -1,5 +1,6 @@
 import type { EmbershardError } from "../base/errors.js";
 import { EmbershardError as StoreError } from "../base/errors.js";
+import { Interruption } from "./interruption.js";
 import type { ShardState } from "./shard-state.js";
 
 const firstDelayMs = 100;
@@ -18,29 +19,19 @@ export class Health {
   #healing = false;
   #closed = false;
   #cancel: () => void = () => {};
-  /** Resolves when a failure begins: for those who wait for something that it delays. */
-  failed: Promise<void>;
-  #announce: () => void;
+  /** Waits of writes that a failure would delay: it refuses them. */
+  readonly waits = new Interruption();
 
   /** `heal` tries to make things right and says whether they are. */
   constructor(state: () => ShardState, heal: () => Promise<boolean>) {
     this.#state = state;
     this.#heal = heal;
-    this.#announce = () => {};
-    this.failed = new Promise((resolve) => {
-      this.#announce = resolve;
-    });
   }
 
   /** @throws READ_ONLY, CLOSED */
   demandWritable(): void {
     if (this.#closed) throw new StoreError("CLOSED", "the store is closed");
-    if (!this.failure) return;
-    throw new StoreError(
-      "READ_ONLY",
-      `the store is read-only since an I/O error: ${this.failure.message}. Make room or mend the disk: it goes on by itself, and nothing is lost`,
-      { cause: this.failure },
-    );
+    if (this.failure) throw refusal(this.failure);
   }
 
   report(failure: EmbershardError): void {
@@ -49,7 +40,7 @@ export class Health {
     this.failure = failure;
     if (first) {
       this.#delayMs = firstDelayMs;
-      this.#announce();
+      this.waits.interrupt(refusal(failure));
       this.#schedule();
     }
   }
@@ -80,8 +71,13 @@ export class Health {
     if (this.#closed) return;
     if (!healed) return this.#schedule();
     this.failure = undefined;
-    this.failed = new Promise((resolve) => {
-      this.#announce = resolve;
-    });
   }
+}
+
+function refusal(failure: EmbershardError): EmbershardError {
+  return new StoreError(
+    "READ_ONLY",
+    `the store is read-only since an I/O error: ${failure.message}. Make room or mend the disk: it goes on by itself, and nothing is lost`,
+    { cause: failure },
+  );
 }

@@ -49,7 +49,9 @@ export class Mover {
       await roomFor(() => beginBytes);
       if (!this.#state.arenas.moving) this.#begin(arena);
     } else if (moving.done) {
-      await this.#checkpointing.write({});
+      const [{ status, reason }] = (await Promise.allSettled([this.#checkpointing.write({})])) as [{ status: string; reason?: unknown }];
+      // An I/O error makes the shard read-only: who waits for room is refused for that reason.
+      if (status === "rejected" && !this.#checkpointing.health.failure) throw reason;
     } else {
       while (!moving.done && !this.#closed && !this.#checkpointing.health.failure) await this.#state.pause();
     }

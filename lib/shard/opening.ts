@@ -9,6 +9,7 @@ import { openSegmentLog } from "../store/segment-log.js";
 import { ArenaSet } from "./arena-set.js";
 import { clearGarbage } from "./checkpoint.js";
 import type { CheckpointPolicy } from "./checkpointing.js";
+import { Interruption } from "./interruption.js";
 import { buildIndexes, loadPages, readManifest, replayLog } from "./recovery.js";
 import type { ShardState } from "./shard-state.js";
 
@@ -75,6 +76,7 @@ export async function recoverShard(options: ShardOptions, onFailure: (error: Emb
     arenas,
     tables: recovered.tables,
     log,
+    logWaits: new Interruption(),
     pages,
     clock,
     pause,

@@ -3,6 +3,7 @@ import type { PageStore } from "../store/page-store.js";
 import type { SegmentLog } from "../store/segment-log.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import type { ArenaSet } from "./arena-set.js";
+import type { Interruption } from "./interruption.js";
 import type { PageKey } from "./page-image.js";
 import type { PageLedger } from "./page-ledger.js";
 
@@ -28,6 +29,8 @@ export interface ShardState {
   readonly arenas: ArenaSet;
   readonly tables: Map<string, ArenaTable>;
   readonly log: SegmentLog;
+  /** Waits for the log that end when it fails: who mends it may have to wait for those who wait for it. */
+  readonly logWaits: Interruption;
   readonly pages: PageStore;
   readonly clock: Clock;
   /** Lets others run: resolves in a later turn of the event loop. */

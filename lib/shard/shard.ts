@@ -5,6 +5,7 @@ import { ArenaTable } from "../table/arena-table.js";
 import { defineTable, redefineTable, type TableDefinition, type TableOptions, type TensorShape } from "../table/table-definition.js";
 import type { CheckpointInfo, CheckpointOptions } from "./checkpoint.js";
 import { Checkpointing } from "./checkpointing.js";
+import { Interruption } from "./interruption.js";
 import { Mover } from "./mover.js";
 import { recoverShard, type ShardOptions } from "./opening.js";
 import { containsRows, pullRows, type RowRead } from "./reading.js";
@@ -28,8 +29,7 @@ export class Shard {
   readonly #checkpointing: Checkpointing;
   readonly #mover: Mover;
   readonly #scans: Scans = new Set();
-  readonly #abandoned: Promise<never>;
-  #abandon: (error: EmbershardError) => void = () => {};
+  readonly #acknowledging = new Interruption();
   #line: Promise<unknown> | undefined;
   #defining: Promise<unknown> | undefined;
   #closed = false;
@@ -42,7 +42,10 @@ export class Shard {
     };
     const { state, replayed } = await recoverShard(options, (error) => onFailure(error));
     const shard = new Shard(state, options, replayed);
-    onFailure = (error) => shard.#checkpointing.health.report(error);
+    onFailure = (error) => {
+      shard.#checkpointing.health.report(error);
+      state.logWaits.interrupt(error);
+    };
     return shard;
   }
 
@@ -51,11 +54,6 @@ export class Shard {
     this.replayed = replayed;
     this.#checkpointing = new Checkpointing(state, options.checkpoint);
     this.#mover = new Mover(state, this.#checkpointing, this.#scans);
-    this.#abandoned = new Promise((_, reject) => {
-      this.#abandon = reject;
-    });
-    // Nobody may be waiting when it rejects.
-    this.#abandoned.catch(() => {});
   }
 
   get tables(): ReadonlyMap<string, ArenaTable> {
@@ -251,12 +249,12 @@ export class Shard {
       this.#checkpointing.health.demandWritable();
       const wait = this.#state.log.room(bytes());
       if (!wait) return;
-      await Promise.race([wait, this.#checkpointing.health.failed]);
+      await this.#checkpointing.health.waits.guard(wait);
     }
   }
 
   async #reached(durable: Promise<void> | undefined): Promise<void> {
-    if (durable) await Promise.race([durable, this.#abandoned]);
+    if (durable) await this.#acknowledging.guard(durable);
   }
 
   /** Reads all rows of a table, batch by batch, while writes go on. A row that is there throughout comes exactly once. */
@@ -295,7 +293,7 @@ export class Shard {
     try {
       await this.#state.log.close();
     } catch (error) {
-      this.#abandon(
+      this.#acknowledging.interrupt(
         new EmbershardError("IO", "the store was closed before the push was durable: it may or may not be there when it is opened again", { cause: error }),
       );
       throw error;

@@ -1,0 +1,265 @@
+// A store over many lives on a failing disk: it is written to, starved, mended, killed and unplugged, and compared.
+import * as assert from "uvu/assert";
+import type { EmbershardError } from "../../lib/base/errors.js";
+import { Prng } from "../../lib/base/prng.js";
+import {
+  isMarked,
+  isUnlogged,
+  numberOf,
+  type Operation,
+  operationAt,
+  type Scale,
+} from "../chaos/operations.js";
+import { Performer } from "../chaos/performer.js";
+import { readContents, World } from "../chaos/world.js";
+import { FaultyMachine, type OpenedStore, turns } from "./fault-fixture.js";
+
+const scale: Scale = { keys: 400, batch: 20, burst: 150 };
+
+/** What is wrong with the disk in a life. */
+export type Sabotage = (machine: FaultyMachine, random: Prng) => void;
+
+export interface LifeOptions {
+  readonly seed: number;
+  /** Operations of a life, at most. */
+  readonly operations: number;
+  readonly sabotage: readonly Sabotage[];
+  /** How lives end. */
+  readonly ends: readonly ("kill" | "crash" | "close")[];
+}
+
+/** Operations that survive the process, and the power. */
+interface Acknowledged {
+  os: number;
+  fsync: number;
+}
+
+export class FaultLife {
+  readonly machine: FaultyMachine;
+  /** Times that the store was read-only, and healed. */
+  healed = 0;
+  refused = 0;
+  readonly #options: LifeOptions;
+  readonly #random: Prng;
+  readonly #world = new World();
+  #applied = 0;
+  #sent = 0;
+  #acknowledged: Acknowledged = { os: 0, fsync: 0 };
+  #checkpointed = 0;
+  #opened: OpenedStore | undefined;
+  readonly #underWay = new Set<Promise<void>>();
+  #refusedAt = Number.POSITIVE_INFINITY;
+  #life = 0;
+
+  constructor(options: LifeOptions) {
+    this.#options = options;
+    this.#random = new Prng(options.seed);
+    this.machine = new FaultyMachine(options.seed);
+  }
+
+  async live(): Promise<void> {
+    const { store } = await this.#open();
+    const random = this.#random;
+    const performer = await Performer.over(store);
+    this.machine.files.schedule = () => this.#pause(4);
+    this.machine.pages.schedule = () => this.#pause(12);
+    let i = this.#applied + 1;
+    for (let steps = random.below(this.#options.operations); steps > 0; steps--) {
+      if (random.below(12) === 0) pick(random, this.#options.sabotage)?.(this.machine, random);
+      if (random.below(15) === 0) this.#checkpoint(i - 1);
+      if (random.below(8) === 0) await turns(random.below(8));
+      this.#issue(performer, operationAt(this.#options.seed, i, scale), i);
+      i++;
+      if (!isMarked(operationAt(this.#options.seed, i - 1, scale))) await this.#settled();
+      else await this.#pause(6);
+      if (this.#refusedAt < Number.POSITIVE_INFINITY || this.#opened!.shard.failure)
+        i = await this.#outlast(i);
+    }
+    await this.#end();
+  }
+
+  async #open(): Promise<OpenedStore> {
+    const random = this.#random;
+    for (let attempt = 0; ; attempt++) {
+      if (attempt < 3 && random.below(4) === 0) {
+        if (random.below(2) === 0) this.machine.files.failOnce("any", random.below(30));
+        else this.machine.pages.failOnce(pick(random, ["read", "write", "open"] as const), random.below(3));
+      }
+      try {
+        const everyLogBytes = 20_000 + random.below(100_000);
+        this.#opened = await this.machine.open({
+          logBufferBytes: 1 << (13 + random.below(4)),
+          segmentBytes: 1 << (14 + random.below(5)),
+          ...(random.below(2) === 0 && { checkpoint: { everyMs: 50, everyLogBytes: () => everyLogBytes } }),
+        });
+        break;
+      } catch (error) {
+        assert.is((error as EmbershardError).code, "IO", (error as Error).stack);
+        // A recovery that fails is one that ends.
+        if (random.below(2) === 0) this.machine.kill();
+        else this.#crash();
+      }
+    }
+    this.machine.files.clearFaults();
+    await this.#compare();
+    return this.#opened;
+  }
+
+  #issue(performer: Performer, operation: Operation, i: number): void {
+    const life = this.#life;
+    this.#sent = Math.max(this.#sent, i);
+    const done = performer.perform(operation, i).then(
+      () => {
+        if (life !== this.#life) return;
+        assert.ok(i < this.#refusedAt, `operation ${i} was taken after ${this.#refusedAt} was refused`);
+        if (isUnlogged(operation)) return;
+        const level = "ack" in operation ? operation.ack : "os";
+        if (level !== "memory") this.#acknowledged.os = Math.max(this.#acknowledged.os, i);
+        if (level === "fsync") this.#acknowledged.fsync = Math.max(this.#acknowledged.fsync, i);
+      },
+      (error) => {
+        if (life !== this.#life) return;
+        assert.is((error as EmbershardError).code, "READ_ONLY", (error as Error).stack);
+        this.refused++;
+        this.#refusedAt = Math.min(this.#refusedAt, i);
+      },
+    );
+    const settled = done.finally(() => this.#underWay.delete(settled));
+    // Assertions in it are seen when it is waited for.
+    settled.catch(() => {});
+    this.#underWay.add(settled);
+  }
+
+  #checkpoint(applied: number): void {
+    const life = this.#life;
+    const signal = this.#random.below(6) === 0 ? AbortSignal.timeout(0) : undefined;
+    const settledBefore = this.#underWay.size === 0;
+    void this.#opened!.store.checkpoint(signal ? { signal } : {}).then(
+      () => {
+        if (life === this.#life && settledBefore) this.#checkpointed = Math.max(this.#checkpointed, applied);
+      },
+      (error: EmbershardError) =>
+        assert.ok(["IO", "READ_ONLY", "ABORTED", "CLOSED"].includes(error.code), error.stack!),
+    );
+  }
+
+  /** The store is read-only: reads go on; once the disk is well and time passes it heals by itself and owes nothing. */
+  async #outlast(next: number): Promise<number> {
+    const { shard, store, clock } = this.#opened!;
+    await turns(4);
+    if (shard.failure) {
+      for (const { name, shape } of store.tables())
+        if (!shape) await (await store.table(name)).pull(BigUint64Array.of(1n));
+      if (this.#random.below(4) === 0) return Math.min(next, this.#refusedAt);
+      if (this.#random.below(3) === 0) clock.advance(150);
+      await turns(2);
+    }
+    this.#mend();
+    for (let tries = 0; shard.failure; tries++) {
+      assert.ok(tries < 60, `still read-only on a disk that is well: ${shard.failure.stack}`);
+      clock.advance(2000);
+      await turns(30);
+    }
+    this.healed++;
+    await this.#settled();
+    const resume = Math.min(next, this.#refusedAt);
+    this.#refusedAt = Number.POSITIVE_INFINITY;
+    return resume;
+  }
+
+  /** Everything under way settles, on a disk that is well. */
+  async #settled(): Promise<void> {
+    const { shard, clock } = this.#opened!;
+    for (let tries = 0; this.#underWay.size > 0; tries++) {
+      assert.ok(
+        tries < 400,
+        `${this.#underWay.size} operations never settle; the failure is ${shard.failure?.message}`,
+      );
+      if (tries > 20) this.#mend();
+      if (tries > 20 && shard.failure) clock.advance(2000);
+      await turns(5);
+    }
+  }
+
+  #mend(): void {
+    const { files, pages } = this.machine;
+    files.clearFaults();
+    files.capacityBytes = Number.POSITIVE_INFINITY;
+    pages.capacityBytes = Number.POSITIVE_INFINITY;
+  }
+
+  async #end(): Promise<void> {
+    const how = pick(this.#random, this.#options.ends);
+    if (how === "close" && !this.#opened!.shard.failure) {
+      this.#mend();
+      await this.#settled();
+      // The last writes of the journal before it closes; an old fault may still be about to strike.
+      const ended = await this.#opened!.store.close().then(
+        () => true,
+        () => false,
+      );
+      if (ended && this.#refusedAt === Number.POSITIVE_INFINITY)
+        this.#acknowledged = { os: this.#applied, fsync: this.#applied };
+      this.#life++;
+      this.machine.kill();
+      return;
+    }
+    this.#life++;
+    if (how === "crash") this.#crash();
+    else this.machine.kill();
+    this.#underWay.clear();
+  }
+
+  #crash(): void {
+    this.machine.crash();
+    this.#acknowledged.os = this.#acknowledged.fsync;
+  }
+
+  /** What was recovered is the oracle after exactly k operations, acknowledged <= k <= sent. */
+  async #compare(): Promise<void> {
+    const { store } = this.#opened!;
+    const { seed } = this.#options;
+    const k = numberOf(store.mark());
+    const contents = await readContents(store);
+    assert.ok(k <= this.#sent, `the mark says ${k} of ${this.#sent}`);
+    for (let i = this.#applied + 1; i <= k; i++) this.#advance(i);
+    let difference = this.#world.difference(contents);
+    for (let i = this.#applied + 1; i <= this.#sent; i++) {
+      const operation = operationAt(seed, i, scale);
+      if (isMarked(operation) && !isUnlogged(operation)) break;
+      if (difference === undefined && i > this.#acknowledged.os && !isUnlogged(operation)) break;
+      if (isMarked(operation)) {
+        this.#applied = i;
+        continue;
+      }
+      this.#advance(i);
+      difference = this.#world.difference(contents);
+    }
+    const known = `${this.#sent} sent, ${this.#acknowledged.os} acknowledged, the mark says ${k}, ${this.#applied} held`;
+    assert.is(difference, undefined, `${known}: ${difference}`);
+    assert.ok(this.#applied >= this.#acknowledged.os, `lost: ${known}`);
+    const unlogged = this.#world.settleUnlogged(contents, this.#checkpointed);
+    assert.ok(
+      unlogged !== undefined,
+      `the unlogged table is as after no operation from ${this.#checkpointed} on`,
+    );
+    // Opening makes what it found durable.
+    this.#acknowledged = { os: this.#applied, fsync: this.#applied };
+    this.#sent = this.#applied;
+    this.#checkpointed = 0;
+    this.#refusedAt = Number.POSITIVE_INFINITY;
+  }
+
+  #advance(i: number): void {
+    this.#world.apply(operationAt(this.#options.seed, i, scale), i);
+    this.#applied = i;
+  }
+
+  async #pause(most: number): Promise<void> {
+    for (let n = this.#random.below(most); n > 0; n--) await Promise.resolve();
+  }
+}
+
+function pick<T>(random: Prng, from: readonly T[]): T {
+  return from[random.below(from.length)];
+}
