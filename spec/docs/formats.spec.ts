@@ -1,0 +1,150 @@
+// docs/formats is exact enough to write a reader from: the reader that was written from it finds what the store has.
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Prng } from "../../lib/base/prng.js";
+import { adagrad, constant, openStore, sgd, type Store, type StoreOptions, type Table } from "../../lib/index.js";
+import { type FoundRow, type FoundStore, readStore } from "./store-reader.js";
+
+const test = suite<{ directory: string }>("formats");
+test.before.each((context) => {
+  context.directory = mkdtempSync(join(tmpdir(), "embershard-formats-"));
+});
+test.after.each(({ directory }) => rmSync(directory, { recursive: true, force: true }));
+
+const settings: StoreOptions = { control: false, checkpoint: false, hugePages: "off" };
+
+/** Reads a copy of a closed store: opening a LevelDB writes to it. */
+async function readCopy(directory: string): Promise<FoundStore> {
+  const copy = `${directory}-copy`;
+  cpSync(directory, copy, { recursive: true });
+  try {
+    return await readStore(copy);
+  } finally {
+    rmSync(copy, { recursive: true });
+  }
+}
+
+async function rowsOf(table: Table): Promise<Map<bigint, FoundRow>> {
+  const rows = new Map<bigint, FoundRow>();
+  for await (const batch of table.scan()) {
+    batch.keys.forEach((key, i) => {
+      rows.set(key, {
+        weights: batch.rows.slice(i * table.dim, (i + 1) * table.dim),
+        state: batch.state.slice(i * table.stateFloats, (i + 1) * table.stateFloats),
+        frequency: batch.frequency[i],
+        lastStep: batch.lastStep[i],
+      });
+    });
+  }
+  return rows;
+}
+
+async function assertSame(found: FoundStore, directory: string, options: StoreOptions): Promise<void> {
+  const store = await openStore(directory, options);
+  try {
+    const names = store.tables().map(({ name }) => name);
+    assert.equal([...found.tables.keys()].sort(), names.sort());
+    assert.equal(found.mark && [...found.mark], store.mark() && [...store.mark()!]);
+    for (const name of names) {
+      const expected = await rowsOf(await store.table(name));
+      const rows = found.tables.get(name)!;
+      assert.is(rows.size, expected.size, name);
+      for (const [key, row] of expected) assert.equal(rows.get(key), row, `${name}, key ${key}`);
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+/** Random writes of every kind to two tables, some in one push with a mark. */
+async function writeSome(store: Store, random: Prng, writes: number): Promise<void> {
+  const plain = await store.table("plain", { dim: 3, optimizer: sgd({ learningRate: 0.1 }), initializer: constant(0.5) });
+  const kept = await store.table("kept", { dim: 5, optimizer: adagrad({ learningRate: 0.1, initialAccumulator: 0.25 }) });
+  const keys = () => BigUint64Array.from({ length: 1 + random.below(40) }, () => BigInt(random.below(3000)) << 40n);
+  const floats = (n: number) => Float32Array.from({ length: n }, () => random.unit() - 0.5);
+  for (let i = 0; i < writes; i++) {
+    const some = keys();
+    const n = some.length;
+    switch (random.below(5)) {
+      case 0:
+        await plain.push(some, floats(3 * n), { step: i, learningRate: 0.01 * (1 + random.below(9)) });
+        break;
+      case 1:
+        await store.push([{ table: plain, keys: some, gradients: floats(3 * n) }], { step: i, mark: Uint8Array.of(i, n) });
+        break;
+      case 2:
+        await kept.assign(some, floats(5 * n), random.below(2) === 0 ? {} : { state: floats(5 * n) });
+        break;
+      case 3:
+        await plain.pull(some, { create: true });
+        break;
+      default:
+        await (random.below(2) === 0 ? plain : kept).delete(some);
+    }
+  }
+}
+
+test("a store that never had a checkpoint is its log", async ({ directory }) => {
+  const store = await openStore(directory, settings);
+  await writeSome(store, new Prng(1), 200);
+  await store.close();
+  const found = await readCopy(directory);
+  assert.ok(found.replayed > 150);
+  await assertSame(found, directory, settings);
+});
+
+test("checkpoints with writes beside them, tables dropped and made again, and a log behind them", async ({ directory }) => {
+  const store = await openStore(directory, settings);
+  const random = new Prng(2);
+  await writeSome(store, random, 200);
+  const other = await store.table("other", { dim: 2, optimizer: sgd({ learningRate: 1 }) });
+  await other.push(BigUint64Array.of(0n, 2n ** 64n - 1n), Float32Array.of(1, 2, 3, 4));
+  // Pushed through its optimizer, which the reader does not know, before the checkpoint: then only its rows count.
+  const kept = await store.table("kept");
+  await kept.push(BigUint64Array.of(7n, 8n, 7n), new Float32Array(15).fill(0.5), { step: 9 });
+  await store.checkpoint();
+  await writeSome(store, random, 50);
+  await Promise.all([store.checkpoint(), writeSome(store, random, 100), store.dropTable("other")]);
+  const again = await store.table("other", { dim: 4, optimizer: sgd({ learningRate: 1 }) });
+  await again.push(BigUint64Array.of(5n), Float32Array.of(1, 2, 3, 4));
+  await writeSome(store, random, 50);
+  await store.close();
+  const found = await readCopy(directory);
+  assert.ok(found.replayed >= 50 && found.replayed < 250, String(found.replayed));
+  await assertSame(found, directory, settings);
+});
+
+test("an unlogged table is that of the checkpoint, and a mark beyond it does not count", async ({ directory }) => {
+  const store = await openStore(directory, settings);
+  const loose = await store.table("loose", { dim: 1, optimizer: sgd({ learningRate: 1 }), logged: false });
+  await loose.push(BigUint64Array.of(1n, 2n), Float32Array.of(1, 2), { mark: Uint8Array.of(1) });
+  await store.checkpoint();
+  await loose.push(BigUint64Array.of(1n, 3n), Float32Array.of(1, 2), { mark: Uint8Array.of(2) });
+  await store.close();
+  const found = await readCopy(directory);
+  assert.equal([...found.tables.get("loose")!.keys()].sort(), [1n, 2n]);
+  assert.equal([...found.mark!], [1]);
+  await assertSame(found, directory, settings);
+});
+
+test("several arenas, with rows that moved from one to another", async ({ directory }) => {
+  const options: StoreOptions = { ...settings, arenaBytes: 32 << 20 };
+  const store = await openStore(directory, options);
+  const wide = await store.table("wide", { dim: 255, optimizer: sgd({ learningRate: 0.5 }) });
+  let next = 0n;
+  for (let batch = 0; batch < 48; batch++) {
+    if (batch === 24) await store.checkpoint();
+    const keys = BigUint64Array.from({ length: 400 }, () => next++ * 0x9e37_79b9_7f4an);
+    await wide.push(keys, Float32Array.from({ length: 400 * 255 }, (_, i) => i % 251));
+  }
+  assert.ok(store.stats().memory.arenas > 1);
+  await store.close();
+  const found = await readCopy(directory);
+  assert.ok(found.arenas > 1);
+  await assertSame(found, directory, options);
+});
+
+test.run();

@@ -1,0 +1,243 @@
+// Reads a closed store as docs/formats says, with no code of the store: what it finds is what the documents promise.
+// Of the optimizers it knows plain SGD, of the initializers constants: the others have golden traces of their own.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Level } from "level";
+import xxhash from "xxhash-wasm";
+import { demand, type FoundRecord, readLogFiles, viewOf } from "./log-file-reader.js";
+
+const { h64Raw } = await xxhash();
+
+const pageBytes = 131_072;
+
+interface Definition {
+  readonly name: string;
+  readonly number: number;
+  readonly dim: number;
+  readonly optimizer: { readonly kind: string; readonly momentum?: number; readonly initialAccumulator?: number };
+  readonly initializer: { readonly kind: string; readonly value?: number };
+  readonly logged: boolean;
+}
+
+interface Page {
+  readonly table: number;
+  readonly rows: Uint8Array;
+  readonly view: DataView;
+  lsn: bigint;
+}
+
+export interface FoundRow {
+  readonly weights: Float32Array;
+  readonly state: Float32Array;
+  readonly frequency: number;
+  readonly lastStep: number;
+}
+
+export interface FoundStore {
+  /** Rows by the table's name, then by key. */
+  readonly tables: Map<string, Map<bigint, FoundRow>>;
+  readonly mark: Uint8Array | undefined;
+  /** Records that were applied, and arenas that hold pages. */
+  readonly replayed: number;
+  readonly arenas: number;
+}
+
+export async function readStore(directory: string): Promise<FoundStore> {
+  const identity = JSON.parse(readFileSync(join(directory, "store"), "utf8"));
+  demand(identity.format === 1 && identity.slots === 16_384 && identity.shards === 1, "the identity");
+  const shard = join(directory, "shards", "0000");
+  const reader = new Reader();
+  const pages = new Level<Uint8Array, Uint8Array>(join(shard, "pages"), { keyEncoding: "view", valueEncoding: "view" });
+  await reader.readPages(pages);
+  await pages.close();
+  const records = readLogFiles(join(shard, "log"), identity.id, BigInt(reader.replayLsn) + 1n);
+  for (const record of records) reader.apply(record);
+  demand(reader.lsn === 0 || BigInt(reader.replayLsn + records.length) >= BigInt(reader.lsn), "the log ends within the checkpoint");
+  return reader.result(records.length);
+}
+
+class Reader {
+  replayLsn = 0;
+  lsn = 0;
+  readonly #tables = new Map<number, Definition>();
+  readonly #pages = new Map<string, Page>();
+  #mark: Uint8Array | undefined;
+
+  async readPages(pages: Level<Uint8Array, Uint8Array>): Promise<void> {
+    const manifest = await pages.get(Uint8Array.of(0));
+    if (manifest === undefined) return;
+    const view = viewOf(manifest);
+    demand(Buffer.from(manifest.subarray(0, 4)).toString() === "EMAN" && view.getUint32(4, true) === 1, "the manifest's magic and format");
+    demand(view.getBigUint64(8, true) === h64Raw(manifest.subarray(16)), "the manifest's checksum");
+    const jsonBytes = view.getUint32(16, true);
+    const json = JSON.parse(Buffer.from(manifest.subarray(32, 32 + jsonBytes)).toString());
+    this.replayLsn = json.replayLsn;
+    this.lsn = json.lsn;
+    for (const definition of json.tables) this.#tables.set(definition.number, definition);
+    if (json.mark !== undefined) this.#mark = Buffer.from(json.mark, "base64");
+    let at = 32 + Math.ceil(jsonBytes / 8) * 8;
+    for (let arena = 0; arena < view.getUint32(20, true); arena++) {
+      const count = view.getUint32(at, true);
+      for (let page = 0; page < count; page++) {
+        const generation = view.getUint32(at + 8 + 4 * page, true);
+        if (generation > 0) await this.#readPage(pages, generation, arena, page);
+      }
+      at += 8 + Math.ceil((4 * count) / 8) * 8;
+    }
+    demand(at === manifest.length, "the manifest's length");
+  }
+
+  async #readPage(pages: Level<Uint8Array, Uint8Array>, generation: number, arena: number, page: number): Promise<void> {
+    const key = new Uint8Array(11);
+    const keyView = viewOf(key);
+    key[0] = 1;
+    keyView.setUint32(1, generation);
+    keyView.setUint16(5, arena);
+    keyView.setUint32(7, page);
+    const image = await pages.get(key);
+    demand(image !== undefined, `page ${page} of arena ${arena} is missing`);
+    const view = viewOf(image);
+    demand(Buffer.from(image.subarray(0, 4)).toString() === "EPG1" && view.getUint16(4, true) === 1, "a page's magic and version");
+    demand(view.getUint16(6, true) === arena && view.getUint32(8, true) === page && view.getUint32(12, true) === generation, "a page's key");
+    const stored = image.subarray(64);
+    demand(view.getBigUint64(56, true) === h64Raw(stored, h64Raw(image.subarray(0, 56))), "a page's checksum");
+    const table = view.getUint32(16, true);
+    demand(view.getUint32(20, true) === rowBytes(this.#tables.get(table)!), "a page's bytes of a row");
+    demand(view.getUint32(28, true) === stored.length && view.getUint32(24, true) * view.getUint32(20, true) === stored.length, "a page's length");
+    this.#page(arena, page, table).rows.set(stored);
+    this.#page(arena, page, table).lsn = view.getBigUint64(32, true);
+  }
+
+  #page(arena: number, page: number, table: number): Page {
+    const name = `${arena}/${page}`;
+    let found = this.#pages.get(name);
+    if (found === undefined) {
+      const rows = new Uint8Array(pageBytes);
+      found = { table, rows, view: viewOf(rows), lsn: 0n };
+      this.#pages.set(name, found);
+    }
+    demand(found.table === table, `page ${name} is of another table`);
+    return found;
+  }
+
+  apply({ type, lsn, payload }: FoundRecord): void {
+    if (type === 1) return this.#applyRows(lsn, payload);
+    const json = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString());
+    if (type === 2) this.#tables.set(json.number, json);
+    else if (type === 3) {
+      this.#tables.delete(json.number);
+      for (const [name, page] of this.#pages) if (page.table === json.number) this.#pages.delete(name);
+    } else demand(type === 4 || type === 5, `a record of type ${type}`);
+  }
+
+  #applyRows(lsn: bigint, payload: DataView): void {
+    const step = payload.getUint32(12, true);
+    const markBytes = payload.getUint32(32, true);
+    const sections = payload.getUint32(40, true);
+    let at = 64 + Math.ceil(markBytes / 8) * 8;
+    let skipped = 0;
+    const touched = new Set<Page>();
+    for (let i = 0; i < sections; i++) {
+      const table = this.#tables.get(payload.getUint32(at, true));
+      if (table !== undefined && !table.logged && lsn > BigInt(this.lsn)) skipped++;
+      else if (table !== undefined) this.#applySection(payload, at, table, lsn, step, touched);
+      at += 48 + 16 * payload.getUint32(at + 8, true) + Math.ceil(payload.getUint32(at + 20, true) / 8) * 8;
+    }
+    demand(at === payload.byteLength, "a record's length");
+    for (const page of touched) if (page.lsn < lsn) page.lsn = lsn;
+    if (payload.getUint32(36, true) === 1 && (skipped === 0 || skipped < sections)) {
+      this.#mark = new Uint8Array(payload.buffer, payload.byteOffset + 64, markBytes).slice();
+    }
+  }
+
+  #applySection(payload: DataView, at: number, table: Definition, lsn: bigint, step: number, touched: Set<Page>): void {
+    const arena = payload.getUint16(at + 4, true);
+    const kind = payload.getUint16(at + 6, true);
+    const n = payload.getUint32(at + 8, true);
+    const learningRate = payload.getFloat32(at + 16, true);
+    const bytes = rowBytes(table);
+    const values = at + 48 + 16 * n;
+    const float = (i: number) => payload.getFloat32(values + 4 * i, true);
+    const { dim } = table;
+    const stateCount = stateFloats(table);
+    for (let i = 0; i < n; i++) {
+      const key = payload.getBigUint64(at + 48 + 8 * i, true);
+      const address = payload.getUint32(at + 48 + 8 * n + 4 * i, true) * 8;
+      const count = payload.getUint32(at + 48 + 12 * n + 4 * i, true);
+      const page = this.#page(arena, Math.floor(address / pageBytes), table.number);
+      touched.add(page);
+      if (page.lsn >= lsn) continue;
+      const row = address % pageBytes;
+      demand(row % bytes === 0 && row + bytes <= pageBytes, "an address");
+      const { view } = page;
+      const live = view.getUint32(row + 8, true) >>> 31 === 1;
+      if (kind === 6) {
+        demand(!live, "a row arrives where one is");
+        page.rows.set(new Uint8Array(payload.buffer, payload.byteOffset + values + i * bytes, bytes), row);
+        continue;
+      }
+      if (kind !== 5 && count >>> 31 === 1) {
+        demand(!live, "a row is created where one is");
+        beginRow(view, row, table, key);
+      } else demand(live && view.getBigUint64(row, true) === key, "a row that should be there");
+      const weight = (j: number) => row + 16 + 4 * j;
+      if (kind === 5) view.setUint32(row + 8, 0, true);
+      else if (kind === 1) {
+        demand(table.optimizer.kind === "sgd" && table.optimizer.momentum === 0, "this reader knows plain SGD only");
+        const frequency = (view.getUint32(row + 8, true) & 0x7fff_ffff) + (count & 0x7fff_ffff);
+        view.setUint32(row + 8, (0x8000_0000 | Math.min(frequency, 0x7fff_ffff)) >>> 0, true);
+        view.setUint32(row + 12, step, true);
+        for (let j = 0; j < dim; j++) {
+          const change = Math.fround(learningRate * float(i * dim + j));
+          view.setFloat32(weight(j), view.getFloat32(weight(j), true) - change, true);
+        }
+      } else if (kind === 3 || kind === 4) {
+        for (let j = 0; j < dim; j++) view.setFloat32(weight(j), float(i * dim + j), true);
+        if (kind === 4) for (let j = 0; j < stateCount; j++) view.setFloat32(weight(dim + j), float(n * dim + i * stateCount + j), true);
+      } else demand(kind === 2, `a section of kind ${kind}`);
+    }
+  }
+
+  result(replayed: number): FoundStore {
+    const tables = new Map([...this.#tables.values()].map(({ name }) => [name, new Map<bigint, FoundRow>()]));
+    for (const page of this.#pages.values()) {
+      const table = this.#tables.get(page.table)!;
+      const rows = tables.get(table.name)!;
+      const bytes = rowBytes(table);
+      const state = 16 + 4 * table.dim;
+      for (let row = 0; row + bytes <= pageBytes; row += bytes) {
+        const frequency = page.view.getUint32(row + 8, true);
+        if (frequency >>> 31 === 0) continue;
+        const key = page.view.getBigUint64(row, true);
+        demand(!rows.has(key), `key ${key} stands twice`);
+        rows.set(key, {
+          weights: new Float32Array(page.rows.slice(row + 16, row + state).buffer),
+          state: new Float32Array(page.rows.slice(row + state, row + state + 4 * stateFloats(table)).buffer),
+          frequency: frequency & 0x7fff_ffff,
+          lastStep: page.view.getUint32(row + 12, true),
+        });
+      }
+    }
+    const arenas = new Set([...this.#pages.keys()].map((name) => name.split("/")[0])).size;
+    return { tables, mark: this.#mark, replayed, arenas };
+  }
+}
+
+function beginRow(view: DataView, row: number, { dim, optimizer, initializer, ...table }: Definition, key: bigint): void {
+  demand(initializer.kind === "constant" || initializer.kind === "zeros", "this reader knows constants only");
+  view.setBigUint64(row, key, true);
+  view.setUint32(row + 8, 0x8000_0000, true);
+  view.setUint32(row + 12, 0, true);
+  for (let j = 0; j < dim; j++) view.setFloat32(row + 16 + 4 * j, initializer.value ?? 0, true);
+  const state = stateFloats({ dim, optimizer, initializer, ...table });
+  for (let j = 0; j < state; j++) view.setFloat32(row + 16 + 4 * (dim + j), optimizer.initialAccumulator ?? 0, true);
+}
+
+function stateFloats({ dim, optimizer }: Definition): number {
+  if (optimizer.kind === "sgd") return optimizer.momentum === 0 ? 0 : dim;
+  return optimizer.kind === "rowWiseAdagrad" ? 1 : dim;
+}
+
+function rowBytes(table: Definition): number {
+  return Math.ceil((16 + 4 * (table.dim + stateFloats(table))) / 8) * 8;
+}
