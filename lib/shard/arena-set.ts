@@ -38,13 +38,17 @@ export class ArenaSet {
       throw new EmbershardError("OUT_OF_MEMORY", `the shard has ${this.all.length} arenas, the most it can have: use more shards`);
     }
     const arena = new Arena(this.all.length, this.#options);
-    for (const table of this.tables) openIn(arena, table);
+    for (const table of this.tables) {
+      demandRoom(arena, table);
+      openIn(arena, table);
+    }
     this.all.push(arena);
     return arena;
   }
 
-  /** Makes a table known to every arena. */
+  /** Makes a table known to every arena, or to none. @throws OUT_OF_MEMORY */
   addTable(table: ArenaTable): void {
+    for (const arena of this.all) demandRoom(arena, table);
     this.tables.add(table);
     for (const arena of this.all) openIn(arena, table);
   }
@@ -62,11 +66,15 @@ export class ArenaSet {
   }
 }
 
+function demandRoom(arena: Arena, { definition }: ArenaTable): void {
+  if (!arena.kernel.commitPages(4)) {
+    throw new EmbershardError("OUT_OF_MEMORY", `no memory for table "${definition.name}": raise arenaBytes or the machine's memory`);
+  }
+  arena.refresh();
+}
+
 function openIn(arena: Arena, table: ArenaTable): void {
   table.describe(arena);
-  if (!arena.kernel.commitPages(4)) {
-    throw new EmbershardError("OUT_OF_MEMORY", `no memory for table "${table.definition.name}": raise arenaBytes or the machine's memory`);
-  }
   arena.kernel.openTable(table.index);
   arena.refresh();
 }

@@ -100,7 +100,7 @@ function takePage(recovered: Recovered, keyBytes: Uint8Array, value: Uint8Array)
   }
   const arena = recovered.arenas.all[key.arena];
   if (!arena.kernel.claimPage(key.page, KIND_ROWS, table.index)) {
-    throw new EmbershardError("OUT_OF_MEMORY", `${where} does not fit the arena: open the store with the arenaBytes it was made with, or more`);
+    throw outOfRoom(where);
   }
   arena.refresh();
   if (!loadPage(arena, header, value)) throw new EmbershardError("CORRUPT", `${where} does not match its checksum`);
@@ -129,6 +129,8 @@ export async function replayLog(recovered: Recovered, reading: LogReading, pause
 
 function replay(recovered: Recovered, record: LogRecord): void {
   const { type, payload } = record;
+  // Until its instant the manifest knows best what tables there are: one made in that time may be gone, its name another's.
+  const known = record.lsn <= (recovered.manifest?.lsn ?? 0);
   switch (type) {
     case RECORD.rows: {
       const rows = decodeRows(payload);
@@ -136,8 +138,10 @@ function replay(recovered: Recovered, record: LogRecord): void {
       return replayRows(recovered, record, rows);
     }
     case RECORD.define:
+      if (known) return;
       return addTable(recovered, decodeJson(payload));
     case RECORD.drop:
+      if (known) return;
       return dropTable(recovered, record.lsn, decodeJson(payload) as { number: number });
     case RECORD.handOver: {
       const note = decodeJson(payload) as HandOverNote;
@@ -229,8 +233,25 @@ function replaySection(recovered: Recovered, record: LogRecord, section: Section
       }
     })();
     arena.refresh();
-    if (applied < 0) throw corrupt(record, `it does not fit the pages of table "${table.definition.name}"`);
+    if (applied < 0) {
+      demandRoom(recovered, record, section);
+      throw corrupt(record, `it does not fit the pages of table "${table.definition.name}"`);
+    }
   }
+}
+
+/** @throws OUT_OF_MEMORY when a position lies beyond what arenas may hold. */
+function demandRoom({ arenas }: Recovered, record: LogRecord, { positions, n }: Section): void {
+  const view = new DataView(positions.buffer, positions.byteOffset, 4 * n);
+  const end = arenas.limitBytes / 8;
+  for (let i = 0; i < n; i++) {
+    if (view.getUint32(4 * i, true) < end) continue;
+    throw outOfRoom(where(record));
+  }
+}
+
+function outOfRoom(what: string, cause?: unknown): EmbershardError {
+  return new EmbershardError("OUT_OF_MEMORY", `${what} does not fit the arena: open the store with the arenaBytes it was made with, or more`, { cause });
 }
 
 function columnWidths(section: Section, table: ArenaTable): number[] {
@@ -249,14 +270,29 @@ function columnWidths(section: Section, table: ArenaTable): number[] {
 
 function stampAll(recovered: Recovered, record: LogRecord, { arena: number, positions, n }: Section): void {
   const arena = recovered.arenas.all[number];
-  arena.beginScratch(4 * n + 64);
-  const at = arena.takeScratch(4 * n);
-  arena.bytes.set(positions, at);
-  arena.kernel.stampRows(at, n, BigInt(record.lsn));
+  // By the piece: scratch beyond the usual would take pages that records to come name as theirs.
+  const piece = 1 << 20;
+  for (let from = 0; from < n; from += piece) {
+    const count = Math.min(piece, n - from);
+    arena.beginScratch(4 * count);
+    const at = arena.takeScratch(4 * count);
+    arena.bytes.set(positions.subarray(4 * from, 4 * (from + count)), at);
+    arena.kernel.stampRows(at, count, BigInt(record.lsn));
+  }
 }
 
-/** Gives arenas their free pages and tables their index. @throws CORRUPT when a key stands twice. */
-export async function buildIndexes({ arenas, tables }: Recovered, pause: () => Promise<void>): Promise<void> {
+/** Gives arenas their free pages and tables their index. @throws CORRUPT when a key stands twice, OUT_OF_MEMORY */
+export async function buildIndexes(recovered: Recovered, pause: () => Promise<void>): Promise<void> {
+  try {
+    await indexPages(recovered, pause);
+  } catch (cause) {
+    // The kernel traps where the arena has no page left for the index.
+    if (cause instanceof WebAssembly.RuntimeError) throw outOfRoom("the index of the rows", cause);
+    throw cause;
+  }
+}
+
+async function indexPages({ arenas, tables }: Recovered, pause: () => Promise<void>): Promise<void> {
   const names = new Map([...tables.values()].map((table) => [table.index, table.definition.name]));
   for (const table of tables.values()) arenas.tables.add(table);
   for (const arena of arenas.all) {
