@@ -122,7 +122,16 @@ test("an unlogged table is that of the checkpoint, and a mark beyond it does not
   const loose = await store.table("loose", { dim: 1, optimizer: sgd({ learningRate: 1 }), logged: false });
   await loose.push(BigUint64Array.of(1n, 2n), Float32Array.of(1, 2), { mark: Uint8Array.of(1) });
   await store.checkpoint();
+  await loose.push(BigUint64Array.of(2n), Float32Array.of(5));
+  const stop = new AbortController();
+  const unfinished = store.checkpoint({ signal: stop.signal }).catch(({ code }) => code);
+  // Now it drains: unlogged tables are logged meanwhile.
+  for (let turn = 0; turn < 10; turn++) await null;
+  const { lsn } = store.stats().log;
   await loose.push(BigUint64Array.of(1n, 3n), Float32Array.of(1, 2), { mark: Uint8Array.of(2) });
+  assert.is(store.stats().log.lsn, lsn + 1);
+  stop.abort();
+  assert.is(await unfinished, "ABORTED");
   await store.close();
   const found = await readCopy(directory);
   assert.equal([...found.tables.get("loose")!.keys()].sort(), [1n, 2n]);

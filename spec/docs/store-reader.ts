@@ -122,6 +122,8 @@ class Reader {
 
   apply({ type, lsn, payload }: FoundRecord): void {
     if (type === 1) return this.#applyRows(lsn, payload);
+    // Until its instant the manifest knows best what tables there are.
+    if ((type === 2 || type === 3) && lsn <= BigInt(this.lsn)) return;
     const json = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString());
     if (type === 2) this.#tables.set(json.number, json);
     else if (type === 3) {
