@@ -48,11 +48,17 @@ async function listDirectory(directory: string, create: boolean): Promise<string
 }
 
 async function readIdentity(path: string): Promise<Identity> {
-  let found: Partial<Identity>;
+  const text = await readFile(path, "utf8").catch((cause) => {
+    throw new EmbershardError("IO", `${path} cannot be read: ${(cause as Error).message}`, { cause });
+  });
+  let found: Partial<Identity> | null;
   try {
-    found = JSON.parse(await readFile(path, "utf8"));
+    found = JSON.parse(text);
   } catch (cause) {
     throw new EmbershardError("CORRUPT", `${path} cannot be read as JSON: ${(cause as Error).message}`, { cause });
+  }
+  if (typeof found !== "object" || found === null) {
+    throw new EmbershardError("CORRUPT", `${path} does not describe a store: restore it from a backup`);
   }
   if (typeof found.format === "number" && found.format > formatVersion) {
     throw new EmbershardError("NEWER_FORMAT", `${path} has format ${found.format}, this version knows up to ${formatVersion}: upgrade Embershard`);
