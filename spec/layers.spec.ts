@@ -1,0 +1,157 @@
+// The layer table as data: a folder of lib/ is a layer, and imports only go down. Other rules that are cheap to check, too.
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** For each layer the other layers that it may import. */
+const layers: Readonly<Record<string, readonly string[]>> = {
+  index: ["embedded", "table", "base"],
+  cli: ["index", "embedded", "shard", "table", "store", "base"],
+  embedded: ["shard", "table", "store", "kernel", "base"],
+  shard: ["table", "store", "kernel", "base"],
+  table: ["kernel", "base"],
+  store: ["kernel", "base"],
+  kernel: ["base"],
+  base: [],
+};
+
+/** Files of a layer, where another layer may import only these of it. */
+const only: readonly { from: string; to: string; files: readonly string[] }[] = [
+  { from: "store", to: "kernel", files: ["lib/kernel/hash-block.ts"] },
+];
+
+/** Packages, and modules of Node, by the files that may import them. Others are used nowhere. */
+const packages: Readonly<Record<string, RegExp>> = {
+  commander: /^lib\/cli\//,
+  level: /^lib\/store\//,
+  "abstract-level": /^lib\/store\//,
+  "classic-level": /^lib\/store\//,
+  koffi: /^lib\/base\/system-calls\.ts$/,
+  "node:net": /^lib\/embedded\/control-[a-z]+\.ts$/,
+  "node:child_process": /^lib\/cli\//,
+  "node:worker_threads": /^lib\/(store|cli)\//,
+  "node:crypto": /^lib\/(embedded|cli)\//,
+  "node:fs": /^lib\/(embedded|store|cli)\//,
+  "node:fs/promises": /^lib\/(embedded|store|cli)\//,
+  "node:module": /^lib\/(base\/system-calls\.ts|cli\/)/,
+  "node:os": /^lib\/(embedded|cli)\//,
+  "node:path": /^lib\/(embedded|store|cli)\//,
+  "node:process": /^lib\/cli\//,
+  "node:readline": /^lib\/cli\//,
+  "node:url": /^lib\/(cli|store)\//,
+  "node:util": /^lib\/cli\//,
+};
+
+interface Import {
+  readonly file: string;
+  readonly to: string;
+  readonly dynamic: boolean;
+  readonly typesOnly: boolean;
+}
+
+const files = readdirSync(join(root, "lib"), { recursive: true, encoding: "utf8" })
+  .filter((file) => /\.(ts|js)$/.test(file))
+  .map((file) => `lib/${file.replaceAll("\\", "/")}`)
+  .filter((file) => !file.startsWith("lib/kernel/assembly/") && !file.startsWith("lib/kernel/generated/"));
+
+const textOf = (file: string) => readFileSync(join(root, file), "utf8");
+
+/** The code of a file: without comments, which may speak of anything. */
+function codeOf(file: string): string {
+  return textOf(file)
+    .replace(/\/\*[\s\S]*?\*\//g, "")
+    .replace(/(^|[^:"'`\\])\/\/[^\n]*/g, "$1");
+}
+
+function importsOf(file: string, code: string): Import[] {
+  const found: Import[] = [];
+  const statements = /(?:^|\n)(?:import|export)\s+(type\s)?(?:[\w$*\s{},]*?\bfrom\s*)?"([^"]+)"/g;
+  for (const [, type, to] of code.matchAll(statements))
+    found.push({ file, to, dynamic: false, typesOnly: type !== undefined });
+  for (const [, to] of code.matchAll(/\b(?:import|require|createRequire\([^)]*\))\(\s*"([^"]+)"/g)) {
+    found.push({ file, to, dynamic: true, typesOnly: false });
+  }
+  return found;
+}
+
+const layerOf = (file: string) => (/^lib\/[^/]+\.ts$/.test(file) ? "index" : file.split("/")[1]);
+
+/** What is wrong with an import, in words. */
+function offence({ file, to, dynamic, typesOnly }: Import): string | undefined {
+  if (!to.startsWith(".")) {
+    const allowed = packages[to];
+    if (!allowed) return `${file} imports ${to}, which the layer table does not know`;
+    if (!allowed.test(file)) return `${file} imports ${to}: only ${allowed} may`;
+    if (to === "node:net" && !dynamic && !typesOnly)
+      return `${file} imports ${to}: only when it is needed, by import()`;
+    return undefined;
+  }
+  const target = normalize(join(dirname(file), to))
+    .replaceAll("\\", "/")
+    .replace(/\.js$/, ".ts");
+  const [from, there] = [layerOf(file), layerOf(target)];
+  if (from !== there && !layers[from]?.includes(there))
+    return `${file} imports ${target}: ${from} may import ${layers[from]?.join(", ")}`;
+  const limit = only.find((one) => one.from === from && one.to === there);
+  if (limit && !limit.files.includes(target))
+    return `${file} imports ${target}: of ${there} it may import ${limit.files.join(", ")}`;
+  if (
+    /\/control-(socket|client|address)\.ts$/.test(target) &&
+    !dynamic &&
+    !typesOnly &&
+    from === "embedded" &&
+    !/\/control-/.test(file)
+  ) {
+    return `${file} imports ${target}: only when it is needed, by import()`;
+  }
+  if (to.endsWith(".js") || to.endsWith(".json")) return undefined;
+  return `${file} imports ${to}, without .js`;
+}
+
+const offences = (imports: readonly Import[]) => imports.map(offence).filter((one) => one !== undefined);
+
+test("imports only go down the layers", () => {
+  const imports = files.flatMap((file) => importsOf(file, codeOf(file)));
+  assert.ok(imports.length > 200, `${imports.length} imports were found`);
+  assert.equal(offences(imports), []);
+  for (const file of files) assert.ok(Object.hasOwn(layers, layerOf(file)), `${file} is in no layer`);
+});
+
+test("an import that goes up is found", () => {
+  const wrong: [string, string][] = [
+    ["lib/base/errors.ts", 'import { a } from "../store/files.js";'],
+    ["lib/store/files.ts", 'import type { a } from "../table/arena.js";'],
+    ["lib/store/files.ts", 'export { a } from "../kernel/kernel.js";'],
+    ["lib/shard/shard.ts", 'import {\n  a,\n  b,\n} from "../embedded/open-store.js";'],
+    ["lib/shard/shard.ts", 'import { randomBytes } from "node:crypto";'],
+    ["lib/embedded/open-store.ts", 'import { connect } from "node:net";'],
+    ["lib/embedded/control-client.ts", 'import { connect } from "node:net";'],
+    ["lib/embedded/open-store.ts", 'import { a } from "./control-socket.js";'],
+    ["lib/kernel/kernel.ts", 'const a = await import("lodash");'],
+    ["lib/table/arena.ts", 'import { a } from "../kernel/kernel";'],
+  ];
+  for (const [file, code] of wrong) assert.is(offences(importsOf(file, code)).length, 1, `${file}: ${code}`);
+});
+
+test("no file of lib is long, postponed or untyped, and each is named for what it is", () => {
+  const found: string[] = [];
+  for (const file of files) {
+    const [text, code] = [textOf(file), codeOf(file)];
+    if (text.split("\n").length > 500) found.push(`${file} has more than 500 lines`);
+    if (/\b(TODO|FIXME|XXX)\b/.test(text)) found.push(`${file} postpones something`);
+    if (/[:<|,(]\s*any\b(?!\()|\bas any\b/.test(code)) found.push(`${file} has an any`);
+    if (/export default/.test(code)) found.push(`${file} has a default export`);
+    if (/\benum\s+\w+\s*\{/.test(code)) found.push(`${file} has an enum`);
+    if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.d)?\.ts$/.test(relative(dirname(file), file)))
+      found.push(`${file} is not in kebab case`);
+    if (/(^|[/-])(utils?|helpers?|common|misc)\.ts$/.test(file))
+      found.push(`${file} says nothing by its name`);
+  }
+  assert.equal(found, []);
+});
+
+test.run();
