@@ -68,11 +68,18 @@ const partInteger = 2;
  * @throws as keysOf, and INVALID_ARGUMENT for columns of different lengths.
  */
 export function crossKeysOf(feature: string, columns: readonly KeyColumn[]): BigUint64Array {
-  const n = columns[0]?.length ?? 0;
-  if (columns.length === 0 || columns.some((column) => column.length !== n)) {
+  if (!Array.isArray(columns) || columns.length === 0) {
+    throw new EmbershardError("INVALID_ARGUMENT", `columns of feature "${feature}": expected an array of at least one column`);
+  }
+  const wrong = columns.findIndex((column) => !Array.isArray(column) && !(column instanceof BigUint64Array));
+  if (wrong >= 0) {
+    throw new EmbershardError("INVALID_ARGUMENT", `column ${wrong} of feature "${feature}": expected an array of strings or a BigUint64Array`);
+  }
+  const n = columns[0].length;
+  if (columns.some((column) => column.length !== n)) {
     throw new EmbershardError(
       "INVALID_ARGUMENT",
-      `columns of feature "${feature}" have lengths ${columns.map((c) => c.length).join(", ") || "none"}: give at least one, all of one length`,
+      `columns of feature "${feature}" have lengths ${columns.map((c) => c.length).join(", ")}: give all of one length`,
     );
   }
   return hashEach(feature, n, (i, start, h) => {
@@ -80,7 +87,8 @@ export function crossKeysOf(feature: string, columns: readonly KeyColumn[]): Big
     for (const column of columns) {
       const part = column[i];
       if (at + 13 > textBytes) throw new EmbershardError("TOO_LARGE", `value ${i} of feature "${feature}" does not fit ${textBytes} bytes`);
-      if (typeof part === "bigint") {
+      // An integer in an ordinary array may have more than 64 bits, which would be cut off: encodeText refuses it.
+      if (typeof part === "bigint" && column instanceof BigUint64Array) {
         h.data.setUint8(at, partInteger);
         h.data.setUint32(at + 1, 8, true);
         h.data.setBigUint64(at + 5, part, true);
