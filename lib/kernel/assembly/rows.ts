@@ -107,7 +107,9 @@ function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
   for (let i = 0; i < n; i++) {
     const record = candidate(<usize>load<u32>(HOMES + (<usize>i << 2)), load<u64>(TAGS + (<usize>i << 3)));
     store<u32>(RECORDS + (<usize>i << 2), <u32>record);
-    if (record == 0) continue;
+  }
+  for (let i = 0; i < n; i++) {
+    const record = <usize>load<u32>(RECORDS + (<usize>i << 2));
     const last = record + span - 4;
     for (let line = record; line < last; line += 64) sink ^= load<u64>(line);
     sink ^= <u64>load<u32>(last);
