@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { commandsOf, type Document, type Fence, readDocuments, ROOT } from "./documents.js";
+import { commandsOf, type Document, type Fence, ROOT, readDocuments } from "./documents.js";
 import { Workshop } from "./workshop.js";
 
 const test = suite<{ workshop: Workshop }>("the documents' commands and programs");
@@ -18,7 +18,9 @@ const documents = readDocuments();
 const unfenced = new Set(["docs/benchmarks.md"]); // spec/bench runs the bench, tiny
 
 for (const document of documents) {
-  const fences = document.fences.filter(({ language, words }) => language === "sh" && !words.startsWith("skip:"));
+  const fences = document.fences.filter(
+    ({ language, words }) => language === "sh" && !words.startsWith("skip:"),
+  );
   if (fences.length === 0) continue;
   test(`${document.path}: its commands work`, async ({ workshop }) => {
     for (const fence of fences) {
@@ -30,21 +32,29 @@ for (const document of documents) {
   });
 }
 
-test("every program compiles against the package's types, and those marked `run` run", async ({ workshop }) => {
+test("every program compiles against the package's types, and those marked `run` run", async ({
+  workshop,
+}) => {
   const programs = documents.flatMap((document) =>
     document.fences.filter(({ language }) => language === "ts").map((fence) => ({ document, fence })),
   );
   assert.ok(programs.length > 0);
-  for (const { document, fence } of programs) write(workshop, `${nameOf(document, fence)}.ts`, "\n".repeat(fence.line - 1) + fence.text);
+  for (const { document, fence } of programs)
+    write(workshop, `${nameOf(document, fence)}.ts`, "\n".repeat(fence.line - 1) + fence.text);
   write(workshop, "package.json", `{ "type": "module" }`);
   write(workshop, "tsconfig.json", JSON.stringify(compilation));
-  const compiled = await workshop.run(`"${process.execPath}" "${join(ROOT, "node_modules", "typescript", "bin", "tsc")}" -p .`);
+  const compiled = await workshop.run(
+    `"${process.execPath}" "${join(ROOT, "node_modules", "typescript", "bin", "tsc")}" -p .`,
+  );
   assert.is(compiled.code, 0, compiled.output);
   for (const { document, fence } of programs) {
     if (fence.words !== "run") continue;
     const place = join(workshop.directory, "places", nameOf(document, fence));
     mkdirSync(place, { recursive: true });
-    const { code, output } = await workshop.run(`"${process.execPath}" "${join(workshop.directory, "out", nameOf(document, fence))}.js"`, place);
+    const { code, output } = await workshop.run(
+      `"${process.execPath}" "${join(workshop.directory, "out", nameOf(document, fence))}.js"`,
+      place,
+    );
     assert.is(code, 0, `${document.path}, line ${fence.line}\n${output}`);
   }
 });
@@ -78,7 +88,10 @@ test("every fence says its language, and every word behind it is one that these 
   for (const { path, fences } of documents) {
     for (const { language, words, line } of fences) {
       const known = { sh: /^(skip: \S.*)?$/, ts: /^(run)?$/ }[language] ?? /^$/;
-      assert.ok(language !== "" && known.test(words), `${path}, line ${line - 1}: found \`${language} ${words}\``);
+      assert.ok(
+        language !== "" && known.test(words),
+        `${path}, line ${line - 1}: found \`${language} ${words}\``,
+      );
     }
   }
 });

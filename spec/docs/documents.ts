@@ -28,8 +28,12 @@ export interface Document {
 
 /** README, CHANGELOG, UPGRADING, everything in docs/, and the READMEs of examples. */
 export function readDocuments(): Document[] {
-  const docs = readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" }).map((name) => `docs/${name}`);
-  const examples = readdirSync(join(ROOT, "examples"), { recursive: true, encoding: "utf8" }).map((name) => `examples/${name}`);
+  const docs = readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" }).map(
+    (name) => `docs/${name}`,
+  );
+  const examples = readdirSync(join(ROOT, "examples"), { recursive: true, encoding: "utf8" }).map(
+    (name) => `examples/${name}`,
+  );
   return ["README.md", "CHANGELOG.md", "UPGRADING.md", ...docs, ...examples]
     .map((path) => path.replaceAll("\\", "/"))
     .filter((path) => path.endsWith(".md"))

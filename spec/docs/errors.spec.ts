@@ -9,7 +9,12 @@ import { ROOT } from "./documents.js";
 test("the document's table is the library's", () => {
   const text = readFileSync(join(ROOT, "docs", "errors.md"), "utf8");
   const rows = [...text.matchAll(/^\| (\d+) \| `(\w+)` \| (yes|no) \| (.*?) \| (.*?) \|$/gm)];
-  const said = rows.map(([, wire, code, retry, meaning]) => ({ code, wire: Number(wire), retry: retry === "yes", meaning }));
+  const said = rows.map(([, wire, code, retry, meaning]) => ({
+    code,
+    wire: Number(wire),
+    retry: retry === "yes",
+    meaning,
+  }));
   const known = Object.entries(ERRORS).map(([code, entry]) => ({ code, ...entry }));
   assert.equal(said, known);
   for (const [row, , , , , advice] of rows) assert.ok(advice.length > 0, row);

@@ -5,7 +5,15 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Prng } from "../../lib/base/prng.js";
-import { adagrad, constant, openStore, sgd, type Store, type StoreOptions, type Table } from "../../lib/index.js";
+import {
+  adagrad,
+  constant,
+  openStore,
+  type Store,
+  type StoreOptions,
+  sgd,
+  type Table,
+} from "../../lib/index.js";
 import { type FoundRow, type FoundStore, readStore } from "./store-reader.js";
 
 const test = suite<{ directory: string }>("formats");
@@ -61,9 +69,17 @@ async function assertSame(found: FoundStore, directory: string, options: StoreOp
 
 /** Random writes of every kind to two tables, some in one push with a mark. */
 async function writeSome(store: Store, random: Prng, writes: number): Promise<void> {
-  const plain = await store.table("plain", { dim: 3, optimizer: sgd({ learningRate: 0.1 }), initializer: constant(0.5) });
-  const kept = await store.table("kept", { dim: 5, optimizer: adagrad({ learningRate: 0.1, initialAccumulator: 0.25 }) });
-  const keys = () => BigUint64Array.from({ length: 1 + random.below(40) }, () => BigInt(random.below(3000)) << 40n);
+  const plain = await store.table("plain", {
+    dim: 3,
+    optimizer: sgd({ learningRate: 0.1 }),
+    initializer: constant(0.5),
+  });
+  const kept = await store.table("kept", {
+    dim: 5,
+    optimizer: adagrad({ learningRate: 0.1, initialAccumulator: 0.25 }),
+  });
+  const keys = () =>
+    BigUint64Array.from({ length: 1 + random.below(40) }, () => BigInt(random.below(3000)) << 40n);
   const floats = (n: number) => Float32Array.from({ length: n }, () => random.unit() - 0.5);
   for (let i = 0; i < writes; i++) {
     const some = keys();
@@ -73,7 +89,10 @@ async function writeSome(store: Store, random: Prng, writes: number): Promise<vo
         await plain.push(some, floats(3 * n), { step: i, learningRate: 0.01 * (1 + random.below(9)) });
         break;
       case 1:
-        await store.push([{ table: plain, keys: some, gradients: floats(3 * n) }], { step: i, mark: Uint8Array.of(i, n) });
+        await store.push([{ table: plain, keys: some, gradients: floats(3 * n) }], {
+          step: i,
+          mark: Uint8Array.of(i, n),
+        });
         break;
       case 2:
         await kept.assign(some, floats(5 * n), random.below(2) === 0 ? {} : { state: floats(5 * n) });
@@ -96,7 +115,9 @@ test("a store that never had a checkpoint is its log", async ({ directory }) => 
   await assertSame(found, directory, settings);
 });
 
-test("checkpoints with writes beside them, tables dropped and made again, and a log behind them", async ({ directory }) => {
+test("checkpoints with writes beside them, tables dropped and made again, and a log behind them", async ({
+  directory,
+}) => {
   const store = await openStore(directory, settings);
   const random = new Prng(2);
   await writeSome(store, random, 200);
@@ -117,7 +138,9 @@ test("checkpoints with writes beside them, tables dropped and made again, and a 
   await assertSame(found, directory, settings);
 });
 
-test("an unlogged table is that of the checkpoint, and a mark beyond it does not count", async ({ directory }) => {
+test("an unlogged table is that of the checkpoint, and a mark beyond it does not count", async ({
+  directory,
+}) => {
   const store = await openStore(directory, settings);
   const loose = await store.table("loose", { dim: 1, optimizer: sgd({ learningRate: 1 }), logged: false });
   await loose.push(BigUint64Array.of(1n, 2n), Float32Array.of(1, 2), { mark: Uint8Array.of(1) });
@@ -147,7 +170,10 @@ test("several arenas, with rows that moved from one to another", async ({ direct
   for (let batch = 0; batch < 48; batch++) {
     if (batch === 24) await store.checkpoint();
     const keys = BigUint64Array.from({ length: 400 }, () => next++ * 0x9e37_79b9_7f4an);
-    await wide.push(keys, Float32Array.from({ length: 400 * 255 }, (_, i) => i % 251));
+    await wide.push(
+      keys,
+      Float32Array.from({ length: 400 * 255 }, (_, i) => i % 251),
+    );
   }
   assert.ok(store.stats().memory.arenas > 1);
   await store.close();

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { anchorsOf, readDocuments, ROOT } from "./documents.js";
+import { anchorsOf, ROOT, readDocuments } from "./documents.js";
 
 const documents = readDocuments();
 const byPath = new Map(documents.map((document) => [document.path, document]));
@@ -17,7 +17,8 @@ test("links between documents resolve, their anchors too", () => {
       const [file, anchor] = target.split("#");
       const aim = file === "" ? path : normalize(join(dirname(path), file)).replaceAll("\\", "/");
       assert.ok(existsSync(join(ROOT, aim)), `${path} links to ${target}`);
-      if (anchor !== undefined) assert.ok(anchorsOf(byPath.get(aim)!).has(anchor), `${path} links to ${target}`);
+      if (anchor !== undefined)
+        assert.ok(anchorsOf(byPath.get(aim)!).has(anchor), `${path} links to ${target}`);
     }
   }
   assert.ok(count > 20, `found ${count} links`);

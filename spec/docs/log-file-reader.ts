@@ -57,7 +57,11 @@ function readSegment(file: Uint8Array, first: bigint, storeId: string, records: 
     if (end > file.length || view.getBigUint64(at + 8, true) !== lsn) break;
     if (view.getBigUint64(at, true) !== h64Raw(file.subarray(at + 8, end), nonce)) break;
     demand(view.getUint16(at + 22, true) === 0 && view.getBigUint64(at + 24, true) === 0n, "flags and zeros");
-    records.push({ lsn, type: view.getUint16(at + 20, true), payload: viewOf(file.subarray(at + 32, at + 32 + payloadBytes)) });
+    records.push({
+      lsn,
+      type: view.getUint16(at + 20, true),
+      payload: viewOf(file.subarray(at + 32, at + 32 + payloadBytes)),
+    });
     at = end;
     lsn++;
   }

@@ -14,11 +14,15 @@ const [command, ...rest] = process.argv.slice(2);
 const args = rest.filter((arg) => arg !== "--");
 if (command !== "ci") {
   const name = command === "run" ? args.shift()! : command;
-  const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { scripts: Record<string, string> };
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+    scripts: Record<string, string>;
+  };
   const script = scripts[name];
   if (script === undefined) throw new Error(`package.json has no script "${name}"`);
   const short = shortened[name];
   if (short && (args.length === 0 || !args.includes(short.unless))) args.push(...short.add);
   const built = script.replace("npm run build --silent && ", "");
-  if (name !== "build") process.exitCode = spawnSync("sh", ["-c", `${built} "$@"`, name, ...args], { stdio: "inherit" }).status ?? 1;
+  if (name !== "build")
+    process.exitCode =
+      spawnSync("sh", ["-c", `${built} "$@"`, name, ...args], { stdio: "inherit" }).status ?? 1;
 }

@@ -14,7 +14,11 @@ interface Definition {
   readonly name: string;
   readonly number: number;
   readonly dim: number;
-  readonly optimizer: { readonly kind: string; readonly momentum?: number; readonly initialAccumulator?: number };
+  readonly optimizer: {
+    readonly kind: string;
+    readonly momentum?: number;
+    readonly initialAccumulator?: number;
+  };
   readonly initializer: { readonly kind: string; readonly value?: number };
   readonly logged: boolean;
 }
@@ -47,12 +51,18 @@ export async function readStore(directory: string): Promise<FoundStore> {
   demand(identity.format === 1 && identity.slots === 16_384 && identity.shards === 1, "the identity");
   const shard = join(directory, "shards", "0000");
   const reader = new Reader();
-  const pages = new Level<Uint8Array, Uint8Array>(join(shard, "pages"), { keyEncoding: "view", valueEncoding: "view" });
+  const pages = new Level<Uint8Array, Uint8Array>(join(shard, "pages"), {
+    keyEncoding: "view",
+    valueEncoding: "view",
+  });
   await reader.readPages(pages);
   await pages.close();
   const records = readLogFiles(join(shard, "log"), identity.id, BigInt(reader.replayLsn) + 1n);
   for (const record of records) reader.apply(record);
-  demand(reader.lsn === 0 || BigInt(reader.replayLsn + records.length) >= BigInt(reader.lsn), "the log ends within the checkpoint");
+  demand(
+    reader.lsn === 0 || BigInt(reader.replayLsn + records.length) >= BigInt(reader.lsn),
+    "the log ends within the checkpoint",
+  );
   return reader.result(records.length);
 }
 
@@ -67,7 +77,10 @@ class Reader {
     const manifest = await pages.get(Uint8Array.of(0));
     if (manifest === undefined) return;
     const view = viewOf(manifest);
-    demand(Buffer.from(manifest.subarray(0, 4)).toString() === "EMAN" && view.getUint32(4, true) === 1, "the manifest's magic and format");
+    demand(
+      Buffer.from(manifest.subarray(0, 4)).toString() === "EMAN" && view.getUint32(4, true) === 1,
+      "the manifest's magic and format",
+    );
     demand(view.getBigUint64(8, true) === h64Raw(manifest.subarray(16)), "the manifest's checksum");
     const jsonBytes = view.getUint32(16, true);
     const json = JSON.parse(Buffer.from(manifest.subarray(32, 32 + jsonBytes)).toString());
@@ -87,7 +100,12 @@ class Reader {
     demand(at === manifest.length, "the manifest's length");
   }
 
-  async #readPage(pages: Level<Uint8Array, Uint8Array>, generation: number, arena: number, page: number): Promise<void> {
+  async #readPage(
+    pages: Level<Uint8Array, Uint8Array>,
+    generation: number,
+    arena: number,
+    page: number,
+  ): Promise<void> {
     const key = new Uint8Array(11);
     const keyView = viewOf(key);
     key[0] = 1;
@@ -97,13 +115,28 @@ class Reader {
     const image = await pages.get(key);
     demand(image !== undefined, `page ${page} of arena ${arena} is missing`);
     const view = viewOf(image);
-    demand(Buffer.from(image.subarray(0, 4)).toString() === "EPG1" && view.getUint16(4, true) === 1, "a page's magic and version");
-    demand(view.getUint16(6, true) === arena && view.getUint32(8, true) === page && view.getUint32(12, true) === generation, "a page's key");
+    demand(
+      Buffer.from(image.subarray(0, 4)).toString() === "EPG1" && view.getUint16(4, true) === 1,
+      "a page's magic and version",
+    );
+    demand(
+      view.getUint16(6, true) === arena &&
+        view.getUint32(8, true) === page &&
+        view.getUint32(12, true) === generation,
+      "a page's key",
+    );
     const stored = image.subarray(64);
-    demand(view.getBigUint64(56, true) === h64Raw(stored, h64Raw(image.subarray(0, 56))), "a page's checksum");
+    demand(
+      view.getBigUint64(56, true) === h64Raw(stored, h64Raw(image.subarray(0, 56))),
+      "a page's checksum",
+    );
     const table = view.getUint32(16, true);
     demand(view.getUint32(20, true) === rowBytes(this.#tables.get(table)!), "a page's bytes of a row");
-    demand(view.getUint32(28, true) === stored.length && view.getUint32(24, true) * view.getUint32(20, true) === stored.length, "a page's length");
+    demand(
+      view.getUint32(28, true) === stored.length &&
+        view.getUint32(24, true) * view.getUint32(20, true) === stored.length,
+      "a page's length",
+    );
     this.#page(arena, page, table).rows.set(stored);
     this.#page(arena, page, table).lsn = view.getBigUint64(32, true);
   }
@@ -121,7 +154,10 @@ class Reader {
   }
 
   apply({ type, lsn, payload }: FoundRecord): void {
-    if (type === 1) return this.#applyRows(lsn, payload);
+    if (type === 1) {
+      this.#applyRows(lsn, payload);
+      return;
+    }
     // Until its instant the manifest knows best what tables there are.
     if ((type === 2 || type === 3) && lsn <= BigInt(this.lsn)) return;
     const json = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString());
@@ -152,7 +188,14 @@ class Reader {
     }
   }
 
-  #applySection(payload: DataView, at: number, table: Definition, lsn: bigint, step: number, touched: Set<Page>): void {
+  #applySection(
+    payload: DataView,
+    at: number,
+    table: Definition,
+    lsn: bigint,
+    step: number,
+    touched: Set<Page>,
+  ): void {
     const arena = payload.getUint16(at + 4, true);
     const kind = payload.getUint16(at + 6, true);
     const n = payload.getUint32(at + 8, true);
@@ -185,7 +228,10 @@ class Reader {
       const weight = (j: number) => row + 16 + 4 * j;
       if (kind === 5) view.setUint32(row + 8, 0, true);
       else if (kind === 1) {
-        demand(table.optimizer.kind === "sgd" && table.optimizer.momentum === 0, "this reader knows plain SGD only");
+        demand(
+          table.optimizer.kind === "sgd" && table.optimizer.momentum === 0,
+          "this reader knows plain SGD only",
+        );
         const frequency = (view.getUint32(row + 8, true) & 0x7fff_ffff) + (count & 0x7fff_ffff);
         view.setUint32(row + 8, (0x8000_0000 | Math.min(frequency, 0x7fff_ffff)) >>> 0, true);
         view.setUint32(row + 12, step, true);
@@ -195,7 +241,9 @@ class Reader {
         }
       } else if (kind === 3 || kind === 4) {
         for (let j = 0; j < dim; j++) view.setFloat32(weight(j), float(i * dim + j), true);
-        if (kind === 4) for (let j = 0; j < stateCount; j++) view.setFloat32(weight(dim + j), float(n * dim + i * stateCount + j), true);
+        if (kind === 4)
+          for (let j = 0; j < stateCount; j++)
+            view.setFloat32(weight(dim + j), float(n * dim + i * stateCount + j), true);
       } else demand(kind === 2, `a section of kind ${kind}`);
     }
   }
@@ -225,14 +273,20 @@ class Reader {
   }
 }
 
-function beginRow(view: DataView, row: number, { dim, optimizer, initializer, ...table }: Definition, key: bigint): void {
+function beginRow(
+  view: DataView,
+  row: number,
+  { dim, optimizer, initializer, ...table }: Definition,
+  key: bigint,
+): void {
   demand(initializer.kind === "constant" || initializer.kind === "zeros", "this reader knows constants only");
   view.setBigUint64(row, key, true);
   view.setUint32(row + 8, 0x8000_0000, true);
   view.setUint32(row + 12, 0, true);
   for (let j = 0; j < dim; j++) view.setFloat32(row + 16 + 4 * j, initializer.value ?? 0, true);
   const state = stateFloats({ dim, optimizer, initializer, ...table });
-  for (let j = 0; j < state; j++) view.setFloat32(row + 16 + 4 * (dim + j), optimizer.initialAccumulator ?? 0, true);
+  for (let j = 0; j < state; j++)
+    view.setFloat32(row + 16 + 4 * (dim + j), optimizer.initialAccumulator ?? 0, true);
 }
 
 function stateFloats({ dim, optimizer }: Definition): number {

@@ -47,7 +47,9 @@ export class Workshop {
   }
 
   #addCommand(name: string, script: string): void {
-    writeFileSync(join(this.#bin, name), `#!/bin/sh\nexec "${process.execPath}" "${script}" "$@"\n`, { mode: 0o755 });
+    writeFileSync(join(this.#bin, name), `#!/bin/sh\nexec "${process.execPath}" "${script}" "$@"\n`, {
+      mode: 0o755,
+    });
   }
 }
 
@@ -57,9 +59,22 @@ function writeRatings(directory: string): void {
   mkdirSync(directory);
   const write = (name: string, rows: readonly (readonly (string | number)[])[], separator: string) =>
     writeFileSync(join(directory, name), `${rows.map((row) => row.join(separator)).join("\n")}\n`);
-  const data = [...ratings.stars].map((stars, i) => [users[ratings.user[i]].id, items[ratings.item[i]].id, stars, 0]);
+  const data = [...ratings.stars].map((stars, i) => [
+    users[ratings.user[i]].id,
+    items[ratings.item[i]].id,
+    stars,
+    0,
+  ]);
   write("u.data", data, "\t");
-  write("u.user", users.map(({ id, age, gender, occupation }) => [id, age, gender, occupation, "00000"]), "|");
+  write(
+    "u.user",
+    users.map(({ id, age, gender, occupation }) => [id, age, gender, occupation, "00000"]),
+    "|",
+  );
   const flags = (genres: readonly string[]) => GENRES.map((genre) => (genres.includes(genre) ? 1 : 0));
-  write("u.item", items.map(({ id, genres }) => [id, `Item ${id}`, "", "", "", ...flags(genres)]), "|");
+  write(
+    "u.item",
+    items.map(({ id, genres }) => [id, `Item ${id}`, "", "", "", ...flags(genres)]),
+    "|",
+  );
 }
