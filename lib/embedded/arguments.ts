@@ -31,8 +31,10 @@ export function checkArray<T extends ArrayBufferView & { length: number }>(
   kind: ArrayKind<T>,
   expected?: { length: number; says: string },
 ): asserts value is T {
-  if (!(value instanceof kind)) throw invalid(`${what}: found ${nameOf(value)}, expected a ${kind.name}`);
-  if (value.length === 0 && isDetached(value)) throw invalid(`${what}: the ${kind.name} is detached or lies outside its buffer: its memory was transferred, or its buffer shrank`);
+  if (!(value instanceof kind) || !ArrayBuffer.isView(value)) throw invalid(`${what}: found ${nameOf(value)}, expected a ${kind.name}`);
+  if (value.length === 0 && isOutside(value)) {
+    throw invalid(`${what}: found a ${kind.name} that is detached or lies outside its buffer, expected a live one: its memory was transferred, or its buffer shrank`);
+  }
   if (expected && value.length !== expected.length) {
     throw invalid(`${what}: found length ${value.length}, expected ${expected.length} (${expected.says})`);
   }
@@ -43,12 +45,12 @@ function nameOf(value: unknown): string {
   return describe(value);
 }
 
-function isDetached(array: ArrayBufferView): boolean {
+function isOutside(array: ArrayBufferView): boolean {
   try {
-    new Uint8Array(array.buffer);
+    Uint8Array.prototype.at.call(array, 0);
     return false;
   } catch {
-    // TypeError: that is what a detached buffer gives, and there is no other way to ask in Node 20.
+    // TypeError: what every method of a detached array gives, or of one outside its buffer. Node 20 has no other way to ask.
     return true;
   }
 }

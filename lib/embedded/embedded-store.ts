@@ -3,7 +3,7 @@ import type { Shard } from "../shard/shard.js";
 import { lastLsn } from "../shard/shard-state.js";
 import { describe } from "../table/option-reader.js";
 import { checkName } from "../table/names.js";
-import { checkFields, checkMark, resolveAck, resolveStep } from "./arguments.js";
+import { checkFields, checkMark, checkWriteBytes, resolveAck, resolveStep } from "./arguments.js";
 import { EmbeddedTable, statsOf } from "./embedded-table.js";
 import { EmbeddedTensor, tensorShape } from "./embedded-tensor.js";
 import { formatVersion } from "./identity.js";
@@ -84,7 +84,9 @@ export class EmbeddedStore implements Store {
     checkMark("push", options.mark);
     const writes = demandRequests("push", requests).map((request) => {
       const { gradients, learningRate } = request as PushRequest;
-      if ("tensor" in (request as object)) {
+      const isTensor = "tensor" in (request as object);
+      checkFields("push: a request", request, [...(isTensor ? ["tensor", "from", "to"] : ["table", "keys"]), "gradients", "learningRate"]);
+      if (isTensor) {
         const { tensor, from, to } = request as Extract<PushRequest, { tensor: Tensor }>;
         if (!(tensor instanceof EmbeddedTensor)) throw new EmbershardError("INVALID_ARGUMENT", "push: found a tensor that is not of this store");
         const range = { ...(from !== undefined && { from }), ...(to !== undefined && { to }), ...(learningRate !== undefined && { learningRate }) };
@@ -93,6 +95,7 @@ export class EmbeddedStore implements Store {
       const { table, keys } = request as Extract<PushRequest, { table: Table }>;
       return this.#tableOf("push", table).preparePush(keys, gradients, learningRate);
     });
+    checkWriteBytes("push", writes.reduce((sum, { values }) => sum + (values?.byteLength ?? 0), 0));
     const definitions = writes.map(({ table }) => table.definition);
     const names = definitions.map(({ name }) => name);
     const twice = names.find((name, i) => names.indexOf(name) !== i);

@@ -4,6 +4,7 @@ import type { RowRead } from "../shard/reading.js";
 import type { Shard } from "../shard/shard.js";
 import type { RowWrite } from "../shard/staging.js";
 import type { ArenaTable } from "../table/arena-table.js";
+import { describe } from "../table/option-reader.js";
 import type { TableDefinition } from "../table/table-definition.js";
 import {
   checkArray,
@@ -57,8 +58,13 @@ export class EmbeddedTable implements Table {
   }
 
   async pull(keys: BigUint64Array, options: PullOptions = {}): Promise<Float32Array> {
-    const read = this.prepareRead(keys, options);
-    if (options.create) await this.#write({ table: read.table, kind: "create", keys, learningRate: 0 }, {});
+    let read = this.prepareRead(keys, options);
+    if (options.create) {
+      checkWriteKeys(`pull of "${this.name}": keys to create`, keys);
+      await this.#write({ table: read.table, kind: "create", keys, learningRate: 0 }, {});
+      // The table may have been dropped and the caller's arrays taken away while that waited.
+      read = this.prepareRead(keys, { ...options, into: read.into });
+    }
     this.#shard.pull(read);
     return read.into;
   }
@@ -78,7 +84,10 @@ export class EmbeddedTable implements Table {
       checkArray(`${what}: state`, state, Float32Array, { length: n * stateFloats, says: `${n} keys of ${stateFloats} floats of state` });
     }
     if (options.default !== undefined && typeof options.default !== "number") {
-      throw new EmbershardError("INVALID_ARGUMENT", `${what}: found default ${typeof options.default}, expected a number`);
+      throw new EmbershardError("INVALID_ARGUMENT", `${what}: found default ${describe(options.default)}, expected a number`);
+    }
+    if (options.create !== undefined && typeof options.create !== "boolean") {
+      throw new EmbershardError("INVALID_ARGUMENT", `${what}: found create ${describe(options.create)}, expected true or false`);
     }
     return { table, keys, into: into ?? new Float32Array(n * dim), found, state, fallback: options.default };
   }

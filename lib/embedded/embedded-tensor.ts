@@ -123,6 +123,9 @@ export class EmbeddedTensor implements Tensor {
       );
     }
     const n = Math.ceil((to - from) / this.block);
+    if (n > LIMITS.keysPerWrite) {
+      throw new EmbershardError("TOO_LARGE", `${what}: found ${n} blocks, the limit is ${LIMITS.keysPerWrite}: split the range`);
+    }
     const keys = blockKeys(from / this.block, n);
     if (values.length === n * this.block) return { keys, values };
     const rows = new Float32Array(n * this.block);

@@ -4,6 +4,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promis
 import { join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
 import { slotCount } from "../shard/arena-set.js";
+import type { PageStore } from "../store/page-store.js";
 
 export const formatVersion = 1;
 
@@ -72,15 +73,30 @@ async function readIdentity(path: string): Promise<Identity> {
   return found as Identity;
 }
 
-/** Begins to make a store: clears the remains of a making that was cut short. */
-export async function beginBirth(directory: string): Promise<Identity> {
+/** Begins to make a store. */
+export async function beginBirth(directory: string): Promise<void> {
   await access(directory, async () => {
     await mkdir(directory, { recursive: true });
     const file = await open(join(directory, birthName), "w");
     await file.close();
-    await rm(join(directory, "shards"), { recursive: true, force: true });
   });
+}
+
+export function newIdentity(): Identity {
   return { format: formatVersion, id: randomBytes(16).toString("hex"), slots: slotCount, shards: 1 };
+}
+
+/** Clears the remains of a making that was cut short from a shard's directory. The caller has its lock, which is that of `pages`. */
+export async function clearRemains(shard: string, pages: PageStore): Promise<void> {
+  await access(shard, async () => {
+    await rm(join(shard, "log"), { recursive: true, force: true });
+    await mkdir(join(shard, "log"), { mode: 0o700 });
+  });
+  for await (const entries of pages.entries({ gte: Uint8Array.of(0), lt: Uint8Array.of(255) })) {
+    const batch = pages.batch();
+    for (const { key } of entries) batch.del(key);
+    await batch.write();
+  }
 }
 
 /** Ends it, durably. */

@@ -9,9 +9,9 @@ import { Shard } from "../shard/shard.js";
 import { nodeFiles } from "../store/node-files.js";
 import type { PageStore } from "../store/page-store.js";
 import { openThreadPageStore } from "../store/thread-page-store.js";
-import { describe, OptionReader, type Range } from "../table/option-reader.js";
+import { describe, OptionReader } from "../table/option-reader.js";
 import { EmbeddedStore } from "./embedded-store.js";
-import { beginBirth, endBirth, type Identity, inspectDirectory } from "./identity.js";
+import { beginBirth, clearRemains, endBirth, type Identity, inspectDirectory, newIdentity } from "./identity.js";
 import type { Store } from "./store-types.js";
 
 /** How a store is opened. */
@@ -50,12 +50,16 @@ export async function openStore(directory: string, options: StoreOptions = {}): 
   const settings = readSettings(options);
   const path = resolve(directory);
   const known = await inspectDirectory(path, settings.create);
-  const identity = known ?? (await beginBirth(path));
+  if (!known) await beginBirth(path);
   const pages = await lockPages(path);
   try {
-    const shard = await openShard(path, identity, pages, settings, known === undefined);
+    // Only who has the lock may clear what is there, and another may have made the store before this one got it.
+    const found = known ?? (await inspectDirectory(path, settings.create));
+    if (!found) await clearRemains(join(path, "shards", "0000"), pages);
+    const identity = found ?? newIdentity();
+    const shard = await openShard(path, identity, pages, settings, found === undefined);
     try {
-      if (!known) await endBirth(path, identity);
+      if (!found) await endBirth(path, identity);
       await writeFile(join(path, ownerName), `${process.pid}\n`, { mode: 0o600 });
       return await attachControl(path, shard, settings.control);
     } catch (error) {
@@ -77,17 +81,20 @@ interface Settings {
   readonly control: boolean;
 }
 
-function integer(least: number, most: number): Range {
-  return { holds: (x) => Number.isInteger(x) && x >= least && x <= most, says: `an integer from ${least} to ${most}` };
+/** Not OptionReader.number: these are counted, and never become float32s. */
+function integerOf(read: OptionReader, name: string, least: number, most: number, fallback: number): number {
+  const value = read.any(name) ?? fallback;
+  if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new EmbershardError("INVALID_OPTIONS", `openStore: found ${name} ${describe(value)}, expected an integer from ${least} to ${most}`);
 }
 
 function readSettings(options: StoreOptions): Settings {
   const read = new OptionReader("openStore", options);
   const settings: Settings = {
     create: read.boolean("create", true),
-    arenaBytes: read.number("arenaBytes", integer(LIMITS.minimumArenaBytes, LIMITS.arenaBytes), LIMITS.arenaBytes),
+    arenaBytes: integerOf(read, "arenaBytes", LIMITS.minimumArenaBytes, LIMITS.arenaBytes, LIMITS.arenaBytes),
     hugePages: read.choice("hugePages", ["auto", "off"], "auto"),
-    logBufferBytes: "logBufferBytes" in options ? read.number("logBufferBytes", integer(1 << 16, 2 ** 31), 32 << 20) : undefined,
+    logBufferBytes: "logBufferBytes" in options ? integerOf(read, "logBufferBytes", 1 << 16, 2 ** 31, 32 << 20) : undefined,
     checkpoint: readPolicy(read.any("checkpoint")),
     control: read.boolean("control", true),
   };
@@ -98,9 +105,9 @@ function readSettings(options: StoreOptions): Settings {
 
 function readPolicy(given: unknown): Settings["checkpoint"] {
   if (given === false) return undefined;
-  const read = new OptionReader("openStore: checkpoint", given ?? {});
-  const everyMs = read.number("everyMs", integer(10, 2 ** 31 - 1), usualEveryMs);
-  const everyLogBytes = read.any("everyLogBytes") === undefined ? undefined : read.number("everyLogBytes", integer(1 << 16, 2 ** 53 - 1), usualLogBytes);
+  const read = new OptionReader("openStore: checkpoint", given === undefined ? {} : given);
+  const everyMs = integerOf(read, "everyMs", 10, 2 ** 31 - 1, usualEveryMs);
+  const everyLogBytes = read.any("everyLogBytes") === undefined ? undefined : integerOf(read, "everyLogBytes", 1 << 16, 2 ** 53 - 1, usualLogBytes);
   read.end();
   return { everyMs, everyLogBytes };
 }

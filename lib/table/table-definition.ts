@@ -93,6 +93,7 @@ export function defineTable(name: string, number: number, options: TableOptions,
  * @throws TABLE_MISMATCH naming what differs and cannot, INVALID_OPTIONS.
  */
 export function redefineTable(stored: TableDefinition, options: TableOptions, tensor?: TensorShape): TableDefinition {
+  new OptionReader(`table "${stored.name}"`, options);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const wanted = defineTable(stored.name, stored.number, { ...optionsOf(stored), ...given }, tensor ?? stored.tensor);
   const differing = differingFields(flat(stored), flat(wanted), changeable);
