@@ -1,4 +1,7 @@
 import { Worker } from "node:worker_threads";
+// Loaded here too, and never used: Node unloads an addon with the last thread that has it, though the thread that LevelDB
+// keeps to itself may still be in its code.
+import "level";
 import { EmbershardError } from "../base/errors.js";
 import { EntryBuffer, unpackEntries } from "./entry-buffer.js";
 import type { KeyRange, PageBatch, PageEntry, PageStore } from "./page-store.js";
