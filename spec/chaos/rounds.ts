@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Prng } from "../../lib/base/prng.js";
 import { openStore } from "../../lib/index.js";
+import { Expectation } from "./expectation.js";
 import { type Journal, type LifePlan, type Phase, readJournal } from "./life.js";
-import { isMarked, isUnlogged, numberOf, operationAt, type Scale, unloggedTable } from "./operations.js";
-import { type Contents, readContents, World } from "./world.js";
+import type { Scale } from "./operations.js";
+import { readContents } from "./world.js";
 
 const phases: readonly Phase[] = ["open", "push", "grow", "delete", "checkpoint", "structure"];
 const lifeScript = fileURLToPath(new URL("./life.js", import.meta.url));
@@ -23,8 +24,6 @@ export interface Tally {
   /** Lives that closed the store by themselves. */
   closed: number;
   operations: number;
-  lost: number;
-  doubled: number;
 }
 
 /** What went wrong, with the seed that shows it. */
@@ -49,7 +48,7 @@ export async function runRounds(
   onRound: (tally: Tally) => void,
 ): Promise<Tally> {
   const kills = Object.fromEntries(phases.map((phase) => [phase, 0])) as Record<Phase, number>;
-  const tally: Tally = { rounds: 0, kills, closed: 0, operations: 0, lost: 0, doubled: 0 };
+  const tally: Tally = { rounds: 0, kills, closed: 0, operations: 0 };
   for (let begun = 0; begun < rounds; begun += storyRounds) {
     const story = new Story((seed + begun) >>> 0, tally);
     for (let round = begun; round < Math.min(rounds, begun + storyRounds); round++) {
@@ -68,14 +67,13 @@ class Story {
   readonly #random: Prng;
   readonly #place: string;
   readonly #directory: string;
-  readonly #world = new World();
-  /** Operations that the store holds: exactly 1 to this. */
-  #applied = 0;
+  readonly #expectation: Expectation;
 
   constructor(seed: number, tally: Tally) {
     this.#seed = seed;
     this.#tally = tally;
     this.#random = new Prng(seed);
+    this.#expectation = new Expectation(seed, scale);
     this.#place = mkdtempSync(join(tmpdir(), "embershard-chaos-"));
     this.#directory = join(this.#place, "store");
     mkdirSync(this.#directory);
@@ -90,7 +88,7 @@ class Story {
       directory: this.#directory,
       journal,
       seed: this.#seed,
-      from: this.#applied + 1,
+      from: this.#expectation.applied + 1,
       scale,
       window: 1 + this.#random.below(12),
       signal: { phase, count },
@@ -129,9 +127,8 @@ class Story {
   }
 
   async #verify(left: Journal, fail: (what: string) => ChaosFailure): Promise<void> {
-    let contents: Contents;
-    let k: number;
     if (process.env.EMBERSHARD_KEEP) keepCopy(this.#directory, join(this.#place, "before"));
+    const before = this.#expectation.applied;
     try {
       const store = await openStore(this.#directory, {
         control: false,
@@ -139,50 +136,20 @@ class Story {
         arenaBytes: 32 << 20,
         checkpoint: false,
       });
-      k = numberOf(store.mark());
-      contents = await readContents(store);
+      const contents = await readContents(store);
+      const acknowledged = left.closed ? left.sent : left.acknowledged;
+      this.#expectation.demand({
+        contents,
+        mark: store.mark(),
+        sent: left.sent,
+        acknowledged,
+        checkpointed: left.checkpointed,
+      });
       await store.close();
     } catch (error) {
       throw fail((error as Error).stack!);
     }
-    const before = this.#applied;
-    const sent = Math.max(left.sent, before);
-    if (k > sent) throw fail(`the mark says operation ${k}, and only ${sent} were sent`);
-    for (let i = before + 1; i <= k; i++) this.#advance(i);
-    const acknowledged = left.closed ? left.sent : left.acknowledged;
-    const difference = this.#advanceUnmarked(contents, acknowledged, sent);
-    if (difference !== undefined || this.#applied < acknowledged) {
-      if (this.#applied < acknowledged) this.#tally.lost++;
-      else this.#tally.doubled++;
-      const known = `${sent} sent, ${acknowledged} acknowledged, the mark says ${k}, ${this.#applied} are held`;
-      throw fail(`${known}: ${difference ?? "operations are lost"}`);
-    }
-    const unlogged = this.#world.settleUnlogged(contents, left.closed ? 0 : left.checkpointed);
-    if (unlogged === undefined)
-      throw fail(`table ${unloggedTable} is not as it was after any operation since ${left.checkpointed}`);
-    this.#tally.operations += this.#applied - before;
-  }
-
-  /** Operations that the log does not know, or not by number, may have followed the one that the mark names. */
-  #advanceUnmarked(contents: Contents, acknowledged: number, sent: number): string | undefined {
-    let difference = this.#world.difference(contents);
-    for (let i = this.#applied + 1; i <= sent; i++) {
-      const operation = operationAt(this.#seed, i, scale);
-      if (isMarked(operation) && !isUnlogged(operation)) break;
-      if (difference === undefined && i > acknowledged && !isUnlogged(operation)) break;
-      if (isMarked(operation)) {
-        this.#applied = i;
-        continue;
-      }
-      this.#advance(i);
-      difference = this.#world.difference(contents);
-    }
-    return difference;
-  }
-
-  #advance(i: number): void {
-    this.#world.apply(operationAt(this.#seed, i, scale), i);
-    this.#applied = i;
+    this.#tally.operations += this.#expectation.applied - before;
   }
 
   end(): void {

@@ -2,16 +2,10 @@
 import * as assert from "uvu/assert";
 import type { EmbershardError } from "../../lib/base/errors.js";
 import { Prng } from "../../lib/base/prng.js";
-import {
-  isMarked,
-  isUnlogged,
-  numberOf,
-  type Operation,
-  operationAt,
-  type Scale,
-} from "../chaos/operations.js";
+import { Expectation } from "../chaos/expectation.js";
+import { isMarked, isUnlogged, type Operation, operationAt, type Scale } from "../chaos/operations.js";
 import { Performer } from "../chaos/performer.js";
-import { readContents, World } from "../chaos/world.js";
+import { readContents } from "../chaos/world.js";
 import { FaultyMachine, type OpenedStore, turns } from "./fault-fixture.js";
 
 const scale: Scale = { keys: 400, batch: 20, burst: 150 };
@@ -41,8 +35,7 @@ export class FaultLife {
   refused = 0;
   readonly #options: LifeOptions;
   readonly #random: Prng;
-  readonly #world = new World();
-  #applied = 0;
+  readonly #expectation: Expectation;
   #sent = 0;
   #acknowledged: Acknowledged = { os: 0, fsync: 0 };
   #checkpointed = 0;
@@ -54,6 +47,7 @@ export class FaultLife {
   constructor(options: LifeOptions) {
     this.#options = options;
     this.#random = new Prng(options.seed);
+    this.#expectation = new Expectation(options.seed, scale);
     this.machine = new FaultyMachine(options.seed);
   }
 
@@ -63,7 +57,7 @@ export class FaultLife {
     const performer = await Performer.over(store);
     this.machine.files.schedule = () => this.#pause(4);
     this.machine.pages.schedule = () => this.#pause(12);
-    let i = this.#applied + 1;
+    let i = this.#expectation.applied + 1;
     for (let steps = random.below(this.#options.operations); steps > 0; steps--) {
       if (random.below(12) === 0) pick(random, this.#options.sabotage)?.(this.machine, random);
       if (random.below(15) === 0) this.#checkpoint(i - 1);
@@ -150,7 +144,7 @@ export class FaultLife {
     if (shard.failure) {
       for (const { name, shape } of store.tables())
         if (!shape) await (await store.table(name)).pull(BigUint64Array.of(1n));
-      if (this.#random.below(4) === 0) return Math.min(next, this.#refusedAt);
+      if (this.#random.below(4) === 0) return this.#resumeAt(next);
       if (this.#random.below(3) === 0) clock.advance(150);
       await turns(2);
     }
@@ -162,8 +156,15 @@ export class FaultLife {
     }
     this.healed++;
     await this.#settled();
-    const resume = Math.min(next, this.#refusedAt);
+    const resume = this.#resumeAt(next);
     this.#refusedAt = Number.POSITIVE_INFINITY;
+    return resume;
+  }
+
+  /** What was refused is sent again. */
+  #resumeAt(next: number): number {
+    const resume = Math.min(next, this.#refusedAt);
+    this.#sent = resume - 1;
     return resume;
   }
 
@@ -199,7 +200,7 @@ export class FaultLife {
         () => false,
       );
       if (ended && this.#refusedAt === Number.POSITIVE_INFINITY)
-        this.#acknowledged = { os: this.#applied, fsync: this.#applied };
+        this.#acknowledged = { os: this.#sent, fsync: this.#sent };
       this.#life++;
       this.machine.kill();
       return;
@@ -218,41 +219,21 @@ export class FaultLife {
   /** What was recovered is the oracle after exactly k operations, acknowledged <= k <= sent. */
   async #compare(): Promise<void> {
     const { store } = this.#opened!;
-    const { seed } = this.#options;
-    const k = numberOf(store.mark());
+    const { os: acknowledged } = this.#acknowledged;
     const contents = await readContents(store);
-    assert.ok(k <= this.#sent, `the mark says ${k} of ${this.#sent}`);
-    for (let i = this.#applied + 1; i <= k; i++) this.#advance(i);
-    let difference = this.#world.difference(contents);
-    for (let i = this.#applied + 1; i <= this.#sent; i++) {
-      const operation = operationAt(seed, i, scale);
-      if (isMarked(operation) && !isUnlogged(operation)) break;
-      if (difference === undefined && i > this.#acknowledged.os && !isUnlogged(operation)) break;
-      if (isMarked(operation)) {
-        this.#applied = i;
-        continue;
-      }
-      this.#advance(i);
-      difference = this.#world.difference(contents);
-    }
-    const known = `${this.#sent} sent, ${this.#acknowledged.os} acknowledged, the mark says ${k}, ${this.#applied} held`;
-    assert.is(difference, undefined, `${known}: ${difference}`);
-    assert.ok(this.#applied >= this.#acknowledged.os, `lost: ${known}`);
-    const unlogged = this.#world.settleUnlogged(contents, this.#checkpointed);
-    assert.ok(
-      unlogged !== undefined,
-      `the unlogged table is as after no operation from ${this.#checkpointed} on`,
-    );
+    this.#expectation.demand({
+      contents,
+      mark: store.mark(),
+      sent: this.#sent,
+      acknowledged,
+      checkpointed: this.#checkpointed,
+    });
+    const { applied } = this.#expectation;
     // Opening makes what it found durable.
-    this.#acknowledged = { os: this.#applied, fsync: this.#applied };
-    this.#sent = this.#applied;
+    this.#acknowledged = { os: applied, fsync: applied };
+    this.#sent = applied;
     this.#checkpointed = 0;
     this.#refusedAt = Number.POSITIVE_INFINITY;
-  }
-
-  #advance(i: number): void {
-    this.#world.apply(operationAt(this.#options.seed, i, scale), i);
-    this.#applied = i;
   }
 
   async #pause(most: number): Promise<void> {
