@@ -50,6 +50,7 @@ export class EmbeddedStore implements Store {
       throw new EmbershardError("INVALID_OPTIONS", `tensor "${name}": found ${describe(options)}, expected an object of options`);
     }
     const { shape, block, ...rest } = options;
+    if ("dim" in rest) throw new EmbershardError("INVALID_OPTIONS", `tensor "${name}": found unknown option "dim", expected shape, and block for the floats of a row`);
     const tensor = tensorShape(name, shape ?? known?.shape, block ?? known?.block);
     const table = await this.#shard.openTable(name, { ...rest, dim: tensor.block }, tensor);
     return new EmbeddedTensor(this.#shard, table);
@@ -117,6 +118,9 @@ export class EmbeddedStore implements Store {
     checkFields("checkpoint", options, ["signal", "onProgress"]);
     if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
       throw new EmbershardError("INVALID_ARGUMENT", `checkpoint: found signal ${describe(options.signal)}, expected an AbortSignal`);
+    }
+    if (options.onProgress !== undefined && typeof options.onProgress !== "function") {
+      throw new EmbershardError("INVALID_ARGUMENT", `checkpoint: found onProgress ${describe(options.onProgress)}, expected a function`);
     }
     return this.#shard.checkpoint(options);
   }

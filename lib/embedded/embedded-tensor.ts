@@ -24,7 +24,9 @@ export function tensorShape(name: string, shape: unknown, block: unknown): Tenso
     throw new EmbershardError("INVALID_OPTIONS", `tensor "${name}": found ${length} elements, expected at most 2^40`);
   }
   if (block === undefined) return { shape: [...shape], block: usualBlockOf(shape, length) };
-  checkInteger(`tensor "${name}": block`, block, 1, LIMITS.dim);
+  if (typeof block !== "number" || !Number.isInteger(block) || block < 1 || block > LIMITS.dim) {
+    throw new EmbershardError("INVALID_OPTIONS", `tensor "${name}": found block ${describe(block)}, expected an integer from 1 to ${LIMITS.dim}`);
+  }
   return { shape: [...shape], block };
 }
 
