@@ -55,7 +55,7 @@ export class Workshop {
 
 /** Generated ratings in the three files that MovieLens 100K consists of: few, so that commands are quick. */
 function writeRatings(directory: string): void {
-  const { users, items, ratings } = generateData(1, { users: 40, items: 60, ratings: 600 });
+  const { users, items, ratings } = generateData(1, { users: 30, items: 40, ratings: 200 });
   mkdirSync(directory);
   const write = (name: string, rows: readonly (readonly (string | number)[])[], separator: string) =>
     writeFileSync(join(directory, name), `${rows.map((row) => row.join(separator)).join("\n")}\n`);
