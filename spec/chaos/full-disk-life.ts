@@ -3,7 +3,7 @@
 import { appendFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { EmbershardError, openStore, type Store } from "../../lib/index.js";
-import { isMarked, operationAt, type Scale } from "./operations.js";
+import { isMarked, isUnlogged, operationAt, type Scale } from "./operations.js";
 import { Performer } from "./performer.js";
 
 export interface FullDiskPlan {
@@ -81,7 +81,7 @@ class FullDiskLife {
     const i = this.#next++;
     const operation = operationAt(this.#plan.seed, i, this.#plan.scale);
     this.#note(`s${i}`);
-    const logged = !("ack" in operation) || operation.ack !== "memory";
+    const logged = !isUnlogged(operation) && !("ack" in operation && operation.ack === "memory");
     const done = this.#performer.perform(operation, i).then(
       () => {
         if (i > this.#refusedAt)

@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import { FaultLife, type LifeOptions, type Sabotage } from "./fault-life.js";
 
-const stories = Number(process.env.STORIES ?? 4);
+const stories = Number(process.env.STORIES ?? 3);
 const firstSeed = Number(process.env.SEED ?? 0);
 
 const none: Sabotage = () => {};
