@@ -41,6 +41,8 @@ class ThreadPageStore implements PageStore {
     const worker = new Worker(new URL("./page-thread-worker.js", import.meta.url), {
       workerData: { directory: this.#directory },
       name: "embershard-pages",
+      // Not those of the process: some, such as --input-type, are for its own script only.
+      execArgv: [],
     });
     worker.unref();
     worker.on("message", (reply: PageReply) => this.#settle(reply));
