@@ -1,7 +1,7 @@
 // The file DIR/store: what the directory is. Written last when a store is made, so that a directory with it is whole.
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
 import { slotCount } from "../shard/arena-set.js";
 import type { PageStore } from "../store/page-store.js";
@@ -76,7 +76,11 @@ async function readIdentity(path: string): Promise<Identity> {
 /** Begins to make a store. */
 export async function beginBirth(directory: string): Promise<void> {
   await access(directory, async () => {
-    await mkdir(directory, { recursive: true });
+    const made = await mkdir(directory, { recursive: true });
+    for (let folder = directory; made !== undefined && folder !== dirname(made); ) {
+      folder = dirname(folder);
+      await syncFolder(folder);
+    }
     const file = await open(join(directory, birthName), "w");
     await file.close();
   });
@@ -110,15 +114,23 @@ export async function endBirth(directory: string, identity: Identity): Promise<v
     } finally {
       await file.close();
     }
+    // What it vouches for first: a folder that was made is there after power loss only once the one around it is synced.
+    for (const folder of [join(directory, "shards", "0000"), join(directory, "shards"), directory]) await syncFolder(folder);
     await rename(fresh, join(directory, identityName));
     await rm(join(directory, birthName), { force: true });
-    const folder = await open(directory, "r");
-    try {
-      if (process.platform !== "win32") await folder.sync();
-    } finally {
-      await folder.close();
-    }
+    await syncFolder(directory);
   });
+}
+
+async function syncFolder(path: string): Promise<void> {
+  // Windows cannot open a directory; NTFS journals its entries by itself.
+  if (process.platform === "win32") return;
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 async function access(directory: string, work: () => Promise<void>): Promise<void> {

@@ -60,7 +60,7 @@ export async function openStore(directory: string, options: StoreOptions = {}): 
     const shard = await openShard(path, identity, pages, settings, found === undefined);
     try {
       if (!found) await endBirth(path, identity);
-      await writeFile(join(path, ownerName), `${process.pid}\n`, { mode: 0o600 });
+      await noteOwner(path);
       return await attachControl(path, shard, settings.control);
     } catch (error) {
       await shard.close();
@@ -69,6 +69,14 @@ export async function openStore(directory: string, options: StoreOptions = {}): 
   } catch (error) {
     await pages.close();
     throw error;
+  }
+}
+
+async function noteOwner(path: string): Promise<void> {
+  try {
+    await writeFile(join(path, ownerName), `${process.pid}\n`, { mode: 0o600 });
+  } catch (cause) {
+    throw new EmbershardError("IO", `${join(path, ownerName)} cannot be written: ${(cause as Error).message}`, { cause });
   }
 }
 
