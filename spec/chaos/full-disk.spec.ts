@@ -99,13 +99,13 @@ test("a disk that fills up under load: read-only, room made, on with it, killed,
   const options = { control: false, hugePages: "off", arenaBytes: 32 << 20, checkpoint: false } as const;
   const { bavail, bsize } = statfsSync(disk);
   if (bavail * bsize > 0) writeFileSync(join(disk, "more"), new Uint8Array(bavail * bsize));
-  await openStore(plan.directory, options).then(
-    (store) => store.close(),
-    (error) => {
-      assert.instance(error, EmbershardError, `opening on a full disk: ${(error as Error).stack}`);
-      assert.is((error as EmbershardError).code, "IO");
-    },
-  );
+  try {
+    await openStore(plan.directory, options);
+    assert.unreachable("a store was opened on a full disk");
+  } catch (error) {
+    assert.instance(error, EmbershardError, (error as Error).stack!);
+    assert.is((error as EmbershardError).code, "IO");
+  }
   makeRoom();
   const store = await openStore(plan.directory, options);
   const { sent, acknowledged } = readJournal(plan.journal);
