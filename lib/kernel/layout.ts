@@ -20,6 +20,7 @@ export const M_BUMP = 10;
 
 export const KIND_FREE = 0;
 export const KIND_ROWS = 1;
+export const KIND_INDEX = 2;
 export const KIND_SCRATCH = 4;
 /** Pages of a dropped table, until a checkpoint has forgotten them. Known to TypeScript only. */
 export const KIND_DROPPED = 5;
@@ -41,6 +42,9 @@ export const T_FLAGS = 200;
 export const T_OPT_PARAMS = 208;
 export const T_INIT_PARAMS = 336;
 export const T_PREPARE = 384;
+
+/** A segment of the index splits when it holds more entries. */
+export const SPLIT_ABOVE = 12_800;
 
 /** Bit of an occurrence count: this request created the row. */
 export const CREATED = 0x8000_0000;

@@ -104,16 +104,16 @@ function planWrites({ arenas }: ShardState, writes: readonly RowWrite[], moving:
 function reserve({ arenas }: ShardState, plan: readonly PlannedWrite[]): Arena | undefined {
   for (const arena of arenas.all) {
     const creating = plan.flatMap(({ write, runs }) =>
-      write.kind === "delete" ? [] : runs.filter((run) => run.arena === arena).map((run) => ({ index: write.table.index, run })),
+      write.kind === "delete" ? [] : runs.filter((run) => run.arena === arena).map((run) => ({ table: write.table, run })),
     );
     if (creating.length === 0) continue;
     const { kernel } = arena;
-    const bound = creating.reduce((pages, { index, run }) => pages + kernel.pagesFor(index, run.n), 0);
+    const bound = creating.reduce((pages, { table, run }) => pages + kernel.pagesFor(table.index, run.n), 0);
     if (kernel.commitPages(bound) === 0) {
       // Close to full: count what is really missing.
-      const exact = creating.reduce((pages, { index, run }) => {
-        const missing = run.n - kernel.containsRows(index, run.keys, run.n, arena.takeScratch(run.n));
-        return pages + (missing === 0 ? 0 : kernel.pagesFor(index, missing));
+      const exact = creating.reduce((pages, { table, run }) => {
+        const missing = run.n - kernel.containsRows(table.index, run.keys, run.n, arena.takeScratch(run.n));
+        return pages + (missing === 0 ? 0 : table.pagesFor(arena, missing));
       }, 0);
       if (exact > 0 && kernel.commitPages(exact) === 0) return arena;
     }

@@ -1,6 +1,8 @@
 import {
+  KIND_INDEX,
   PAGE_BYTES,
   recordBytes,
+  SPLIT_ABOVE,
   T_DIM,
   T_FLAGS,
   T_INIT_PARAMS,
@@ -23,6 +25,9 @@ import type { Arena } from "./arena.js";
 import { encodeInitializer } from "./initializers.js";
 import { encodeOptimizer, stateFloats } from "./optimizers.js";
 import type { TableDefinition } from "./table-definition.js";
+
+/** Splits that leave one half empty and have to go on. */
+const spareSplits = 4;
 
 /** A table as arenas know it: a number of a descriptor, and sizes. The same in every arena of a shard. */
 export class ArenaTable {
@@ -71,6 +76,29 @@ export class ArenaTable {
 
   rows(arena: Arena): number {
     return arena.data.getUint32(TABLES + this.index * TABLE_BYTES + T_ROWS, true);
+  }
+
+  /**
+   * The pages that creating `rows` rows in an arena may take, closer than the kernel's bound, which counts on every
+   * segment of the index to split: here each takes as many of the rows as fill it. Slow: it looks at every page.
+   */
+  pagesFor(arena: Arena, rows: number): number {
+    const pages = arena.data.getUint32(TABLES + this.index * TABLE_BYTES + T_PAGES, true);
+    const unused = pages * this.rowsPerPage - this.rows(arena);
+    const rowPages = Math.ceil(Math.max(0, rows - unused) / this.rowsPerPage);
+    return rowPages + this.#splits(arena, rows) + Math.ceil(rows / (SPLIT_ABOVE / 2)) + spareSplits;
+  }
+
+  /** The most segments that `rows` more rows can fill. */
+  #splits(arena: Arena, rows: number): number {
+    const missing: number[] = [];
+    for (let page = arena.firstPage; page < arena.pagesEnd; page++) {
+      if (arena.pageKind(page) !== KIND_INDEX || arena.pageTable(page) !== this.index) continue;
+      missing.push(Math.max(1, SPLIT_ABOVE + 1 - arena.pageRows(page)));
+    }
+    missing.sort((a, b) => a - b);
+    let left = rows;
+    return missing.filter((more) => (left -= more) >= 0).length;
   }
 
   /** Bytes of its pages of rows and of index in an arena. */

@@ -19,13 +19,15 @@ function constantsOf(file: string): Map<string, number> {
 }
 
 /** Known to TypeScript only, or no constant of the layout. */
-const ours = new Set(["KIND_DROPPED", "MAX_TABLES", "PAGE_META_BYTES", "CREATED"]);
+const ours = new Set(["SPLIT_ABOVE", "KIND_DROPPED", "MAX_TABLES", "PAGE_META_BYTES", "CREATED"]);
 
 test("layout.ts says what assembly/layout.ts says", () => {
   const fixed = constantsOf("layout.ts");
   const repeated = Object.entries(layout).filter(([, value]) => typeof value === "number");
   assert.ok(repeated.length > 30);
   for (const [name, value] of repeated) if (!ours.has(name)) assert.is(value, fixed.get(name), name);
+  const index = readFileSync(new URL("../../../lib/kernel/assembly/index.ts", import.meta.url), "utf8");
+  assert.match(index, `SPLIT_ABOVE: u32 = ${layout.SPLIT_ABOVE};`);
   assert.is(layout.CREATED, constantsOf("rows.ts").get("CREATED"));
 });
 

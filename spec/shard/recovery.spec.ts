@@ -138,6 +138,27 @@ for (const withCheckpoint of [false, true]) {
   });
 }
 
+test("what fitted an arena fits it again, index and all", async () => {
+  const disk = new MemoryDisk(1);
+  let store = await disk.open();
+  const options = { dim: 1, optimizer: sgd({ learningRate: 1 }), ack: "memory" as const };
+  let table = await store.table("t", options);
+  let rows = 0;
+  for (; rows < 360_000 && store.stats().memory.arenas === 1; rows += 5000) {
+    const keys = BigUint64Array.from({ length: 5000 }, (_, i) => BigInt(rows + i));
+    await table.push(keys, new Float32Array(5000).fill(1));
+  }
+  assert.ok(rows > 320_000);
+  for (let i = 0; i < 2; i++) {
+    await store.close();
+    store = await disk.open();
+    table = await store.table("t");
+    assert.is(table.stats().rows, rows);
+    await store.checkpoint();
+  }
+  await store.close();
+});
+
 test("a table that finds no room in the arenas leaves nothing behind", async () => {
   const disk = new MemoryDisk(1);
   const store = await disk.open();
