@@ -4,6 +4,8 @@ import { createRequire } from "node:module";
 export interface SystemCalls {
   /** madvise(2) on memory that `bytes` shows. Returns 0 when the system agreed. */
   madvise(bytes: Uint8Array, length: number, advice: number): number;
+  /** The same in another thread; calls back when it is done. */
+  madviseLater(bytes: Uint8Array, length: number, advice: number, done: (error: unknown, result: number) => void): void;
   /** posix_fadvise(2). Returns 0 when the system agreed. */
   posixFadvise(fd: number, offset: number, length: number, advice: number): number;
 }
@@ -20,8 +22,10 @@ function load(): SystemCalls | null {
   if (process.platform !== "linux") return null;
   try {
     const libc = createRequire(import.meta.url)("koffi").load(null);
+    const madvise = libc.func("int madvise(void *address, size_t bytes, int advice)");
     return {
-      madvise: libc.func("int madvise(void *address, size_t bytes, int advice)"),
+      madvise,
+      madviseLater: madvise.async,
       posixFadvise: libc.func("int posix_fadvise(int fd, int64_t offset, int64_t bytes, int advice)"),
     };
   } catch {

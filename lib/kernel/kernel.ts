@@ -16,7 +16,7 @@ export interface KernelExports {
   claimPage(page: number, kind: number, table: number): number;
   sweepPages(): void;
   pagesFor(table: number, rows: number): number;
-  openTable(table: number): void;
+  openTable(table: number, rows: number): void;
   pullRows(
     table: number,
     keys: number,
@@ -81,7 +81,8 @@ export interface KernelExports {
   replayDelete(table: number, positions: number, keys: number, n: number, lsn: bigint): number;
   replayAdopt(table: number, positions: number, records: number, n: number, lsn: bigint): number;
   stampRows(positions: number, n: number, lsn: bigint): void;
-  indexPage(page: number): number;
+  collectPage(page: number, words: number): number;
+  indexWords(table: number, words: number, n: number, sorted: number): number;
   distinctKeys(
     keys: number,
     n: number,

@@ -75,6 +75,6 @@ function demandRoom(arena: Arena, { definition }: ArenaTable): void {
 
 function openIn(arena: Arena, table: ArenaTable): void {
   table.describe(arena);
-  arena.kernel.openTable(table.index);
+  arena.kernel.openTable(table.index, 0);
   arena.refresh();
 }

@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.js";
 import { EmbershardError } from "../base/errors.js";
-import { adviseHugePages } from "../kernel/huge-pages.js";
+import { adviseHugePages, populateAhead } from "../kernel/memory-advice.js";
 import { instantiateKernel, type KernelExports } from "../kernel/kernel.js";
 import {
   FIRST_PAGE,
@@ -72,6 +72,13 @@ export class Arena {
     this.f32 = new Float32Array(buffer);
     this.data = new DataView(buffer);
     if (this.#wantHugePages) this.hugePages = adviseHugePages(buffer, grownFrom, buffer.byteLength);
+    if (grownFrom > 0) populateAhead(buffer, grownFrom, buffer.byteLength);
+  }
+
+  /** Grows memory at once for pages up to number `end`, as far as the limit and the system allow. */
+  expectPages(end: number): void {
+    this.kernel.commitPages(Math.max(0, Math.min(end - this.pagesEnd, this.kernel.pagesLeft())));
+    this.refresh();
   }
 
   /** Bytes of memory that pages in use and the kernel's own data take. */

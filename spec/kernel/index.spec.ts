@@ -20,7 +20,7 @@ class Rows {
     this.table = new ArenaTable(3, defineTable("t", 1, { dim, optimizer: sgd({ learningRate: 1 }) }));
     this.table.describe(this.arena);
     assert.ok(this.arena.kernel.commitPages(4));
-    this.arena.kernel.openTable(3);
+    this.arena.kernel.openTable(3, 0);
   }
 
   put(keys: BigUint64Array, values: Float32Array): void {

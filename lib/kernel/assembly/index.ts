@@ -18,6 +18,8 @@ const ADDRESS_MASK: u32 = (1 << 29) - 1;
 const ENTRY_MASK: u32 = 16383;
 /** A segment splits when it holds more entries. */
 const SPLIT_ABOVE: u32 = 12800;
+/** Entries for each segment of an index that is made for a known number of rows: some more than growth arrives at. */
+const SIZED_FOR: u32 = 10000;
 /** The directory fits one page. Keys crafted to share 15 + 14 bits of hash could fill a segment that cannot split. */
 const MAX_DEPTH: u32 = 15;
 const FULL: u32 = 16000;
@@ -25,14 +27,20 @@ const FULL: u32 = 16000;
 /** A page to copy a segment into while it splits. */
 let spare: usize = 0;
 
-export function createIndex(t: usize, table: u32): void {
+/** Makes the index of an empty table, with as many segments as `rows` rows will want. */
+export function createIndex(t: usize, table: u32, rows: u32): void {
   if (spare == 0) spare = <usize>takePage(KIND_SCRATCH, 0) << PAGE_SHIFT;
+  let depth: u32 = 0;
+  while (depth < MAX_DEPTH && rows >> depth > SIZED_FOR) depth++;
   const directory = <usize>takePage(KIND_DIRECTORY, table) << PAGE_SHIFT;
-  const segment = <usize>takePage(KIND_INDEX, table) << PAGE_SHIFT;
-  store<u32>(directory, <u32>segment);
-  store<u32>(t, 0, T_DEPTH);
+  for (let i: u32 = 0; i < 1 << depth; i++) {
+    const page = takePage(KIND_INDEX, table);
+    store<u16>(metaOf(page), <u16>depth, M_FREE);
+    store<u32>(directory + (<usize>i << 2), page << PAGE_SHIFT);
+  }
+  store<u32>(t, depth, T_DEPTH);
   store<u32>(t, <u32>directory, T_DIRECTORY);
-  store<u32>(t, 1, T_SEGMENTS);
+  store<u32>(t, 1 << depth, T_SEGMENTS);
 }
 
 export function tagOf(t: usize, key: u64): u64 {
@@ -70,7 +78,7 @@ export function candidate(home: usize, tag: u64): usize {
   let entry = home;
   let word = load<u64>(entry);
   while (word != 0) {
-    if (word >> ADDRESS_BITS == tag) return <usize>((<u32>word & ADDRESS_MASK) << 3);
+    if (word >> ADDRESS_BITS == tag) return recordOf(word);
     entry = following(entry);
     word = load<u64>(entry);
   }
@@ -80,14 +88,14 @@ export function candidate(home: usize, tag: u64): usize {
 /** The address of the key's record, 0 when it has none. */
 export function find(t: usize, key: u64, tag: u64): usize {
   const entry = findEntry(t, key, tag);
-  return entry == 0 ? 0 : <usize>((<u32>load<u64>(entry) & ADDRESS_MASK) << 3);
+  return entry == 0 ? 0 : recordOf(load<u64>(entry));
 }
 
 function findEntry(t: usize, key: u64, tag: u64): usize {
   let entry = homeOf(t, tag);
   let word = load<u64>(entry);
   while (word != 0) {
-    if (word >> ADDRESS_BITS == tag && load<u64>(<usize>((<u32>word & ADDRESS_MASK) << 3)) == key) return entry;
+    if (word >> ADDRESS_BITS == tag && load<u64>(recordOf(word)) == key) return entry;
     entry = following(entry);
     word = load<u64>(entry);
   }
@@ -100,20 +108,58 @@ function place(segment: usize, word: u64): void {
   store<u64>(entry, word);
 }
 
-/** Adds a key that the index does not hold. The caller has made sure of pages to split into. */
-export function insert(t: usize, table: u32, tag: u64, record: usize): void {
-  let segment = segmentOf(t, tag);
-  let meta = metaOf(<u32>(segment >> PAGE_SHIFT));
-  while (load<u32>(meta, M_LIVE) >= SPLIT_ABOVE) {
-    if (!split(t, table, segment, tag)) {
-      if (load<u32>(meta, M_LIVE) >= FULL) unreachable();
-      break;
-    }
-    segment = segmentOf(t, tag);
-    meta = metaOf(<u32>(segment >> PAGE_SHIFT));
+/** The segment for a tag, split until it has room for one more entry. The caller has made sure of pages for that. */
+function roomySegment(t: usize, table: u32, tag: u64): usize {
+  while (true) {
+    const segment = segmentOf(t, tag);
+    const entries = load<u32>(metaOf(<u32>(segment >> PAGE_SHIFT)), M_LIVE);
+    if (entries < SPLIT_ABOVE) return segment;
+    if (split(t, table, segment, tag)) continue;
+    if (entries >= FULL) unreachable();
+    return segment;
   }
+}
+
+function countEntry(segment: usize): void {
+  const meta = metaOf(<u32>(segment >> PAGE_SHIFT));
   store<u32>(meta, load<u32>(meta, M_LIVE) + 1, M_LIVE);
-  place(segment, (tag << ADDRESS_BITS) | <u64>(record >> 3));
+}
+
+/** Adds a key that the index does not hold. */
+export function insert(t: usize, table: u32, tag: u64, record: usize): void {
+  const segment = roomySegment(t, table, tag);
+  countEntry(segment);
+  place(segment, entryOf(tag, record));
+}
+
+/** What the index holds of a record. */
+export function entryOf(tag: u64, record: usize): u64 {
+  return (tag << ADDRESS_BITS) | <u64>(record >> 3);
+}
+
+function recordOf(word: u64): usize {
+  return <usize>((<u32>word & ADDRESS_MASK) << 3);
+}
+
+/** Address of the entry where the search for an added entry begins. */
+export function homeOfEntry(t: usize, added: u64): usize {
+  return homeOf(t, added >> ADDRESS_BITS);
+}
+
+/** Adds an entry. Returns false when the index holds its record's key already. */
+export function insertUnique(t: usize, table: u32, added: u64): bool {
+  const tag = added >> ADDRESS_BITS;
+  const segment = roomySegment(t, table, tag);
+  let entry = segment + ((<usize>(<u32>(tag >> 3) & ENTRY_MASK)) << 3);
+  let word = load<u64>(entry);
+  while (word != 0) {
+    if (word >> ADDRESS_BITS == tag && load<u64>(recordOf(word)) == load<u64>(recordOf(added))) return false;
+    entry = following(entry);
+    word = load<u64>(entry);
+  }
+  store<u64>(entry, added);
+  countEntry(segment);
+  return true;
 }
 
 function split(t: usize, table: u32, segment: usize, tag: u64): bool {
@@ -172,7 +218,7 @@ function doubleDirectory(t: usize): bool {
 export function remove(t: usize, key: u64, tag: u64): usize {
   let hole = findEntry(t, key, tag);
   if (hole == 0) return 0;
-  const record = <usize>((<u32>load<u64>(hole) & ADDRESS_MASK) << 3);
+  const record = recordOf(load<u64>(hole));
   const meta = metaOf(<u32>(hole >> PAGE_SHIFT));
   store<u32>(meta, load<u32>(meta, M_LIVE) - 1, M_LIVE);
   let entry = hole;

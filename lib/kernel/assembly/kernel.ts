@@ -4,7 +4,7 @@ export { setPageLimit, pagesLeft, pagesUsed, pagesEnd, commitPages, takeRun, giv
 export {
   pagesFor, pullRows, containsRows, pushRows, createRows, writeRows, deleteRows, extractRows, keysOfRecords, adoptRows, keysOfPage, scanPage, nextPageOf, openTable,
 } from "./rows";
-export { replayPush, replayAssign, replayDelete, replayAdopt, stampRows, indexPage } from "./replay";
+export { replayPush, replayAssign, replayDelete, replayAdopt, stampRows, collectPage, indexWords } from "./replay";
 export { distinctKeys, sumRows, firstNonFinite, dropNonFinite, orderByArena, gatherRows, scatterRows } from "./batch";
 export { applyRows, initialState } from "./optimize";
 export { initialRow } from "./initialize";

@@ -1,10 +1,10 @@
 // Recovery: log records are applied to the pages they name, each page taking only what is newer than itself; then the
 // index is built from the keys in the rows.
-import { find, insert, tagOf } from "./index";
+import { entryOf, homeOfEntry, insertUnique, tagUnder } from "./index";
 import { initialRow } from "./initialize";
 import {
   DIRTY, KIND_FREE, KIND_ROWS, LIVE, MAX_FREQUENCY, M_BUMP, M_FREE, M_KIND, M_LIVE, M_NEXT, M_TABLE, PAGE_BYTES, PAGE_LSNS, PAGE_SHIFT,
-  R_FREQUENCY, R_STEP, R_WEIGHTS, T_DIM, T_PAGES, T_RECORD, T_ROWS, T_ROWS_PER_PAGE, T_SPACE, T_STATE,
+  R_FREQUENCY, R_STEP, R_WEIGHTS, T_DIM, T_PAGES, T_PLACEMENT, T_RECORD, T_ROWS, T_ROWS_PER_PAGE, T_SPACE, T_STATE,
 } from "./layout";
 import { applyRows, initialState } from "./optimize";
 import { claimPage, metaOf } from "./pages";
@@ -132,11 +132,14 @@ export function stampRows(positions: usize, n: i32, lsn: u64): void {
   }
 }
 
-/** Adds the rows of a recovered page to the index and to the table's counts. Returns 0, or 1 when a key stands twice. */
-export function indexPage(page: u32): i32 {
+/**
+ * Counts the live rows of a recovered page, links its free places, and writes what the index will hold of each row to
+ * u64[] at `words`. Returns how many.
+ */
+export function collectPage(page: u32, words: usize): u32 {
   const meta = metaOf(page);
-  const table = <u32>load<u16>(meta, M_TABLE);
-  const t = tableAt(table);
+  const t = tableAt(<u32>load<u16>(meta, M_TABLE));
+  const placement = load<u64>(t, T_PLACEMENT);
   const bytes = <usize>load<u32>(t, T_RECORD);
   const bump = <u32>load<u16>(meta, M_BUMP);
   let record = <usize>page << PAGE_SHIFT;
@@ -144,10 +147,7 @@ export function indexPage(page: u32): i32 {
   let free: u16 = 0;
   for (let place: u32 = 0; place < bump; place++, record += bytes) {
     if (isLive(record)) {
-      const key = load<u64>(record);
-      const tag = tagOf(t, key);
-      if (find(t, key, tag) != 0) return 1;
-      insert(t, table, tag, record);
+      store<u64>(words + (<usize>live << 3), entryOf(tagUnder(placement, load<u64>(record)), record));
       live++;
     } else {
       store<u16>(record, free);
@@ -162,5 +162,47 @@ export function indexPage(page: u32): i32 {
     store<u32>(meta, load<u32>(t, T_SPACE), M_NEXT);
     store<u32>(t, page, T_SPACE);
   }
-  return 0;
+  return live;
+}
+
+/** Entries are put into the index in the order of their top bits, so that a segment is filled while it is in the cache. */
+const SORT_BITS: u64 = 9;
+const ENDS = memory.data(512 * 4, 16);
+const SINK = memory.data(8, 16);
+
+/**
+ * Adds the rows of u64[n] at `words` to the index; `sorted` is scratch of as many. Returns -1, or the number of a word
+ * whose key the index holds already.
+ */
+export function indexWords(table: u32, words: usize, n: u32, sorted: usize): i32 {
+  const t = tableAt(table);
+  memory.fill(ENDS, 0, 512 * 4);
+  for (let i: u32 = 0; i < n; i++) {
+    const end = ENDS + (<usize>(load<u64>(words + (<usize>i << 3)) >> (64 - SORT_BITS)) << 2);
+    store<u32>(end, load<u32>(end) + 1);
+  }
+  let sum: u32 = 0;
+  for (let bucket = 0; bucket < 512; bucket++) {
+    const end = ENDS + (<usize>bucket << 2);
+    const count = load<u32>(end);
+    store<u32>(end, sum);
+    sum += count;
+  }
+  for (let i: u32 = 0; i < n; i++) {
+    const word = load<u64>(words + (<usize>i << 3));
+    const end = ENDS + (<usize>(word >> (64 - SORT_BITS)) << 2);
+    const at = load<u32>(end);
+    store<u64>(sorted + (<usize>at << 3), word);
+    store<u32>(end, at + 1);
+  }
+  for (let from: u32 = 0; from < n; from += 64) {
+    const to = min(n, from + 64);
+    let sink: u64 = 0;
+    for (let i = from; i < to; i++) sink ^= load<u64>(homeOfEntry(t, load<u64>(sorted + (<usize>i << 3))));
+    store<u64>(SINK, sink);
+    for (let i = from; i < to; i++) {
+      if (!insertUnique(t, table, load<u64>(sorted + (<usize>i << 3)))) return <i32>i;
+    }
+  }
+  return -1;
 }

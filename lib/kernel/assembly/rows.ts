@@ -380,7 +380,7 @@ export function nextPageOf(table: u32, page: u32, end: u32): u32 {
   return 0;
 }
 
-/** Prepares an empty table whose descriptor has been written. */
-export function openTable(table: u32): void {
-  createIndex(tableAt(table), table);
+/** Prepares an empty table, whose descriptor has been written, for `rows` rows. */
+export function openTable(table: u32, rows: u32): void {
+  createIndex(tableAt(table), table, rows);
 }
