@@ -101,10 +101,13 @@ function planWrites({ arenas }: ShardState, writes: readonly RowWrite[], moving:
 }
 
 /** Makes sure that every run's rows can be created. Returns an arena that has no room. */
-function reserve({ arenas }: ShardState, plan: readonly PlannedWrite[]): Arena | undefined {
+function reserve(state: ShardState, plan: readonly PlannedWrite[]): Arena | undefined {
+  const { arenas } = state;
   for (const arena of arenas.all) {
+    // Even rows to be deleted come to the arena that they are being handed to first.
+    const takesAll = movingNow(state)?.to === arena;
     const creating = plan.flatMap(({ write, runs }) =>
-      write.kind === "delete" ? [] : runs.filter((run) => run.arena === arena).map((run) => ({ table: write.table, run })),
+      write.kind === "delete" && !takesAll ? [] : runs.filter((run) => run.arena === arena).map((run) => ({ table: write.table, run })),
     );
     if (creating.length === 0) continue;
     const { kernel } = arena;

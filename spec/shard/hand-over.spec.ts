@@ -63,6 +63,25 @@ for (let run = 0; run < runs; run++) {
   }
 }
 
+test("a deletion may hand over more rows than the new arena has memory for yet", async () => {
+  const disk = new MemoryDisk(8);
+  const store = await disk.open();
+  const random = new Prng(8);
+  const twin = await Twin.open(store, "t", { ...options, ack: "memory" });
+  let rows = 0;
+  for (; store.stats().memory.arenas === 1; rows += 50) {
+    const keys = BigUint64Array.from({ length: 50 }, (_, i) => BigInt(rows + i));
+    await twin.push(keys, randomFloats(random, 75_000));
+  }
+  await twin.delete(BigUint64Array.from({ length: 500 }, (_, i) => BigInt(i)));
+  await twin.compareAll();
+  await store.close();
+  const opened = await disk.open();
+  twin.table = await opened.table("t");
+  await twin.compareAll();
+  await opened.close();
+});
+
 test("a scan gives every row exactly once while rows are handed over", async () => {
   const disk = new MemoryDisk(9);
   const store = await disk.open();
