@@ -142,6 +142,27 @@ test("a page store that fails in a checkpoint heals; a manifest whose write fail
   assert.ok(seen.size > 1, "both have happened: the manifest was there, and it was not");
 });
 
+test("a failed commit whose manifest is there stays whole when healing fails too, and the process is killed", async () => {
+  for (let seed = 0; seed < 12; seed++) {
+    for (let after = 0; after < 3; after++) {
+      const machine = new FaultyMachine(seed);
+      const opened = await storeWithTable(machine);
+      const { store, table } = opened;
+      await table.push(BigUint64Array.of(1n), gradient);
+      await store.checkpoint();
+      await table.push(BigUint64Array.of(1n), gradient);
+      // Pages, then the manifest.
+      machine.pages.failOnce("write", 1);
+      assert.is(await codeOf(store.checkpoint()), "IO");
+      machine.pages.failOnce("write", after);
+      opened.clock.advance(2000);
+      await turns();
+      machine.kill();
+      assert.equal(await weights(await machine.open()), { 1: -2 });
+    }
+  }
+});
+
 test("a checkpoint can be aborted, even one with nothing to write, and the one before it stands", async () => {
   const machine = new FaultyMachine(4);
   const { store, table } = await storeWithTable(machine);
