@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { test } from "uvu";
 import { type Action, RandomLife } from "./random-life.js";
 
-const runs = Number(process.env.EMBERSHARD_RUNS ?? 60);
+const runs = Number(process.env.EMBERSHARD_RUNS ?? 40);
 
 /** Ends a search for a smaller example, too. */
 const limitMs = 1000 * Number(process.env.EMBERSHARD_SECONDS ?? 40);
