@@ -27,8 +27,7 @@ export const ERRORS = {
   OUT_OF_MEMORY: { wire: 19, retry: false, meaning: "no more memory could be had for rows" },
   ABORTED: { wire: 20, retry: true, meaning: "the caller's AbortSignal ended the operation" },
   UNSUPPORTED: { wire: 21, retry: false, meaning: "this version does not support what was asked" },
-  BUSY: { wire: 22, retry: true, meaning: "an operation of the same kind is running" },
-  INTERNAL: { wire: 23, retry: false, meaning: "an invariant is broken: a bug; the shard stops" },
+  INTERNAL: { wire: 22, retry: false, meaning: "an invariant is broken: a bug; the shard stops" },
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -36,6 +36,7 @@ export const T_PLACEMENT = 40;
 export const T_ROWS = 48;
 export const T_PAGES = 52;
 export const T_SEGMENTS = 60;
+export const T_OVERFLOWS = 64;
 export const T_OPTIMIZER = 192;
 export const T_INITIALIZER = 196;
 export const T_FLAGS = 200;

@@ -63,6 +63,7 @@ export async function writeCheckpoint(state: ShardState, options: CheckpointOpti
     const manifest = describe(state, ledger, { generation, replayLsn, lsn, at, moved });
     state.draining = false;
     if (!withoutLog) await reachedInLog(state, state.log.synced(lsn));
+    if (state.broken) throw state.broken;
     const commit = state.pages.batch();
     commit.put(manifestKey, manifest);
     await commit.write();
@@ -103,6 +104,7 @@ async function drain(state: ShardState, generation: number, captured: PageKey[],
     for (let i = from; i < end; i++) {
       if (i % slicePages === 0) await state.pause();
       demandWanted(signal);
+      if (state.broken) throw state.broken;
       const { arena, page } = queue[i];
       const table = tables.get(arena.pageTable(page));
       // Its table may have been dropped meanwhile.

@@ -55,7 +55,7 @@ export class Checkpointing {
 
   /** Starts a checkpoint if none runs. A failure has made the shard read-only; healing tries again. */
   request(): void {
-    if (this.#closing.signal.aborted || this.#running || this.health.failure) return;
+    if (this.#closing.signal.aborted || this.#running || this.health.failure || this.#state.broken) return;
     this.write({ signal: this.#closing.signal }).catch((error) => {
       if (!(error instanceof EmbershardError)) throw error;
     });
@@ -122,6 +122,7 @@ export class Checkpointing {
 
   /** After an I/O error. Returns whether the shard can take writes again. */
   async #heal(): Promise<boolean> {
+    if (this.#state.broken) return false;
     const { log, pages } = this.#state;
     while (this.#running || this.#compacting) await Promise.allSettled([this.#running, this.#compacting]);
     const outcome = log.failure ? await log.retry() : "running";

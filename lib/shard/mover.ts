@@ -6,7 +6,7 @@ import type { Checkpointing } from "./checkpointing.js";
 import { beginHandOver, halfOf, moveNext, nextMove, noteOf } from "./hand-over.js";
 import { encodeJson, encodeRowsHeader, RECORD } from "./records.js";
 import type { Scans } from "./scanning.js";
-import { lastLsn, type ShardState } from "./shard-state.js";
+import { guarded, lastLsn, type ShardState } from "./shard-state.js";
 
 /** Room in the log's buffer that beginning a hand-over takes, and moving one page of rows. */
 const beginBytes = 8192;
@@ -53,7 +53,7 @@ export class Mover {
       // An I/O error makes the shard read-only: who waits for room is refused for that reason.
       if (status === "rejected" && !this.#checkpointing.health.failure) throw reason;
     } else {
-      while (!moving.done && !this.#closed && !this.#checkpointing.health.failure) await this.#state.pause();
+      while (!moving.done && !this.#closed && !this.#state.broken && !this.#checkpointing.health.failure) await this.#state.pause();
     }
   }
 
@@ -71,8 +71,17 @@ export class Mover {
     for (;;) {
       await this.#state.pause();
       const { moving } = this.#state.arenas;
-      if (this.#closed || !moving || moving.done) return;
-      if (!this.#checkpointing.health.failure && this.#state.log.room(sliceBytes) === undefined) this.#moveSlice();
+      if (this.#closed || this.#state.broken || !moving || moving.done) return;
+      if (!this.#checkpointing.health.failure && this.#state.log.room(sliceBytes) === undefined) this.#moveGuarded();
+    }
+  }
+
+  #moveGuarded(): void {
+    try {
+      guarded(this.#state, () => this.#moveSlice());
+    } catch (error) {
+      // The shard has stopped, and whoever calls it next is told.
+      if (error !== this.#state.broken) throw error;
     }
   }
 

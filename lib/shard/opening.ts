@@ -86,6 +86,7 @@ export async function recoverShard(options: ShardOptions, onFailure: (error: Emb
     nextTable: recovered.nextTable,
     retired: recovered.retired,
     draining: false,
+    broken: undefined,
     garbage: recovered.garbage,
   };
   await clearGarbage(state);

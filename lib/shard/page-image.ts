@@ -1,4 +1,5 @@
 // A page as it is stored: key, header, the rows up to the last place ever used. docs/formats/pages.md is the document.
+import { EmbershardError } from "../base/errors.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { SCRATCH } from "../kernel/layout.js";
@@ -82,11 +83,16 @@ export interface PageHeader {
   readonly checksum: bigint;
 }
 
-/** Reads a page's header. Returns undefined for what is not the image of a page. */
+/** Reads a page's header. Returns undefined for what is not the image of a page. @throws NEWER_FORMAT */
 export function decodePageHeader(value: Uint8Array): PageHeader | undefined {
   if (value.length < pageHeaderBytes) return undefined;
   const view = new DataView(value.buffer, value.byteOffset, value.length);
-  if (view.getUint32(0, true) !== magic || view.getUint16(4, true) !== version) return undefined;
+  if (view.getUint32(0, true) !== magic) return undefined;
+  const found = view.getUint16(4, true);
+  if (found > version) {
+    throw new EmbershardError("NEWER_FORMAT", `a page has format ${found}, this version reads up to ${version}: upgrade Embershard`);
+  }
+  if (found !== version) return undefined;
   const header: PageHeader = {
     arena: view.getUint16(6, true),
     page: view.getUint32(8, true),

@@ -1,7 +1,7 @@
 // What the records of a shard's log hold. docs/formats/records.md is the document; the log frames, numbers and checks them.
 
 /** Types of records. */
-export const RECORD = { rows: 1, define: 2, drop: 3, checkpoint: 4, handOver: 5, handOverEnd: 6 } as const;
+export const RECORD = { rows: 1, define: 2, drop: 3, checkpoint: 4, handOver: 5 } as const;
 
 /** Kinds of sections in a record of rows. */
 export const SECTION = { push: 1, create: 2, assign: 3, assignState: 4, delete: 5, adopt: 6 } as const;

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.js";
+import { EmbershardError } from "../base/errors.js";
 import type { PageStore } from "../store/page-store.js";
 import type { SegmentLog } from "../store/segment-log.js";
 import type { ArenaTable } from "../table/arena-table.js";
@@ -44,6 +45,8 @@ export interface ShardState {
   retired: RetiredTable[];
   /** A checkpoint is writing pages: unlogged tables log meanwhile. */
   draining: boolean;
+  /** Set when an invariant broke: memory cannot be trusted, and nothing is read from it or written from it any more. */
+  broken: EmbershardError | undefined;
   /** Images that nothing refers to, left by a checkpoint that failed or was forgotten by a crash. */
   garbage: PageKey[];
 }
@@ -58,4 +61,22 @@ export function retireTable(arenas: ArenaSet, table: ArenaTable, lsn: number): R
   arenas.tables.delete(table);
   const pages = arenas.all.flatMap((arena) => arena.retirePages(table.index).map((page) => ({ arena: arena.number, page })));
   return { index: table.index, lsn, pages };
+}
+
+/**
+ * Runs work on the arenas. Where it breaks an invariant (the kernel traps, an assertion fails) memory may be half
+ * changed, and the shard stops: every later call fails with INTERNAL. What the log holds is whole.
+ */
+export function guarded<T>(state: ShardState, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    const internal = cause instanceof EmbershardError ? cause.code === "INTERNAL" : true;
+    if (internal) {
+      const what = cause instanceof Error ? cause.message : String(cause);
+      state.broken ??= new EmbershardError("INTERNAL", `the store has stopped, since an invariant broke (${what}): close it and open it again; everything acknowledged is in the log`, { cause });
+      throw state.broken;
+    }
+    throw cause;
+  }
 }

@@ -11,7 +11,7 @@ import { recoverShard, type ShardOptions } from "./opening.js";
 import { containsRows, pullRows, type RowRead } from "./reading.js";
 import { encodeJson, RECORD } from "./records.js";
 import { scanRows, type ScanBatch, type Scans } from "./scanning.js";
-import { retireTable, type ShardState } from "./shard-state.js";
+import { guarded, retireTable, type ShardState } from "./shard-state.js";
 import type { RowWrite } from "./staging.js";
 import { type Applied, boundBytes, tryWrite, type WriteRequest } from "./writing.js";
 
@@ -75,7 +75,7 @@ export class Shard {
 
   /** Why the shard is read-only; undefined when it is not. */
   get failure(): EmbershardError | undefined {
-    return this.#checkpointing.health.failure;
+    return this.#state.broken ?? this.#checkpointing.health.failure;
   }
 
   /** The caller's mark of the last push that had one. */
@@ -169,12 +169,12 @@ export class Shard {
 
   pull(read: RowRead): void {
     this.#demandOpen();
-    pullRows(this.#state.arenas, read);
+    guarded(this.#state, () => pullRows(this.#state.arenas, read));
   }
 
   contains(table: ArenaTable, keys: BigUint64Array, found: Uint8Array): void {
     this.#demandOpen();
-    containsRows(this.#state.arenas, table, keys, found);
+    guarded(this.#state, () => containsRows(this.#state.arenas, table, keys, found));
   }
 
   /**
@@ -189,7 +189,7 @@ export class Shard {
     const sizes = sizesOf(writes, request);
     let outcome: ReturnType<typeof tryWrite> | undefined;
     if (this.#line === undefined && this.#state.log.room(boundBytes(this.#state, writes, request)) === undefined) {
-      outcome = tryWrite(this.#state, this.#scans, writes, request);
+      outcome = guarded(this.#state, () => tryWrite(this.#state, this.#scans, writes, request));
     }
     if (outcome === undefined || "full" in outcome) outcome = await this.#inLine(() => this.#waitAndWrite(writes, request, sizes));
     const { touched, lsn, bytes } = outcome;
@@ -208,7 +208,7 @@ export class Shard {
     for (;;) {
       await this.#roomFor(() => boundBytes(this.#state, writes, request));
       this.#demandUnchanged(writes, request, sizes);
-      const outcome = tryWrite(this.#state, this.#scans, writes, request);
+      const outcome = guarded(this.#state, () => tryWrite(this.#state, this.#scans, writes, request));
       if (!("full" in outcome)) return outcome;
       await this.#mover.relieve(outcome.full, (bytes) => this.#roomFor(bytes));
     }
@@ -278,6 +278,7 @@ export class Shard {
 
   #demandOpen(): void {
     if (this.#closed) throw new EmbershardError("CLOSED", "the store is closed");
+    if (this.#state.broken) throw this.#state.broken;
   }
 
   /**

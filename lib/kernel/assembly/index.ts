@@ -8,7 +8,7 @@
 //
 // The tag alone places an entry, so splits and deletes (by shifting back, no tombstones) never touch a record.
 import { hashKey } from "./hash";
-import { KIND_DIRECTORY, KIND_INDEX, KIND_SCRATCH, M_FREE, M_LIVE, PAGE_BYTES, PAGE_SHIFT, T_DEPTH, T_DIRECTORY, T_PLACEMENT, T_SEGMENTS } from "./layout";
+import { KIND_DIRECTORY, KIND_INDEX, KIND_SCRATCH, M_FREE, M_LIVE, M_NEXT, PAGE_BYTES, PAGE_SHIFT, T_DEPTH, T_DIRECTORY, T_OVERFLOWS, T_PLACEMENT, T_SEGMENTS } from "./layout";
 import { metaOf, takePage } from "./pages";
 
 const TAG_BITS: u64 = 35;
@@ -20,9 +20,8 @@ const ENTRY_MASK: u32 = 16383;
 const SPLIT_ABOVE: u32 = 12800;
 /** Entries for each segment of an index that is made for a known number of rows: some more than growth arrives at. */
 const SIZED_FOR: u32 = 10000;
-/** The directory fits one page. Keys crafted to share 15 + 14 bits of hash could fill a segment that cannot split. */
+/** The directory fits one page. Keys chosen to share 15 bits of hash fill a segment that cannot split: it overflows. */
 const MAX_DEPTH: u32 = 15;
-const FULL: u32 = 16000;
 
 /** A page to copy a segment into while it splits. */
 let spare: usize = 0;
@@ -62,7 +61,7 @@ function segmentOf(t: usize, tag: u64): usize {
 
 /** Address of the entry where the search for a tag begins. */
 export function homeUnder(directory: usize, shift: u64, tag: u64): usize {
-  return load<u32>(directory + (<usize>(tag >> shift) << 2)) + ((<usize>(<u32>(tag >> 3) & ENTRY_MASK)) << 3);
+  return load<u32>(directory + (<usize>(tag >> shift) << 2)) + homeOffset(tag);
 }
 
 function homeOf(t: usize, tag: u64): usize {
@@ -92,32 +91,64 @@ export function find(t: usize, key: u64, tag: u64): usize {
 }
 
 function findEntry(t: usize, key: u64, tag: u64): usize {
-  let entry = homeOf(t, tag);
-  let word = load<u64>(entry);
-  while (word != 0) {
-    if (word >> ADDRESS_BITS == tag && load<u64>(recordOf(word)) == key) return entry;
-    entry = following(entry);
-    word = load<u64>(entry);
+  for (let segment = segmentOf(t, tag); segment != 0; segment = overflowOf(segment)) {
+    let entry = segment + homeOffset(tag);
+    let word = load<u64>(entry);
+    while (word != 0) {
+      if (word >> ADDRESS_BITS == tag && load<u64>(recordOf(word)) == key) return entry;
+      entry = following(entry);
+      word = load<u64>(entry);
+    }
   }
   return 0;
 }
 
+function homeOffset(tag: u64): usize {
+  return <usize>(<u32>(tag >> 3) & ENTRY_MASK) << 3;
+}
+
+/** The page where a segment that is full and cannot split goes on, 0 when there is none. */
+function overflowOf(segment: usize): usize {
+  return <usize>load<u32>(metaOf(<u32>(segment >> PAGE_SHIFT)), M_NEXT) << PAGE_SHIFT;
+}
+
+/** Whether a key that `candidate` does not find may still be there, for `find` to tell. */
+export function overflows(t: usize): bool {
+  return load<u32>(t, T_OVERFLOWS) != 0;
+}
+
 function place(segment: usize, word: u64): void {
-  let entry = segment + ((<usize>(<u32>(word >> (ADDRESS_BITS + 3)) & ENTRY_MASK)) << 3);
+  let entry = segment + homeOffset(word >> ADDRESS_BITS);
   while (load<u64>(entry) != 0) entry = following(entry);
   store<u64>(entry, word);
 }
 
-/** The segment for a tag, split until it has room for one more entry. The caller has made sure of pages for that. */
+/**
+ * The segment for a tag, split until it has room for one more entry, or a page where it goes on. The caller has made sure
+ * of pages for that.
+ */
 function roomySegment(t: usize, table: u32, tag: u64): usize {
-  while (true) {
-    const segment = segmentOf(t, tag);
-    const entries = load<u32>(metaOf(<u32>(segment >> PAGE_SHIFT)), M_LIVE);
-    if (entries < SPLIT_ABOVE) return segment;
-    if (split(t, table, segment, tag)) continue;
-    if (entries >= FULL) unreachable();
-    return segment;
+  let segment = segmentOf(t, tag);
+  while (load<u32>(metaOf(<u32>(segment >> PAGE_SHIFT)), M_LIVE) >= SPLIT_ABOVE) {
+    if (!split(t, table, segment, tag)) return roomyOverflow(t, table, segment);
+    segment = segmentOf(t, tag);
   }
+  return segment;
+}
+
+function roomyOverflow(t: usize, table: u32, segment: usize): usize {
+  while (load<u32>(metaOf(<u32>(segment >> PAGE_SHIFT)), M_LIVE) >= SPLIT_ABOVE) {
+    let next = overflowOf(segment);
+    if (next == 0) {
+      const page = takePage(KIND_INDEX, table);
+      store<u32>(metaOf(<u32>(segment >> PAGE_SHIFT)), page, M_NEXT);
+      store<u32>(t, load<u32>(t, T_SEGMENTS) + 1, T_SEGMENTS);
+      store<u32>(t, load<u32>(t, T_OVERFLOWS) + 1, T_OVERFLOWS);
+      next = <usize>page << PAGE_SHIFT;
+    }
+    segment = next;
+  }
+  return segment;
 }
 
 function countEntry(segment: usize): void {
@@ -149,8 +180,9 @@ export function homeOfEntry(t: usize, added: u64): usize {
 /** Adds an entry. Returns false when the index holds its record's key already. */
 export function insertUnique(t: usize, table: u32, added: u64): bool {
   const tag = added >> ADDRESS_BITS;
+  if (overflows(t) && findEntry(t, load<u64>(recordOf(added)), tag) != 0) return false;
   const segment = roomySegment(t, table, tag);
-  let entry = segment + ((<usize>(<u32>(tag >> 3) & ENTRY_MASK)) << 3);
+  let entry = segment + homeOffset(tag);
   let word = load<u64>(entry);
   while (word != 0) {
     if (word >> ADDRESS_BITS == tag && load<u64>(recordOf(word)) == load<u64>(recordOf(added))) return false;

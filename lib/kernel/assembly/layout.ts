@@ -58,6 +58,7 @@ export const T_ROWS: usize = 48; // u32: live rows
 export const T_PAGES: usize = 52; // u32: pages of rows
 export const T_SPACE: usize = 56; // u32: first page with a free place, 0 = none
 export const T_SEGMENTS: usize = 60; // u32: pages of index
+export const T_OVERFLOWS: usize = 64; // u32: pages where full segments go on
 // Owned by optimizers and initializers.
 export const T_OPTIMIZER: usize = 192; // u32
 export const T_INITIALIZER: usize = 196; // u32

@@ -3,7 +3,7 @@
 // A block's cache lines are touched (loaded into a sink) before they are used, first the index entries, then the
 // records, so that their misses overlap; WebAssembly has no prefetch instruction.
 import { hashKey } from "./hash";
-import { candidate, createIndex, directoryShift, find, homeUnder, insert, remove, tagOf, tagUnder } from "./index";
+import { candidate, createIndex, directoryShift, find, homeUnder, insert, overflows, remove, tagOf, tagUnder } from "./index";
 import { initialRow } from "./initialize";
 import {
   DIRTY, KIND_ROWS, LIVE, MAX_FREQUENCY, M_BUMP, M_FREE, M_KIND, M_LIVE, M_NEXT, M_TABLE, PAGE_BYTES, PAGE_LSNS, PAGE_SHIFT,
@@ -96,6 +96,7 @@ function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
   const placement = load<u64>(t, T_PLACEMENT);
   const directory = <usize>load<u32>(t, T_DIRECTORY);
   const shift = directoryShift(t);
+  const spilled = overflows(t);
   let sink: u64 = 0;
   for (let i = 0; i < n; i++) {
     const tag = tagUnder(placement, load<u64>(keys + (<usize>i << 3)));
@@ -118,7 +119,7 @@ function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
   for (let i = 0; i < n; i++) {
     const record = <usize>load<u32>(RECORDS + (<usize>i << 2));
     const key = load<u64>(keys + (<usize>i << 3));
-    if (record != 0 && load<u64>(record) != key) {
+    if (record != 0 ? load<u64>(record) != key : spilled) {
       store<u32>(RECORDS + (<usize>i << 2), <u32>find(t, key, load<u64>(TAGS + (<usize>i << 3))));
     }
   }
