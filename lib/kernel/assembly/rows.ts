@@ -12,10 +12,10 @@ import {
 import { applyRows, initialState } from "./optimize";
 import { metaOf, takePage } from "./pages";
 
-const BLOCK: i32 = 128;
-const TAGS = memory.data(128 * 8, 16);
-const HOMES = memory.data(128 * 4, 16);
-const RECORDS = memory.data(128 * 4, 16);
+const BLOCK: i32 = 256;
+const TAGS = memory.data(256 * 8, 16);
+const HOMES = memory.data(256 * 4, 16);
+const RECORDS = memory.data(256 * 4, 16);
 const SINK = memory.data(8, 16);
 
 /** Bit of an occurrence count that says that this request created the row. */
@@ -98,6 +98,7 @@ function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
   const shift = directoryShift(t);
   const spilled = overflows(t);
   let sink: u64 = 0;
+  let other: u64 = 0;
   for (let i = 0; i < n; i++) {
     const tag = tagUnder(placement, load<u64>(keys + (<usize>i << 3)));
     const home = homeUnder(directory, shift, tag);
@@ -112,10 +113,15 @@ function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
   for (let i = 0; i < n; i++) {
     const record = <usize>load<u32>(RECORDS + (<usize>i << 2));
     const last = record + span - 4;
-    for (let line = record; line < last; line += 64) sink ^= load<u64>(line);
-    sink ^= <u64>load<u32>(last);
+    let line = record;
+    for (; line + 256 <= last; line += 256) {
+      sink ^= load<u64>(line) ^ load<u64>(line, 64);
+      other ^= load<u64>(line, 128) ^ load<u64>(line, 192);
+    }
+    for (; line + 64 <= last; line += 64) sink ^= load<u64>(line);
+    other ^= <u64>load<u32>(last);
   }
-  store<u64>(SINK, sink);
+  store<u64>(SINK, sink ^ other);
   for (let i = 0; i < n; i++) {
     const record = <usize>load<u32>(RECORDS + (<usize>i << 2));
     const key = load<u64>(keys + (<usize>i << 3));
