@@ -6,8 +6,14 @@ export interface SystemCalls {
   madvise(bytes: Uint8Array, length: number, advice: number): number;
   /** The same in another thread; calls back when it is done. */
   madviseLater(bytes: Uint8Array, length: number, advice: number, done: (error: unknown, result: number) => void): void;
-  /** posix_fadvise(2). Returns 0 when the system agreed. */
-  posixFadvise(fd: number, offset: number, length: number, advice: number): number;
+  /** posix_fadvise(2) in another thread; calls back when it is done. */
+  posixFadviseLater(
+    fd: number,
+    offset: number,
+    length: number,
+    advice: number,
+    done: (error: unknown, result: number) => void,
+  ): void;
 }
 
 let loaded: SystemCalls | null | undefined;
@@ -26,7 +32,7 @@ function load(): SystemCalls | null {
     return {
       madvise,
       madviseLater: madvise.async,
-      posixFadvise: libc.func("int posix_fadvise(int fd, int64_t offset, int64_t bytes, int advice)"),
+      posixFadviseLater: libc.func("int posix_fadvise(int fd, int64_t offset, int64_t bytes, int advice)").async,
     };
   } catch {
     // koffi is optional, and may not have a build for this platform: the slower way then.

@@ -62,7 +62,8 @@ class NodeFile implements OpenFile {
   }
 
   forget(from: number, to: number): void {
-    systemCalls()?.posixFadvise(this.#fd, from, to - from, fadviseDontNeed);
+    // A hint: how it went does not matter.
+    systemCalls()?.posixFadviseLater(this.#fd, from, to - from, fadviseDontNeed, () => {});
   }
 
   truncate(bytes: number): Promise<void> {
