@@ -34,6 +34,7 @@ export interface FlusherOptions {
   /** A block of `segmentHeaderBytes`, owned from now on. */
   readonly headerBlock: HashBlock;
   readonly mark: DurableMark;
+  readonly segmentBytes: number;
   readonly syncEveryBytes: number;
   /** Called whenever staged bytes were written and their place can be taken. */
   readonly onRoom: () => void;
@@ -207,25 +208,23 @@ export class LogFlusher {
   #syncIsDue(): boolean {
     if (this.#wantedGeneration > this.generation.value) return true;
     if (this.#onDiskLsn <= this.synced.value) return false;
+    const { segmentBytes, syncEveryBytes } = this.#options;
+    // Towards the end of a segment little may be left to sync: changing it holds up whoever waits for the log.
+    const ending = this.#writtenBytes > segmentBytes - syncEveryBytes;
     return (
-      this.synced.lowestWaiting <= this.#onDiskLsn || this.#unsyncedBytes >= this.#options.syncEveryBytes
+      this.synced.lowestWaiting <= this.#onDiskLsn ||
+      this.#unsyncedBytes >= (ending ? syncEveryBytes / 8 : syncEveryBytes)
     );
   }
 
   // Data, then the mark in the segment's header, then the mark in its own file: each durable before the next is
   // touched, so that a mark never promises too much and a crash tears at most one of its places.
   async #sync(): Promise<void> {
-    const { headerBlock, identity, markFile, ring } = this.#options;
+    const { headerBlock, identity, markFile } = this.#options;
     const file = this.#current!.file!;
     const mark = { lsn: this.#onDiskLsn, generation: this.#wantedGeneration };
-    const bytes = this.#unsyncedBytes;
-    const writtenBytes = this.#writtenBytes;
+    if (!(await this.#syncData(file))) return;
     try {
-      await file.datasync();
-      this.#dataSyncedLsn = mark.lsn;
-      this.#unsyncedBytes -= bytes;
-      this.#forget(this.#current!, writtenBytes);
-      ring.release(mark.lsn);
       encodeMark(headerBlock, segmentMarkOffset, mark, identity);
       await file.write(
         headerBlock.bytes.subarray(segmentMarkOffset, segmentMarkOffset + markSlotBytes),
@@ -246,6 +245,24 @@ export class LogFlusher {
     this.synced.advance(mark.lsn);
   }
 
+  /** Makes durable what was written by now; no mark says so yet. Returns whether that went well. */
+  async #syncData(file: OpenFile): Promise<boolean> {
+    const lsn = this.#onDiskLsn;
+    const bytes = this.#unsyncedBytes;
+    const writtenBytes = this.#writtenBytes;
+    try {
+      await file.datasync();
+    } catch (error) {
+      this.#fail(error, { rewind: true });
+      return false;
+    }
+    this.#dataSyncedLsn = lsn;
+    this.#unsyncedBytes -= bytes;
+    this.#forget(this.#current!, writtenBytes);
+    this.#options.ring.release(lsn);
+    return true;
+  }
+
   /** Nobody reads a log but recovery: it must not crowd out what is read. The block being written stays. */
   #forget({ file }: Segment, writtenBytes: number): void {
     const end = writtenBytes - (writtenBytes % forgetBytes);
@@ -263,8 +280,9 @@ export class LogFlusher {
       } catch (error) {
         return this.#fail(error, { rewind: false });
       }
-      if (old.longer || this.#onDiskLsn > this.synced.value) await this.#sync();
-      if (this.#failure) return;
+      // The header of the new segment is one place of the mark; the other follows with the next sync.
+      const due = old.longer || this.#onDiskLsn > this.#dataSyncedLsn;
+      if (due && !(await this.#syncData(old.file))) return;
     }
     const mark = { lsn: this.#onDiskLsn, generation: this.generation.value };
     headerBlock.bytes.fill(0);

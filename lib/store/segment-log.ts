@@ -85,6 +85,7 @@ export class SegmentLog {
       markFile,
       headerBlock: createBlock(segmentHeaderBytes),
       mark,
+      segmentBytes: this.#segmentBytes,
       syncEveryBytes: options.syncEveryBytes ?? 32 * 2 ** 20,
       onRoom: () => this.#wakeRoom(),
       onFailure: options.onFailure,

@@ -25,7 +25,7 @@ export class MemoryDisk {
     if (this.#used) await this.pages.reopen();
     this.#used = true;
     const shard = await Shard.open({
-      files: this.files,
+      files: this.files.ofThisLife(),
       pages: this.pages,
       identity: { storeId: new Uint8Array(16).fill(7), shard: 0 },
       clock: systemClock,

@@ -56,7 +56,7 @@ export class FaultyMachine {
     const clock = new ManualClock();
     await this.pages.reopen();
     const shard = await Shard.open({
-      files: this.files,
+      files: this.files.ofThisLife(),
       pages: this.pages,
       identity: { storeId: new Uint8Array(16).fill(7), shard: 0 },
       clock,

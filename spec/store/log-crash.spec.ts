@@ -50,7 +50,7 @@ class Story {
       if (this.#random.below(3) === 0) this.files.failOnce("any", this.#random.below(40));
       try {
         opened = await reopen(
-          this.files,
+          this.files.ofThisLife(),
           {
             logBufferBytes: 1024 << this.#random.below(4),
             segmentBytes: 4096 + (600 << this.#random.below(4)),

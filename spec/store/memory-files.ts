@@ -114,6 +114,22 @@ export class MemoryFiles implements Files {
     this.#unsynced = [];
   }
 
+  /** The files as one process has them: when it ends, nothing that it still tries has an effect. */
+  ofThisLife(): Files {
+    const life = this.#life;
+    const alive = async <T>(operation: () => Promise<T>): Promise<T> => {
+      if (life !== this.#life) throw ioError("EBADF");
+      return operation();
+    };
+    return {
+      list: () => alive(() => this.list()),
+      open: (name, mode) => alive(() => this.open(name, mode)),
+      remove: (name) => alive(() => this.remove(name)),
+      rename: (from, to) => alive(() => this.rename(from, to)),
+      syncDirectory: () => alive(() => this.syncDirectory()),
+    };
+  }
+
   /** Ends the process: writes under way are done up to any byte. */
   kill(seed: number): void {
     const random = new Prng(seed);
