@@ -1,9 +1,24 @@
 /** Embershard: an embeddable parameter store for embedding tables and sparse features. */
-export { EmbershardError, type ErrorCode, ERRORS } from "./base/errors.js";
+export { EmbershardError, ERRORS, type ErrorCode } from "./base/errors.js";
 export { LIMITS } from "./base/limits.js";
 export { openStore, type StoreOptions } from "./embedded/open-store.js";
 export type * from "./embedded/store-types.js";
 export type { Clip } from "./table/gradients.js";
-export { constant, type InitializerDefinition, normal, truncatedNormal, uniform, zeros } from "./table/initializers.js";
+export {
+  constant,
+  type InitializerDefinition,
+  normal,
+  truncatedNormal,
+  uniform,
+  zeros,
+} from "./table/initializers.js";
 export { crossKeysOf, type KeyColumn, keysOf } from "./table/keys.js";
-export { adagrad, adam, adamW, ftrl, type OptimizerDefinition, rowWiseAdagrad, sgd } from "./table/optimizers.js";
+export {
+  adagrad,
+  adam,
+  adamW,
+  ftrl,
+  type OptimizerDefinition,
+  rowWiseAdagrad,
+  sgd,
+} from "./table/optimizers.js";

@@ -21,7 +21,9 @@ interface Outcome {
 
 function runFile(file: string): Promise<Outcome> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["--enable-source-maps", join(here, file)], { env: { ...process.env, FORCE_COLOR: "0" } });
+    const child = spawn(process.execPath, ["--enable-source-maps", join(here, file)], {
+      env: { ...process.env, FORCE_COLOR: "0" },
+    });
     let output = "";
     child.stdout.on("data", (data) => (output += data));
     child.stderr.on("data", (data) => (output += data));
@@ -40,7 +42,8 @@ function runFile(file: string): Promise<Outcome> {
 function judge(code: number | null, timedOut: boolean, output: string): Outcome {
   const total = Number(/Total:\s+(\d+)/.exec(output)?.[1] ?? 0);
   const passed = Number(/Passed:\s+(\d+)/.exec(output)?.[1] ?? 0);
-  if (timedOut) return { passed, failed: Math.max(1, total - passed), output: `${output}\nended after ${limitMs} ms` };
+  if (timedOut)
+    return { passed, failed: Math.max(1, total - passed), output: `${output}\nended after ${limitMs} ms` };
   if (total === 0) return { passed: 0, failed: 1, output: `${output}\nno test ran: is .run() missing?` };
   const failed = total - passed;
   return { passed, failed: failed === 0 && code !== 0 ? 1 : failed, output };
@@ -54,7 +57,9 @@ for (const file of files) {
   passed += outcome.passed;
   failed += outcome.failed;
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  console.log(`${outcome.failed ? "FAIL" : "ok  "} ${relative("", file)}  ${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s`);
+  console.log(
+    `${outcome.failed ? "FAIL" : "ok  "} ${relative("", file)}  ${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s`,
+  );
   if (outcome.failed) console.log(outcome.output);
 }
 if (files.length === 0) {

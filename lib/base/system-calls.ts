@@ -5,7 +5,12 @@ export interface SystemCalls {
   /** madvise(2) on memory that `bytes` shows. Returns 0 when the system agreed. */
   madvise(bytes: Uint8Array, length: number, advice: number): number;
   /** The same in another thread; calls back when it is done. */
-  madviseLater(bytes: Uint8Array, length: number, advice: number, done: (error: unknown, result: number) => void): void;
+  madviseLater(
+    bytes: Uint8Array,
+    length: number,
+    advice: number,
+    done: (error: unknown, result: number) => void,
+  ): void;
   /** posix_fadvise(2) in another thread; calls back when it is done. */
   posixFadviseLater(
     fd: number,
@@ -32,7 +37,8 @@ function load(): SystemCalls | null {
     return {
       madvise,
       madviseLater: madvise.async,
-      posixFadviseLater: libc.func("int posix_fadvise(int fd, int64_t offset, int64_t bytes, int advice)").async,
+      posixFadviseLater: libc.func("int posix_fadvise(int fd, int64_t offset, int64_t bytes, int advice)")
+        .async,
     };
   } catch {
     // koffi is optional, and may not have a build for this platform: the slower way then.

@@ -1,8 +1,8 @@
 // Checks of what callers give. Everything behind the public methods trusts it.
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
-import { describe } from "../table/option-reader.js";
 import { checkLearningRate, needsStep } from "../table/optimizers.js";
+import { describe } from "../table/option-reader.js";
 import type { Ack, TableDefinition } from "../table/table-definition.js";
 
 function invalid(message: string): EmbershardError {
@@ -16,7 +16,8 @@ export function checkFields(what: string, options: unknown, known: readonly stri
     throw invalid(`${what}: found options ${describe(options)}, expected an object`);
   }
   const unknown = Object.keys(options).filter((field) => !known.includes(field));
-  if (unknown.length > 0) throw invalid(`${what}: found unknown option ${unknown.join(", ")}, expected ${known.join(", ")}`);
+  if (unknown.length > 0)
+    throw invalid(`${what}: found unknown option ${unknown.join(", ")}, expected ${known.join(", ")}`);
 }
 
 interface ArrayKind<T> {
@@ -31,9 +32,12 @@ export function checkArray<T extends ArrayBufferView & { length: number }>(
   kind: ArrayKind<T>,
   expected?: { length: number; says: string },
 ): asserts value is T {
-  if (!(value instanceof kind) || !ArrayBuffer.isView(value)) throw invalid(`${what}: found ${nameOf(value)}, expected a ${kind.name}`);
+  if (!(value instanceof kind) || !ArrayBuffer.isView(value))
+    throw invalid(`${what}: found ${nameOf(value)}, expected a ${kind.name}`);
   if (value.length === 0 && isOutside(value)) {
-    throw invalid(`${what}: found a ${kind.name} that is detached or lies outside its buffer, expected a live one: its memory was transferred, or its buffer shrank`);
+    throw invalid(
+      `${what}: found a ${kind.name} that is detached or lies outside its buffer, expected a live one: its memory was transferred, or its buffer shrank`,
+    );
   }
   if (expected && value.length !== expected.length) {
     throw invalid(`${what}: found length ${value.length}, expected ${expected.length} (${expected.says})`);
@@ -63,13 +67,19 @@ export function checkKeys(what: string, keys: unknown): asserts keys is BigUint6
 export function checkWriteKeys(what: string, keys: unknown): asserts keys is BigUint64Array {
   checkKeys(what, keys);
   if (keys.length > LIMITS.keysPerWrite) {
-    throw new EmbershardError("TOO_LARGE", `${what}: found ${keys.length} keys, the limit is ${LIMITS.keysPerWrite}: split the batch`);
+    throw new EmbershardError(
+      "TOO_LARGE",
+      `${what}: found ${keys.length} keys, the limit is ${LIMITS.keysPerWrite}: split the batch`,
+    );
   }
 }
 
 export function checkWriteBytes(what: string, bytes: number): void {
   if (bytes > LIMITS.writeBytes) {
-    throw new EmbershardError("TOO_LARGE", `${what}: found ${bytes} bytes of values, the limit is ${LIMITS.writeBytes}: split the batch`);
+    throw new EmbershardError(
+      "TOO_LARGE",
+      `${what}: found ${bytes} bytes of values, the limit is ${LIMITS.writeBytes}: split the batch`,
+    );
   }
 }
 
@@ -78,12 +88,17 @@ const acks: readonly unknown[] = ["memory", "os", "fsync"];
 /** The level a write asks for: its own, or the strongest default of its tables. @throws NOT_LOGGED */
 export function resolveAck(what: string, ack: unknown, tables: readonly TableDefinition[]): Ack {
   if (ack === undefined) {
-    return (tables.map((table) => table.ack).sort((a, b) => acks.indexOf(b) - acks.indexOf(a))[0] ?? "memory") as Ack;
+    return (tables.map((table) => table.ack).sort((a, b) => acks.indexOf(b) - acks.indexOf(a))[0] ??
+      "memory") as Ack;
   }
-  if (!acks.includes(ack)) throw invalid(`${what}: found ack ${describe(ack)}, expected "memory", "os" or "fsync"`);
+  if (!acks.includes(ack))
+    throw invalid(`${what}: found ack ${describe(ack)}, expected "memory", "os" or "fsync"`);
   const unlogged = tables.find((table) => !table.logged);
   if (unlogged && ack !== "memory") {
-    throw new EmbershardError("NOT_LOGGED", `${what}: table "${unlogged.name}" is not logged, so it cannot promise "${ack}": use "memory", or make the table with logged: true`);
+    throw new EmbershardError(
+      "NOT_LOGGED",
+      `${what}: table "${unlogged.name}" is not logged, so it cannot promise "${ack}": use "memory", or make the table with logged: true`,
+    );
   }
   return ack as Ack;
 }
@@ -92,7 +107,10 @@ export function checkMark(what: string, mark: unknown): asserts mark is Uint8Arr
   if (mark === undefined) return;
   checkArray(`${what}: mark`, mark, Uint8Array);
   if (mark.length > LIMITS.markBytes) {
-    throw new EmbershardError("TOO_LARGE", `${what}: found a mark of ${mark.length} bytes, the limit is ${LIMITS.markBytes}`);
+    throw new EmbershardError(
+      "TOO_LARGE",
+      `${what}: found a mark of ${mark.length} bytes, the limit is ${LIMITS.markBytes}`,
+    );
   }
 }
 
@@ -101,11 +119,15 @@ export function resolveStep(what: string, step: unknown, tables: readonly TableD
   const demanding = tables.find((table) => needsStep(table.optimizer));
   if (step === undefined) {
     if (!demanding) return 0;
-    throw invalid(`${what}: table "${demanding.name}" counts steps by the request (step: "table"): give step, an integer >= 1`);
+    throw invalid(
+      `${what}: table "${demanding.name}" counts steps by the request (step: "table"): give step, an integer >= 1`,
+    );
   }
   const least = demanding ? 1 : 0;
   if (typeof step !== "number" || !Number.isInteger(step) || step < least || step > LIMITS.step) {
-    throw invalid(`${what}: found step ${describe(step)}, expected an integer from ${least} to ${LIMITS.step}`);
+    throw invalid(
+      `${what}: found step ${describe(step)}, expected an integer from ${least} to ${LIMITS.step}`,
+    );
   }
   return step;
 }
@@ -114,7 +136,12 @@ export function resolveLearningRate(learningRate: unknown, table: TableDefinitio
   return learningRate === undefined ? table.optimizer.learningRate : checkLearningRate(learningRate);
 }
 
-export function checkInteger(what: string, value: unknown, least: number, most: number): asserts value is number {
+export function checkInteger(
+  what: string,
+  value: unknown,
+  least: number,
+  most: number,
+): asserts value is number {
   if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return;
   throw invalid(`${what}: found ${describe(value)}, expected an integer from ${least} to ${most}`);
 }

@@ -1,8 +1,8 @@
 import { EmbershardError } from "../base/errors.js";
 import type { Shard } from "../shard/shard.js";
 import { lastLsn } from "../shard/shard-state.js";
-import { describe } from "../table/option-reader.js";
 import { checkName } from "../table/names.js";
+import { describe } from "../table/option-reader.js";
 import { checkFields, checkMark, checkWriteBytes, resolveAck, resolveStep } from "./arguments.js";
 import { EmbeddedTable, statsOf } from "./embedded-table.js";
 import { EmbeddedTensor, tensorShape } from "./embedded-tensor.js";
@@ -45,12 +45,20 @@ export class EmbeddedStore implements Store {
     checkName("tensor", name);
     this.#demandKind(name, true);
     const known = this.#shard.tables.get(name)?.definition.tensor;
-    if (options === undefined) return new EmbeddedTensor(this.#shard, await this.#shard.openTable(name, undefined));
+    if (options === undefined)
+      return new EmbeddedTensor(this.#shard, await this.#shard.openTable(name, undefined));
     if (typeof options !== "object" || options === null) {
-      throw new EmbershardError("INVALID_OPTIONS", `tensor "${name}": found ${describe(options)}, expected an object of options`);
+      throw new EmbershardError(
+        "INVALID_OPTIONS",
+        `tensor "${name}": found ${describe(options)}, expected an object of options`,
+      );
     }
     const { shape, block, ...rest } = options;
-    if ("dim" in rest) throw new EmbershardError("INVALID_OPTIONS", `tensor "${name}": found unknown option "dim", expected shape, and block for the floats of a row`);
+    if ("dim" in rest)
+      throw new EmbershardError(
+        "INVALID_OPTIONS",
+        `tensor "${name}": found unknown option "dim", expected shape, and block for the floats of a row`,
+      );
     const tensor = tensorShape(name, shape ?? known?.shape, block ?? known?.block);
     const table = await this.#shard.openTable(name, { ...rest, dim: tensor.block }, tensor);
     return new EmbeddedTensor(this.#shard, table);
@@ -59,7 +67,10 @@ export class EmbeddedStore implements Store {
   #demandKind(name: string, tensor: boolean): void {
     const known = this.#shard.tables.get(name);
     if (!known || (known.definition.tensor !== undefined) === tensor) return;
-    throw new EmbershardError("TABLE_MISMATCH", `"${name}" is a ${tensor ? "table" : "tensor"}: open it with store.${tensor ? "table" : "tensor"}, or choose another name`);
+    throw new EmbershardError(
+      "TABLE_MISMATCH",
+      `"${name}" is a ${tensor ? "table" : "tensor"}: open it with store.${tensor ? "table" : "tensor"}, or choose another name`,
+    );
   }
 
   tables(): TableStats[] {
@@ -80,27 +91,46 @@ export class EmbeddedStore implements Store {
     return Promise.all(all.map(({ table, keys, options }) => table.pull(keys, options)));
   }
 
-  async push(requests: readonly PushRequest[], options: Omit<PushOptions, "learningRate"> = {}): Promise<void> {
+  async push(
+    requests: readonly PushRequest[],
+    options: Omit<PushOptions, "learningRate"> = {},
+  ): Promise<void> {
     checkFields("push", options, ["ack", "mark", "step"]);
     checkMark("push", options.mark);
     const writes = demandRequests("push", requests).map((request) => {
       const { gradients, learningRate } = request as PushRequest;
       const isTensor = "tensor" in (request as object);
-      checkFields("push: a request", request, [...(isTensor ? ["tensor", "from", "to"] : ["table", "keys"]), "gradients", "learningRate"]);
+      checkFields("push: a request", request, [
+        ...(isTensor ? ["tensor", "from", "to"] : ["table", "keys"]),
+        "gradients",
+        "learningRate",
+      ]);
       if (isTensor) {
         const { tensor, from, to } = request as Extract<PushRequest, { tensor: Tensor }>;
-        if (!(tensor instanceof EmbeddedTensor)) throw new EmbershardError("INVALID_ARGUMENT", "push: found a tensor that is not of this store");
-        const range = { ...(from !== undefined && { from }), ...(to !== undefined && { to }), ...(learningRate !== undefined && { learningRate }) };
+        if (!(tensor instanceof EmbeddedTensor))
+          throw new EmbershardError("INVALID_ARGUMENT", "push: found a tensor that is not of this store");
+        const range = {
+          ...(from !== undefined && { from }),
+          ...(to !== undefined && { to }),
+          ...(learningRate !== undefined && { learningRate }),
+        };
         return tensor.preparePush(gradients, range, this.#shard);
       }
       const { table, keys } = request as Extract<PushRequest, { table: Table }>;
       return this.#tableOf("push", table).preparePush(keys, gradients, learningRate);
     });
-    checkWriteBytes("push", writes.reduce((sum, { values }) => sum + (values?.byteLength ?? 0), 0));
+    checkWriteBytes(
+      "push",
+      writes.reduce((sum, { values }) => sum + (values?.byteLength ?? 0), 0),
+    );
     const definitions = writes.map(({ table }) => table.definition);
     const names = definitions.map(({ name }) => name);
     const twice = names.find((name, i) => names.indexOf(name) !== i);
-    if (twice !== undefined) throw new EmbershardError("INVALID_ARGUMENT", `push: found "${twice}" twice: join its keys into one request, so that equal keys are summed`);
+    if (twice !== undefined)
+      throw new EmbershardError(
+        "INVALID_ARGUMENT",
+        `push: found "${twice}" twice: join its keys into one request, so that equal keys are summed`,
+      );
     const ack = resolveAck("push", options.ack, definitions);
     const step = resolveStep("push", options.step, definitions);
     await this.#shard.write(writes, { ack, step, mark: options.mark });
@@ -108,7 +138,10 @@ export class EmbeddedStore implements Store {
 
   #tableOf(what: string, table: unknown): EmbeddedTable {
     if (!(table instanceof EmbeddedTable)) {
-      throw new EmbershardError("INVALID_ARGUMENT", `${what}: found table ${describe(table)}, expected one that store.table gave`);
+      throw new EmbershardError(
+        "INVALID_ARGUMENT",
+        `${what}: found table ${describe(table)}, expected one that store.table gave`,
+      );
     }
     table.live(this.#shard);
     return table;
@@ -117,10 +150,16 @@ export class EmbeddedStore implements Store {
   async checkpoint(options: CheckpointOptions = {}): Promise<CheckpointInfo> {
     checkFields("checkpoint", options, ["signal", "onProgress"]);
     if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
-      throw new EmbershardError("INVALID_ARGUMENT", `checkpoint: found signal ${describe(options.signal)}, expected an AbortSignal`);
+      throw new EmbershardError(
+        "INVALID_ARGUMENT",
+        `checkpoint: found signal ${describe(options.signal)}, expected an AbortSignal`,
+      );
     }
     if (options.onProgress !== undefined && typeof options.onProgress !== "function") {
-      throw new EmbershardError("INVALID_ARGUMENT", `checkpoint: found onProgress ${describe(options.onProgress)}, expected a function`);
+      throw new EmbershardError(
+        "INVALID_ARGUMENT",
+        `checkpoint: found onProgress ${describe(options.onProgress)}, expected a function`,
+      );
     }
     return this.#shard.checkpoint(options);
   }
@@ -148,7 +187,13 @@ export class EmbeddedStore implements Store {
         replayed,
       },
       checkpoint: committed
-        ? { generation: committed.generation, lsn: committed.lsn, at: committed.at, ageMs: Math.max(0, state.clock.now() - committed.at), pages: committed.pages }
+        ? {
+            generation: committed.generation,
+            lsn: committed.lsn,
+            at: committed.at,
+            ageMs: Math.max(0, state.clock.now() - committed.at),
+            pages: committed.pages,
+          }
         : null,
       health: failure ? "read-only" : "ok",
       ...(failure && { reason: failure.message }),
@@ -172,8 +217,14 @@ export class EmbeddedStore implements Store {
 }
 
 function demandRequests(what: string, requests: unknown): readonly unknown[] {
-  if (!Array.isArray(requests) || requests.some((request) => typeof request !== "object" || request === null)) {
-    throw new EmbershardError("INVALID_ARGUMENT", `${what}: found ${describe(requests)}, expected an array of requests`);
+  if (
+    !Array.isArray(requests) ||
+    requests.some((request) => typeof request !== "object" || request === null)
+  ) {
+    throw new EmbershardError(
+      "INVALID_ARGUMENT",
+      `${what}: found ${describe(requests)}, expected an array of requests`,
+    );
   }
   return requests;
 }

@@ -18,7 +18,15 @@ import {
   resolveLearningRate,
   resolveStep,
 } from "./arguments.js";
-import type { AssignOptions, PullOptions, PushOptions, ScanBatch, Table, TableStats, WriteOptions } from "./store-types.js";
+import type {
+  AssignOptions,
+  PullOptions,
+  PushOptions,
+  ScanBatch,
+  Table,
+  TableStats,
+  WriteOptions,
+} from "./store-types.js";
 
 const pullFields = ["into", "found", "state", "default", "create"];
 const pushFields = ["ack", "mark", "step", "learningRate"];
@@ -52,7 +60,8 @@ export class EmbeddedTable implements Table {
 
   /** @internal The table, if it is still there and of this shard. @throws TABLE_NOT_FOUND */
   live(shard: Shard = this.#shard): ArenaTable {
-    if (shard !== this.#shard) throw new EmbershardError("INVALID_ARGUMENT", `table "${this.name}" is of another store`);
+    if (shard !== this.#shard)
+      throw new EmbershardError("INVALID_ARGUMENT", `table "${this.name}" is of another store`);
     if (shard.tables.get(this.name) === this.#table) return this.#table;
     throw new EmbershardError("TABLE_NOT_FOUND", `table "${this.name}" has been dropped`);
   }
@@ -78,16 +87,27 @@ export class EmbeddedTable implements Table {
     const { into, found, state } = options;
     const n = keys.length;
     const { dim, stateFloats } = table;
-    if (into !== undefined) checkArray(`${what}: into`, into, Float32Array, { length: n * dim, says: `${n} keys of dim ${dim}` });
-    if (found !== undefined) checkArray(`${what}: found`, found, Uint8Array, { length: n, says: "one byte a key" });
+    if (into !== undefined)
+      checkArray(`${what}: into`, into, Float32Array, { length: n * dim, says: `${n} keys of dim ${dim}` });
+    if (found !== undefined)
+      checkArray(`${what}: found`, found, Uint8Array, { length: n, says: "one byte a key" });
     if (state !== undefined) {
-      checkArray(`${what}: state`, state, Float32Array, { length: n * stateFloats, says: `${n} keys of ${stateFloats} floats of state` });
+      checkArray(`${what}: state`, state, Float32Array, {
+        length: n * stateFloats,
+        says: `${n} keys of ${stateFloats} floats of state`,
+      });
     }
     if (options.default !== undefined && typeof options.default !== "number") {
-      throw new EmbershardError("INVALID_ARGUMENT", `${what}: found default ${describe(options.default)}, expected a number`);
+      throw new EmbershardError(
+        "INVALID_ARGUMENT",
+        `${what}: found default ${describe(options.default)}, expected a number`,
+      );
     }
     if (options.create !== undefined && typeof options.create !== "boolean") {
-      throw new EmbershardError("INVALID_ARGUMENT", `${what}: found create ${describe(options.create)}, expected true or false`);
+      throw new EmbershardError(
+        "INVALID_ARGUMENT",
+        `${what}: found create ${describe(options.create)}, expected true or false`,
+      );
     }
     return { table, keys, into: into ?? new Float32Array(n * dim), found, state, fallback: options.default };
   }
@@ -107,7 +127,13 @@ export class EmbeddedTable implements Table {
     const says = `${keys.length} keys of dim ${table.dim}`;
     checkArray(`${what}: gradients`, gradients, Float32Array, { length: keys.length * table.dim, says });
     checkWriteBytes(what, gradients.byteLength);
-    return { table, kind: "push", keys, values: gradients, learningRate: resolveLearningRate(learningRate, table.definition) };
+    return {
+      table,
+      kind: "push",
+      keys,
+      values: gradients,
+      learningRate: resolveLearningRate(learningRate, table.definition),
+    };
   }
 
   async contains(keys: BigUint64Array): Promise<Uint8Array> {
@@ -124,7 +150,10 @@ export class EmbeddedTable implements Table {
     checkFields(what, options, ["state", "ack", "mark"]);
     checkWriteKeys(`${what}: keys`, keys);
     const n = keys.length;
-    checkArray(`${what}: rows`, rows, Float32Array, { length: n * table.dim, says: `${n} keys of dim ${table.dim}` });
+    checkArray(`${what}: rows`, rows, Float32Array, {
+      length: n * table.dim,
+      says: `${n} keys of dim ${table.dim}`,
+    });
     const { state } = options;
     if (state !== undefined) {
       const says = `${n} keys of ${table.stateFloats} floats of state`;
@@ -153,7 +182,10 @@ export class EmbeddedTable implements Table {
   scan(options: { readonly batch?: number } = {}): AsyncIterable<ScanBatch> {
     const table = this.live();
     checkFields(`scan of "${this.name}"`, options, ["batch"]);
-    const fitting = Math.max(1, Math.min(scanRows, Math.floor(scanBytes / recordBytes(table.dim, table.stateFloats))));
+    const fitting = Math.max(
+      1,
+      Math.min(scanRows, Math.floor(scanBytes / recordBytes(table.dim, table.stateFloats))),
+    );
     const batch = options.batch ?? fitting;
     checkInteger(`scan of "${this.name}": batch`, batch, 1, 65_536);
     checkWriteBytes(`scan of "${this.name}"`, batch * table.recordBytes);

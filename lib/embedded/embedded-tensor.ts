@@ -5,7 +5,16 @@ import type { RowWrite } from "../shard/staging.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { describe } from "../table/option-reader.js";
 import type { TableDefinition, TensorShape } from "../table/table-definition.js";
-import { checkArray, checkFields, checkInteger, checkMark, checkWriteBytes, resolveAck, resolveLearningRate, resolveStep } from "./arguments.js";
+import {
+  checkArray,
+  checkFields,
+  checkInteger,
+  checkMark,
+  checkWriteBytes,
+  resolveAck,
+  resolveLearningRate,
+  resolveStep,
+} from "./arguments.js";
 import { statsOf } from "./embedded-table.js";
 import type { PushOptions, TableStats, Tensor, TensorRange, WriteOptions } from "./store-types.js";
 
@@ -16,16 +25,29 @@ const pullBlocks = 4096;
 
 /** Checks a shape and chooses the block: one index of the first axis where that fits a row, else a divisor of it. */
 export function tensorShape(name: string, shape: unknown, block: unknown): TensorShape {
-  if (!Array.isArray(shape) || shape.length === 0 || !shape.every((axis) => Number.isSafeInteger(axis) && axis > 0)) {
-    throw new EmbershardError("INVALID_OPTIONS", `tensor "${name}": found shape ${describe(shape)}, expected an array of integers > 0`);
+  if (
+    !Array.isArray(shape) ||
+    shape.length === 0 ||
+    !shape.every((axis) => Number.isSafeInteger(axis) && axis > 0)
+  ) {
+    throw new EmbershardError(
+      "INVALID_OPTIONS",
+      `tensor "${name}": found shape ${describe(shape)}, expected an array of integers > 0`,
+    );
   }
   const length = shape.reduce((product, axis) => product * axis, 1);
   if (!Number.isSafeInteger(length) || length > 2 ** 40) {
-    throw new EmbershardError("INVALID_OPTIONS", `tensor "${name}": found ${length} elements, expected at most 2^40`);
+    throw new EmbershardError(
+      "INVALID_OPTIONS",
+      `tensor "${name}": found ${length} elements, expected at most 2^40`,
+    );
   }
   if (block === undefined) return { shape: [...shape], block: usualBlockOf(shape, length) };
   if (typeof block !== "number" || !Number.isInteger(block) || block < 1 || block > LIMITS.dim) {
-    throw new EmbershardError("INVALID_OPTIONS", `tensor "${name}": found block ${describe(block)}, expected an integer from 1 to ${LIMITS.dim}`);
+    throw new EmbershardError(
+      "INVALID_OPTIONS",
+      `tensor "${name}": found block ${describe(block)}, expected an integer from 1 to ${LIMITS.dim}`,
+    );
   }
   return { shape: [...shape], block };
 }
@@ -62,7 +84,8 @@ export class EmbeddedTensor implements Tensor {
   }
 
   #live(shard: Shard = this.#shard): ArenaTable {
-    if (shard !== this.#shard) throw new EmbershardError("INVALID_ARGUMENT", `tensor "${this.name}" is of another store`);
+    if (shard !== this.#shard)
+      throw new EmbershardError("INVALID_ARGUMENT", `tensor "${this.name}" is of another store`);
     if (shard.tables.get(this.name) === this.#table) return this.#table;
     throw new EmbershardError("TABLE_NOT_FOUND", `tensor "${this.name}" has been dropped`);
   }
@@ -97,10 +120,20 @@ export class EmbeddedTensor implements Tensor {
   }
 
   /** @internal */
-  preparePush(gradients: Float32Array, options: TensorRange & { readonly learningRate?: number }, shard?: Shard): RowWrite {
+  preparePush(
+    gradients: Float32Array,
+    options: TensorRange & { readonly learningRate?: number },
+    shard?: Shard,
+  ): RowWrite {
     const table = this.#live(shard);
     const { keys, values } = this.#blocks(`push to "${this.name}"`, "gradients", gradients, options);
-    return { table, kind: "push", keys, values, learningRate: resolveLearningRate(options.learningRate, table.definition) };
+    return {
+      table,
+      kind: "push",
+      keys,
+      values,
+      learningRate: resolveLearningRate(options.learningRate, table.definition),
+    };
   }
 
   async assign(values: Float32Array, options: TensorRange & WriteOptions = {}): Promise<void> {
@@ -110,13 +143,25 @@ export class EmbeddedTensor implements Tensor {
     const blocks = this.#blocks(what, "values", values, options);
     checkMark(what, options.mark);
     const ack = resolveAck(what, options.ack, [this.options]);
-    await this.#shard.write([{ table, kind: "assign", ...blocks, learningRate: 0 }], { ack, step: 0, mark: options.mark });
+    await this.#shard.write([{ table, kind: "assign", ...blocks, learningRate: 0 }], {
+      ack,
+      step: 0,
+      mark: options.mark,
+    });
   }
 
   /** The rows of an aligned range; the padding of the last one is 0. */
-  #blocks(what: string, noun: string, values: Float32Array, options: TensorRange): { keys: BigUint64Array; values: Float32Array } {
+  #blocks(
+    what: string,
+    noun: string,
+    values: Float32Array,
+    options: TensorRange,
+  ): { keys: BigUint64Array; values: Float32Array } {
     const { from, to } = this.#range(what, options);
-    checkArray(`${what}: ${noun}`, values, Float32Array, { length: to - from, says: `elements ${from} to ${to}` });
+    checkArray(`${what}: ${noun}`, values, Float32Array, {
+      length: to - from,
+      says: `elements ${from} to ${to}`,
+    });
     checkWriteBytes(what, values.byteLength);
     if (from % this.block !== 0 || (to % this.block !== 0 && to !== this.length)) {
       throw new EmbershardError(
@@ -126,7 +171,10 @@ export class EmbeddedTensor implements Tensor {
     }
     const n = Math.ceil((to - from) / this.block);
     if (n > LIMITS.keysPerWrite) {
-      throw new EmbershardError("TOO_LARGE", `${what}: found ${n} blocks, the limit is ${LIMITS.keysPerWrite}: split the range`);
+      throw new EmbershardError(
+        "TOO_LARGE",
+        `${what}: found ${n} blocks, the limit is ${LIMITS.keysPerWrite}: split the range`,
+      );
     }
     const keys = blockKeys(from / this.block, n);
     if (values.length === n * this.block) return { keys, values };

@@ -26,24 +26,42 @@ export async function inspectDirectory(directory: string, create: boolean): Prom
   if (names.includes(identityName)) return readIdentity(join(directory, identityName));
   if (names.length === 0 || names.includes(birthName)) {
     if (create) return undefined;
-    throw new EmbershardError("NOT_A_STORE", `${directory} holds no store: open it with create: true to make one`);
+    throw new EmbershardError(
+      "NOT_A_STORE",
+      `${directory} holds no store: open it with create: true to make one`,
+    );
   }
   if (names.includes("shards")) {
-    throw new EmbershardError("CORRUPT", `${join(directory, identityName)} is missing though there are shards: restore it from a backup`);
+    throw new EmbershardError(
+      "CORRUPT",
+      `${join(directory, identityName)} is missing though there are shards: restore it from a backup`,
+    );
   }
-  throw new EmbershardError("NOT_A_STORE", `${directory} is not empty and holds no store: choose an empty or a new directory`);
+  throw new EmbershardError(
+    "NOT_A_STORE",
+    `${directory} is not empty and holds no store: choose an empty or a new directory`,
+  );
 }
 
 async function listDirectory(directory: string, create: boolean): Promise<string[]> {
   try {
-    if (!(await stat(directory)).isDirectory()) throw new EmbershardError("NOT_A_STORE", `${directory} is a file, expected a directory`);
+    if (!(await stat(directory)).isDirectory())
+      throw new EmbershardError("NOT_A_STORE", `${directory} is a file, expected a directory`);
     return await readdir(directory);
   } catch (cause) {
     if (cause instanceof EmbershardError) throw cause;
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === "ENOENT" && create) return [];
-    if (code === "ENOENT") throw new EmbershardError("NOT_A_STORE", `${directory} does not exist: open it with create: true to make a store`, { cause });
-    if (code === "ENOTDIR") throw new EmbershardError("NOT_A_STORE", `${directory} lies below a file, expected a directory`, { cause });
+    if (code === "ENOENT")
+      throw new EmbershardError(
+        "NOT_A_STORE",
+        `${directory} does not exist: open it with create: true to make a store`,
+        { cause },
+      );
+    if (code === "ENOTDIR")
+      throw new EmbershardError("NOT_A_STORE", `${directory} lies below a file, expected a directory`, {
+        cause,
+      });
     throw new EmbershardError("IO", `${directory} cannot be read: ${(cause as Error).message}`, { cause });
   }
 }
@@ -56,19 +74,32 @@ async function readIdentity(path: string): Promise<Identity> {
   try {
     found = JSON.parse(text);
   } catch (cause) {
-    throw new EmbershardError("CORRUPT", `${path} cannot be read as JSON: ${(cause as Error).message}`, { cause });
+    throw new EmbershardError("CORRUPT", `${path} cannot be read as JSON: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   if (typeof found !== "object" || found === null) {
     throw new EmbershardError("CORRUPT", `${path} does not describe a store: restore it from a backup`);
   }
   if (typeof found.format === "number" && found.format > formatVersion) {
-    throw new EmbershardError("NEWER_FORMAT", `${path} has format ${found.format}, this version knows up to ${formatVersion}: upgrade Embershard`);
+    throw new EmbershardError(
+      "NEWER_FORMAT",
+      `${path} has format ${found.format}, this version knows up to ${formatVersion}: upgrade Embershard`,
+    );
   }
-  if (found.format !== formatVersion || typeof found.id !== "string" || !/^[0-9a-f]{32}$/.test(found.id) || found.slots !== slotCount) {
+  if (
+    found.format !== formatVersion ||
+    typeof found.id !== "string" ||
+    !/^[0-9a-f]{32}$/.test(found.id) ||
+    found.slots !== slotCount
+  ) {
     throw new EmbershardError("CORRUPT", `${path} does not describe a store: restore it from a backup`);
   }
   if (found.shards !== 1) {
-    throw new EmbershardError("SHARD_COUNT", `${path} says ${found.shards} shards; an embedded store on one thread has 1`);
+    throw new EmbershardError(
+      "SHARD_COUNT",
+      `${path} says ${found.shards} shards; an embedded store on one thread has 1`,
+    );
   }
   return found as Identity;
 }
@@ -115,7 +146,8 @@ export async function endBirth(directory: string, identity: Identity): Promise<v
       await file.close();
     }
     // What it vouches for first: a folder that was made is there after power loss only once the one around it is synced.
-    for (const folder of [join(directory, "shards", "0000"), join(directory, "shards"), directory]) await syncFolder(folder);
+    for (const folder of [join(directory, "shards", "0000"), join(directory, "shards"), directory])
+      await syncFolder(folder);
     await rename(fresh, join(directory, identityName));
     await rm(join(directory, birthName), { force: true });
     await syncFolder(directory);
@@ -137,6 +169,10 @@ async function access(directory: string, work: () => Promise<void>): Promise<voi
   try {
     await work();
   } catch (cause) {
-    throw new EmbershardError("IO", `a store cannot be made in ${directory}: ${(cause as Error).message}. Check that it can be written to and has room`, { cause });
+    throw new EmbershardError(
+      "IO",
+      `a store cannot be made in ${directory}: ${(cause as Error).message}. Check that it can be written to and has room`,
+      { cause },
+    );
   }
 }

@@ -11,7 +11,14 @@ import type { PageStore } from "../store/page-store.js";
 import { openThreadPageStore } from "../store/thread-page-store.js";
 import { describe, OptionReader } from "../table/option-reader.js";
 import { EmbeddedStore } from "./embedded-store.js";
-import { beginBirth, clearRemains, endBirth, type Identity, inspectDirectory, newIdentity } from "./identity.js";
+import {
+  beginBirth,
+  clearRemains,
+  endBirth,
+  type Identity,
+  inspectDirectory,
+  newIdentity,
+} from "./identity.js";
 import type { Store } from "./store-types.js";
 
 /** How a store is opened. */
@@ -45,7 +52,10 @@ const ownerName = "owner";
  */
 export async function openStore(directory: string, options: StoreOptions = {}): Promise<Store> {
   if (typeof directory !== "string" || directory === "" || directory.includes("\0")) {
-    throw new EmbershardError("INVALID_ARGUMENT", `found directory ${describe(directory)}, expected the path of a directory`);
+    throw new EmbershardError(
+      "INVALID_ARGUMENT",
+      `found directory ${describe(directory)}, expected the path of a directory`,
+    );
   }
   const settings = readSettings(options);
   const path = resolve(directory);
@@ -76,7 +86,11 @@ async function noteOwner(path: string): Promise<void> {
   try {
     await writeFile(join(path, ownerName), `${process.pid}\n`, { mode: 0o600 });
   } catch (cause) {
-    throw new EmbershardError("IO", `${join(path, ownerName)} cannot be written: ${(cause as Error).message}`, { cause });
+    throw new EmbershardError(
+      "IO",
+      `${join(path, ownerName)} cannot be written: ${(cause as Error).message}`,
+      { cause },
+    );
   }
 }
 
@@ -93,7 +107,10 @@ interface Settings {
 function integerOf(read: OptionReader, name: string, least: number, most: number, fallback: number): number {
   const value = read.any(name) ?? fallback;
   if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new EmbershardError("INVALID_OPTIONS", `openStore: found ${name} ${describe(value)}, expected an integer from ${least} to ${most}`);
+  throw new EmbershardError(
+    "INVALID_OPTIONS",
+    `openStore: found ${name} ${describe(value)}, expected an integer from ${least} to ${most}`,
+  );
 }
 
 function readSettings(options: StoreOptions): Settings {
@@ -102,7 +119,8 @@ function readSettings(options: StoreOptions): Settings {
     create: read.boolean("create", true),
     arenaBytes: integerOf(read, "arenaBytes", LIMITS.minimumArenaBytes, LIMITS.arenaBytes, LIMITS.arenaBytes),
     hugePages: read.choice("hugePages", ["auto", "off"], "auto"),
-    logBufferBytes: "logBufferBytes" in options ? integerOf(read, "logBufferBytes", 1 << 16, 2 ** 31, 32 << 20) : undefined,
+    logBufferBytes:
+      "logBufferBytes" in options ? integerOf(read, "logBufferBytes", 1 << 16, 2 ** 31, 32 << 20) : undefined,
     checkpoint: readPolicy(read.any("checkpoint")),
     control: read.boolean("control", true),
   };
@@ -115,7 +133,10 @@ function readPolicy(given: unknown): Settings["checkpoint"] {
   if (given === false) return undefined;
   const read = new OptionReader("openStore: checkpoint", given === undefined ? {} : given);
   const everyMs = integerOf(read, "everyMs", 10, 2 ** 31 - 1, usualEveryMs);
-  const everyLogBytes = read.any("everyLogBytes") === undefined ? undefined : integerOf(read, "everyLogBytes", 1 << 16, 2 ** 53 - 1, usualLogBytes);
+  const everyLogBytes =
+    read.any("everyLogBytes") === undefined
+      ? undefined
+      : integerOf(read, "everyLogBytes", 1 << 16, 2 ** 53 - 1, usualLogBytes);
   read.end();
   return { everyMs, everyLogBytes };
 }
@@ -133,17 +154,34 @@ async function lockPages(path: string): Promise<PageStore> {
   } catch (cause) {
     if (!(cause instanceof EmbershardError) || cause.code !== "LOCKED") throw cause;
     const pid = await readFile(join(path, ownerName), "utf8").catch(() => "");
-    const owner = pid.trim() === "" ? "another process" : Number(pid) === process.pid ? `this process (pid ${process.pid})` : `the process with pid ${pid.trim()}`;
-    throw new EmbershardError("LOCKED", `${path} is open in ${owner}: close it there, or ask the owner with \`embershard inspect\``, { cause });
+    const owner =
+      pid.trim() === ""
+        ? "another process"
+        : Number(pid) === process.pid
+          ? `this process (pid ${process.pid})`
+          : `the process with pid ${pid.trim()}`;
+    throw new EmbershardError(
+      "LOCKED",
+      `${path} is open in ${owner}: close it there, or ask the owner with \`embershard inspect\``,
+      { cause },
+    );
   }
 }
 
-function openShard(path: string, identity: Identity, pages: PageStore, settings: Settings, isNew: boolean): Promise<Shard> {
+function openShard(
+  path: string,
+  identity: Identity,
+  pages: PageStore,
+  settings: Settings,
+  isNew: boolean,
+): Promise<Shard> {
   const { arenaBytes, hugePages, logBufferBytes } = settings;
   let shard: Shard | undefined;
   const policy: CheckpointPolicy | undefined = settings.checkpoint && {
     everyMs: settings.checkpoint.everyMs,
-    everyLogBytes: () => settings.checkpoint!.everyLogBytes ?? Math.max(usualLogBytes, 2 * (shard?.state.arenas.usedBytes() ?? 0)),
+    everyLogBytes: () =>
+      settings.checkpoint!.everyLogBytes ??
+      Math.max(usualLogBytes, 2 * (shard?.state.arenas.usedBytes() ?? 0)),
   };
   const opening = Shard.open({
     files: nodeFiles(join(path, "shards", "0000", "log")),
@@ -173,7 +211,10 @@ async function attachControl(path: string, shard: Shard, wanted: boolean): Promi
   });
   if (wanted) {
     // Only now: a user without a control socket loads no network code.
-    const [{ openControlSocket }, { controlHandlers }] = await Promise.all([import("./control-socket.js"), import("./inspection.js")]);
+    const [{ openControlSocket }, { controlHandlers }] = await Promise.all([
+      import("./control-socket.js"),
+      import("./inspection.js"),
+    ]);
     const socket = await openControlSocket(path, controlHandlers(store));
     closeControl = () => socket.close();
   }

@@ -1,9 +1,9 @@
 // The public shapes of a store, the same for an embedded and, later, for a remote one.
 import type { CheckpointInfo, CheckpointOptions } from "../shard/checkpoint.js";
 import type { ScanBatch } from "../shard/scanning.js";
-import type { Ack, TableDefinition, TableOptions } from "../table/table-definition.js";
 import type { InitializerDefinition } from "../table/initializers.js";
 import type { OptimizerDefinition } from "../table/optimizers.js";
+import type { Ack, TableDefinition, TableOptions } from "../table/table-definition.js";
 
 export type { Ack, CheckpointInfo, CheckpointOptions, ScanBatch, TableDefinition, TableOptions };
 
@@ -30,7 +30,7 @@ export interface AssignOptions extends WriteOptions {
 export interface PullOptions {
   /** Where to put the rows, f32[n * dim]; a new array unless given. */
   readonly into?: Float32Array;
-  /** u8[n]: gets 1 where the key has a row, else 0. */
+  /** u8[n]: gets 1 where the key has a row, else 0; with `create` every key has one. */
   readonly found?: Uint8Array;
   /** f32[n * stateFloats]: gets the optimizer state. */
   readonly state?: Float32Array;
@@ -150,8 +150,17 @@ export interface PullRequest extends PullOptions {
 
 /** One table's or tensor's part of a push of several. */
 export type PushRequest =
-  | { readonly table: Table; readonly keys: BigUint64Array; readonly gradients: Float32Array; readonly learningRate?: number }
-  | (TensorRange & { readonly tensor: Tensor; readonly gradients: Float32Array; readonly learningRate?: number });
+  | {
+      readonly table: Table;
+      readonly keys: BigUint64Array;
+      readonly gradients: Float32Array;
+      readonly learningRate?: number;
+    }
+  | (TensorRange & {
+      readonly tensor: Tensor;
+      readonly gradients: Float32Array;
+      readonly learningRate?: number;
+    });
 
 export interface StoreStats {
   readonly directory: string;

@@ -126,9 +126,13 @@ export function instantiateKernel(maximumBytes: number): KernelInstance {
   try {
     memory = new WebAssembly.Memory({ initial: initialPages, maximum });
   } catch (cause) {
-    throw new EmbershardError("OUT_OF_MEMORY", `no address space for ${maximumBytes} bytes of rows: raise the limit (ulimit -v) or lower arenaBytes`, {
-      cause,
-    });
+    throw new EmbershardError(
+      "OUT_OF_MEMORY",
+      `no address space for ${maximumBytes} bytes of rows: raise the limit (ulimit -v) or lower arenaBytes`,
+      {
+        cause,
+      },
+    );
   }
   const instance = new WebAssembly.Instance(compiled, { env: { memory } });
   return { exports: instance.exports as unknown as KernelExports, memory };

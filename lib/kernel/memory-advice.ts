@@ -34,6 +34,13 @@ export function populateAhead(buffer: ArrayBuffer, from: number, to: number): vo
   const bytes = new Uint8Array(buffer, from, to - from);
   for (let at = 0; at < bytes.length; at += populateBytes) {
     const part = bytes.subarray(at, at + populateBytes);
-    populating = populating.then(() => new Promise<void>((resolve) => (part.length === 0 ? resolve() : calls.madviseLater(part, part.length, madvPopulateWrite, () => resolve()))));
+    populating = populating.then(
+      () =>
+        new Promise<void>((resolve) =>
+          part.length === 0
+            ? resolve()
+            : calls.madviseLater(part, part.length, madvPopulateWrite, () => resolve()),
+        ),
+    );
   }
 }

@@ -1,7 +1,7 @@
 // Applying: runs that have been staged and reserved change rows, in one kernel call each, and leave the parts of their
 // log record.
-import { SECTION, encodeSectionHeader, padded } from "./records.js";
-import type { Run, RowWrite } from "./staging.js";
+import { encodeSectionHeader, padded, SECTION } from "./records.js";
+import type { RowWrite, Run } from "./staging.js";
 
 /** The parts of a log record that are being gathered: views of scratch, to be copied before anything else happens. */
 export class SectionList {
@@ -29,7 +29,17 @@ export function applyRun(run: Run, write: RowWrite, step: number, lsn: bigint): 
   const { index } = write.table;
   switch (write.kind) {
     case "push":
-      kernel.pushRows(index, run.keys, run.counts, run.values, run.n, run.positions, write.learningRate, step, lsn);
+      kernel.pushRows(
+        index,
+        run.keys,
+        run.counts,
+        run.values,
+        run.n,
+        run.positions,
+        write.learningRate,
+        step,
+        lsn,
+      );
       return run.n;
     case "create":
       kernel.createRows(index, run.keys, run.counts, run.n, run.positions, lsn);

@@ -35,7 +35,10 @@ export class ArenaSet {
   /** Adds an empty arena that knows every table. @throws OUT_OF_MEMORY */
   add(): Arena {
     if (this.all.length >= LIMITS.arenas) {
-      throw new EmbershardError("OUT_OF_MEMORY", `the shard has ${this.all.length} arenas, the most it can have: use more shards`);
+      throw new EmbershardError(
+        "OUT_OF_MEMORY",
+        `the shard has ${this.all.length} arenas, the most it can have: use more shards`,
+      );
     }
     const arena = new Arena(this.all.length, this.#options);
     for (const table of this.tables) {
@@ -68,7 +71,10 @@ export class ArenaSet {
 
 function demandRoom(arena: Arena, { definition }: ArenaTable): void {
   if (!arena.kernel.commitPages(4)) {
-    throw new EmbershardError("OUT_OF_MEMORY", `no memory for table "${definition.name}": raise arenaBytes or the machine's memory`);
+    throw new EmbershardError(
+      "OUT_OF_MEMORY",
+      `no memory for table "${definition.name}": raise arenaBytes or the machine's memory`,
+    );
   }
   arena.refresh();
 }

@@ -5,9 +5,9 @@ import { KIND_ROWS, PAGE_BYTES } from "../kernel/layout.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { noteOf } from "./hand-over.js";
 import { encodeManifest, manifestKey } from "./manifest.js";
-import { encodePage, encodePageKey, pageHeaderBytes, type PageKey } from "./page-image.js";
+import { encodePage, encodePageKey, type PageKey, pageHeaderBytes } from "./page-image.js";
 import type { PageLedger } from "./page-ledger.js";
-import { RECORD, encodeJson } from "./records.js";
+import { encodeJson, RECORD } from "./records.js";
 import { lastLsn, type RetiredTable, type ShardState } from "./shard-state.js";
 
 /** Pages of one atomic, synced batch: 4 MiB. */
@@ -43,7 +43,11 @@ export interface CheckpointInfo {
  *
  * @throws ABORTED, or what the page store or log throw; every page that was to be written is then dirty again.
  */
-export async function writeCheckpoint(state: ShardState, options: CheckpointOptions, withoutLog = false): Promise<CheckpointInfo> {
+export async function writeCheckpoint(
+  state: ShardState,
+  options: CheckpointOptions,
+  withoutLog = false,
+): Promise<CheckpointInfo> {
   const began = state.clock.now();
   const generation = nextGeneration(state);
   const replayLsn = lastLsn(state);
@@ -72,7 +76,14 @@ export async function writeCheckpoint(state: ShardState, options: CheckpointOpti
     state.committed = { generation, replayLsn, lsn, at, pages: captured.length };
     if (moved) state.arenas.moving = undefined;
     await forget(state, superseded, retired, replayLsn, withoutLog);
-    return { generation, lsn, pages: captured.length, bytes, superseded: superseded.length, milliseconds: state.clock.now() - began };
+    return {
+      generation,
+      lsn,
+      pages: captured.length,
+      bytes,
+      superseded: superseded.length,
+      milliseconds: state.clock.now() - began,
+    };
   } catch (error) {
     state.draining = false;
     if (state.committed?.generation !== generation) restore(state, captured);
@@ -81,7 +92,10 @@ export async function writeCheckpoint(state: ShardState, options: CheckpointOpti
 }
 
 /** Waits for the log as long as it works. @throws IO when it fails or has failed. */
-export async function reachedInLog({ log, logWaits }: ShardState, reached: Promise<void> | undefined): Promise<void> {
+export async function reachedInLog(
+  { log, logWaits }: ShardState,
+  reached: Promise<void> | undefined,
+): Promise<void> {
   if (!reached) return;
   if (log.failure) throw log.failure;
   await logWaits.guard(reached);
@@ -93,7 +107,12 @@ function nextGeneration(state: ShardState): number {
 }
 
 /** Copies the pages that are dirty now, each as it is when its turn comes. Returns the bytes written. */
-async function drain(state: ShardState, generation: number, captured: PageKey[], { signal, onProgress }: CheckpointOptions): Promise<number> {
+async function drain(
+  state: ShardState,
+  generation: number,
+  captured: PageKey[],
+  { signal, onProgress }: CheckpointOptions,
+): Promise<number> {
   const tables = new Map<number, ArenaTable>([...state.tables.values()].map((table) => [table.index, table]));
   const queue = state.arenas.all.flatMap((arena) => arena.dirtyPages().map((page) => ({ arena, page })));
   const image = new Uint8Array(pageHeaderBytes + PAGE_BYTES);
@@ -123,13 +142,22 @@ async function drain(state: ShardState, generation: number, captured: PageKey[],
 }
 
 function demandWanted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new EmbershardError("ABORTED", "the checkpoint was aborted; the one before it stands", { cause: signal.reason });
+  if (signal?.aborted)
+    throw new EmbershardError("ABORTED", "the checkpoint was aborted; the one before it stands", {
+      cause: signal.reason,
+    });
 }
 
 function describe(
   state: ShardState,
   ledger: PageLedger,
-  { generation, replayLsn, lsn, at, moved }: { generation: number; replayLsn: number; lsn: number; at: number; moved: boolean },
+  {
+    generation,
+    replayLsn,
+    lsn,
+    at,
+    moved,
+  }: { generation: number; replayLsn: number; lsn: number; at: number; moved: boolean },
 ): Uint8Array {
   const { arenas } = state;
   return encodeManifest({
@@ -148,17 +176,27 @@ function describe(
 
 /** The images that are current now and not in `ledger`. */
 export function supersededBy(state: ShardState, ledger: PageLedger): PageKey[] {
-  return [...state.ledger.entries()].filter(({ arena, page, generation }) => ledger.get(arena, page) !== generation);
+  return [...state.ledger.entries()].filter(
+    ({ arena, page, generation }) => ledger.get(arena, page) !== generation,
+  );
 }
 
 /** After the commit: the log learns of it, what it superseded goes, retired pages can be used again. */
-async function forget(state: ShardState, superseded: PageKey[], retired: readonly RetiredTable[], replayLsn: number, withoutLog: boolean): Promise<void> {
+async function forget(
+  state: ShardState,
+  superseded: PageKey[],
+  retired: readonly RetiredTable[],
+  replayLsn: number,
+  withoutLog: boolean,
+): Promise<void> {
   state.garbage.push(...superseded);
-  for (const { pages } of retired) for (const { arena, page } of pages) state.arenas.all[arena].kernel.givePage(page);
+  for (const { pages } of retired)
+    for (const { arena, page } of pages) state.arenas.all[arena].kernel.givePage(page);
   state.retired = state.retired.filter((one) => !retired.includes(one));
   if (!withoutLog) {
     const { generation, lsn } = state.committed!;
-    if (state.log.room(64) === undefined) state.log.append(RECORD.checkpoint, 0, [encodeJson({ generation, replayLsn, lsn })]);
+    if (state.log.room(64) === undefined)
+      state.log.append(RECORD.checkpoint, 0, [encodeJson({ generation, replayLsn, lsn })]);
     await reachedInLog(state, state.log.commitGeneration(generation));
     await state.log.discardBefore(replayLsn + 1);
   }

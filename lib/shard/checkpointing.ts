@@ -1,11 +1,18 @@
 import { EmbershardError } from "../base/errors.js";
 import { PAGE_BYTES } from "../kernel/layout.js";
 import { compactionIsDue } from "../store/page-store.js";
-import { type CheckpointInfo, type CheckpointOptions, clearGarbage, reachedInLog, supersededBy, writeCheckpoint } from "./checkpoint.js";
+import {
+  type CheckpointInfo,
+  type CheckpointOptions,
+  clearGarbage,
+  reachedInLog,
+  supersededBy,
+  writeCheckpoint,
+} from "./checkpoint.js";
 import { Health } from "./health.js";
 import { encodePageKey, pageKeys } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
-import { readManifest } from "./recovery.js";
+import { readManifest } from "./page-loading.js";
 import type { ShardState } from "./shard-state.js";
 
 /** When a checkpoint starts by itself. */
@@ -87,7 +94,8 @@ export class Checkpointing {
       return info;
     } catch (error) {
       this.bytesLogged += logged;
-      if (error instanceof EmbershardError && error.code === "IO" && error !== this.#state.log.failure) this.#notePageFailure(error);
+      if (error instanceof EmbershardError && error.code === "IO" && error !== this.#state.log.failure)
+        this.#notePageFailure(error);
       throw error;
     }
   }
@@ -147,7 +155,10 @@ export class Checkpointing {
     const manifest = await readManifest(state.pages);
     const generation = manifest?.generation ?? 0;
     if (generation < known) {
-      throw new EmbershardError("CORRUPT", `checkpoint ${known} was durable, the page store now has ${generation}`);
+      throw new EmbershardError(
+        "CORRUPT",
+        `checkpoint ${known} was durable, the page store now has ${generation}`,
+      );
     }
     if (generation > known) {
       // Its images are current, not garbage; the pages are dirty again and will supersede them.

@@ -1,13 +1,14 @@
 // Handing half of a full arena's slots to a new one. The new arena owns the slots at once; rows follow when a write
 // touches them, and page by page between requests. Until then reads look in both places.
+
+import { KIND_ROWS } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { KIND_ROWS } from "../kernel/layout.js";
-import { type SectionList } from "./applying.js";
+import type { SectionList } from "./applying.js";
 import { type ArenaSet, slotCount } from "./arena-set.js";
-import { sectionBytes, SECTION } from "./records.js";
-import type { Run } from "./staging.js";
+import { SECTION, sectionBytes } from "./records.js";
 import { carry } from "./runs.js";
+import type { Run } from "./staging.js";
 
 export interface HandOver {
   readonly from: Arena;
@@ -78,15 +79,38 @@ export interface MovedRows {
 }
 
 /** Moves the rows of keys that lie in scratch of the arena that gives. */
-function moveKeys(moving: HandOver, table: ArenaTable, keys: number, n: number, lsn: bigint, list: SectionList | undefined): MovedRows {
+function moveKeys(
+  moving: HandOver,
+  table: ArenaTable,
+  keys: number,
+  n: number,
+  lsn: bigint,
+  list: SectionList | undefined,
+): MovedRows {
   const { from, to } = moving;
-  const left: Run = { arena: from, n, keys, counts: from.takeScratch(4 * n), positions: from.takeScratch(4 * n), values: 0, states: 0 };
+  const left: Run = {
+    arena: from,
+    n,
+    keys,
+    counts: from.takeScratch(4 * n),
+    positions: from.takeScratch(4 * n),
+    values: 0,
+    states: 0,
+  };
   const records = from.takeScratch(n * table.recordBytes);
   const moved = from.kernel.extractRows(table.index, keys, n, left.positions, records, lsn);
   left.n = moved;
   if (moved === 0) return { table, from, keys: new BigUint64Array(0), positions: new Uint32Array(0) };
   const there = carry(from, records, to, moved * table.recordBytes);
-  const arrived: Run = { arena: to, n: moved, keys: to.takeScratch(8 * moved), counts: to.takeScratch(4 * moved), positions: to.takeScratch(4 * moved), values: there, states: 0 };
+  const arrived: Run = {
+    arena: to,
+    n: moved,
+    keys: to.takeScratch(8 * moved),
+    counts: to.takeScratch(4 * moved),
+    positions: to.takeScratch(4 * moved),
+    values: there,
+    states: 0,
+  };
   to.kernel.adoptRows(table.index, there, moved, arrived.positions, lsn);
   from.kernel.keysOfRecords(records, moved, table.recordBytes, left.keys);
   to.kernel.keysOfRecords(there, moved, table.recordBytes, arrived.keys);
@@ -98,12 +122,20 @@ function moveKeys(moving: HandOver, table: ArenaTable, keys: number, n: number, 
   };
   if (!list) return rows;
   list.add(left, table.definition.number, SECTION.delete, 0, []);
-  list.add(arrived, table.definition.number, SECTION.adopt, 0, [to.bytes.subarray(there, there + moved * table.recordBytes)]);
+  list.add(arrived, table.definition.number, SECTION.adopt, 0, [
+    to.bytes.subarray(there, there + moved * table.recordBytes),
+  ]);
   return rows;
 }
 
 /** Moves what a run of a write is about to touch. */
-export function moveForRun(moving: HandOver, table: ArenaTable, run: Run, lsn: bigint, list: SectionList | undefined): MovedRows {
+export function moveForRun(
+  moving: HandOver,
+  table: ArenaTable,
+  run: Run,
+  lsn: bigint,
+  list: SectionList | undefined,
+): MovedRows {
   const keys = carry(run.arena, run.keys, moving.from, 8 * run.n);
   return moveKeys(moving, table, keys, run.n, lsn, list);
 }
@@ -112,14 +144,18 @@ export function moveForRun(moving: HandOver, table: ArenaTable, run: Run, lsn: b
  * The next page of the giving arena that holds rows which move, with their keys in its scratch; undefined when none is
  * left, and the hand-over is done.
  */
-export function nextMove(set: ArenaSet, moving: HandOver): { table: ArenaTable; keys: number; n: number; page: number } | undefined {
+export function nextMove(
+  set: ArenaSet,
+  moving: HandOver,
+): { table: ArenaTable; keys: number; n: number; page: number } | undefined {
   const { from } = moving;
   for (; moving.page < from.pagesEnd; moving.page++) {
     if (from.pageKind(moving.page) !== KIND_ROWS) continue;
     const index = from.pageTable(moving.page);
     const table = [...set.tables].find((one) => one.index === index)!;
     const rows = table.rowsPerPage;
-    for (const arena of [from, moving.to]) arena.beginScratch(slotCount + 8 * rows + 2 * movingBytes(table, rows));
+    for (const arena of [from, moving.to])
+      arena.beginScratch(slotCount + 8 * rows + 2 * movingBytes(table, rows));
     const slots = from.takeScratch(slotCount);
     from.bytes.set(moving.slots, slots);
     const keys = from.takeScratch(8 * rows);
@@ -130,6 +166,11 @@ export function nextMove(set: ArenaSet, moving: HandOver): { table: ArenaTable; 
   return undefined;
 }
 
-export function moveNext(moving: HandOver, next: { table: ArenaTable; keys: number; n: number }, lsn: bigint, list: SectionList | undefined): MovedRows {
+export function moveNext(
+  moving: HandOver,
+  next: { table: ArenaTable; keys: number; n: number },
+  lsn: bigint,
+  list: SectionList | undefined,
+): MovedRows {
   return moveKeys(moving, next.table, next.keys, next.n, lsn, list);
 }

@@ -61,12 +61,21 @@ export function decodeManifest(value: Uint8Array): Manifest {
   const block = createHashBlock(Math.max(value.length, headerBytes));
   block.bytes.set(value);
   const view = new DataView(block.bytes.buffer, block.bytes.byteOffset, block.bytes.length);
-  if (view.getUint32(0, true) !== magic || view.getBigUint64(8, true) !== block.checksum(16, Math.max(0, value.length - 16), 0n)) {
-    throw new EmbershardError("CORRUPT", "the manifest does not match its checksum: restore the directory from a backup");
+  if (
+    view.getUint32(0, true) !== magic ||
+    view.getBigUint64(8, true) !== block.checksum(16, Math.max(0, value.length - 16), 0n)
+  ) {
+    throw new EmbershardError(
+      "CORRUPT",
+      "the manifest does not match its checksum: restore the directory from a backup",
+    );
   }
   const format = view.getUint32(4, true);
   if (format > manifestFormat) {
-    throw new EmbershardError("NEWER_FORMAT", `the manifest has format ${format}, this version reads up to ${manifestFormat}: upgrade Embershard`);
+    throw new EmbershardError(
+      "NEWER_FORMAT",
+      `the manifest has format ${format}, this version reads up to ${manifestFormat}: upgrade Embershard`,
+    );
   }
   const jsonBytes = view.getUint32(16, true);
   const rest = JSON.parse(new TextDecoder().decode(block.bytes.slice(headerBytes, headerBytes + jsonBytes)));

@@ -1,3 +1,4 @@
+import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import { PAGE_BYTES } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
@@ -11,6 +12,8 @@ import { guarded, lastLsn, type ShardState } from "./shard-state.js";
 /** Room in the log's buffer that beginning a hand-over takes, and moving one page of rows. */
 const beginBytes = 8192;
 const sliceBytes = 1 << 20;
+/** How often a hand-over looks whether a shard that is read-only has become writable. */
+const idleMs = 100;
 
 /** Hands half of an arena that fills up to a new one, between requests. */
 export class Mover {
@@ -18,6 +21,10 @@ export class Mover {
   readonly #checkpointing: Checkpointing;
   readonly #scans: Scans;
   #closed = false;
+  /** The system gave no memory for a new arena when there was no need yet. */
+  #refused = false;
+  /** Why a hand-over cannot go on. */
+  #stuck: EmbershardError | undefined;
 
   constructor(state: ShardState, checkpointing: Checkpointing, scans: Scans) {
     this.#state = state;
@@ -35,8 +42,17 @@ export class Mover {
     const { arenas, log } = this.#state;
     if (arenas.moving || arenas.all.length >= LIMITS.arenas) return;
     const limit = arenas.limitBytes / PAGE_BYTES;
-    const filling = arenas.all.find((arena) => arena.kernel.pagesLeft() < limit / 16 && arena.pagesEnd > limit / 2);
-    if (filling && log.room(beginBytes) === undefined) this.#begin(filling);
+    const filling = arenas.all.find(
+      (arena) => arena.kernel.pagesLeft() < limit / 16 && arena.pagesEnd > limit / 2,
+    );
+    if (!filling || this.#refused || log.room(beginBytes) !== undefined) return;
+    try {
+      this.#begin(filling);
+    } catch (error) {
+      // There is room yet. Whoever finds none, later, is told why.
+      if (!(error instanceof EmbershardError) || error.code !== "OUT_OF_MEMORY") throw error;
+      this.#refused = true;
+    }
   }
 
   /**
@@ -49,11 +65,16 @@ export class Mover {
       await roomFor(() => beginBytes);
       if (!this.#state.arenas.moving) this.#begin(arena);
     } else if (moving.done) {
-      const [{ status, reason }] = (await Promise.allSettled([this.#checkpointing.write({})])) as [{ status: string; reason?: unknown }];
+      const [{ status, reason }] = (await Promise.allSettled([this.#checkpointing.write({})])) as [
+        { status: string; reason?: unknown },
+      ];
       // An I/O error makes the shard read-only: who waits for room is refused for that reason.
       if (status === "rejected" && !this.#checkpointing.health.failure) throw reason;
     } else {
-      while (!moving.done && !this.#closed && !this.#state.broken && !this.#checkpointing.health.failure) await this.#state.pause();
+      while (!moving.done && !this.#closed && !this.#state.broken && !this.#checkpointing.health.failure) {
+        if (this.#stuck) throw this.#stuck;
+        await this.#state.pause();
+      }
     }
   }
 
@@ -71,8 +92,12 @@ export class Mover {
     for (;;) {
       await this.#state.pause();
       const { moving } = this.#state.arenas;
-      if (this.#closed || this.#state.broken || !moving || moving.done) return;
-      if (!this.#checkpointing.health.failure && this.#state.log.room(sliceBytes) === undefined) this.#moveGuarded();
+      if (this.#closed || this.#state.broken || this.#stuck || !moving || moving.done) return;
+      const room = this.#state.log.room(sliceBytes);
+      if (this.#checkpointing.health.failure)
+        await new Promise<void>((resolve) => this.#state.clock.after(idleMs, resolve));
+      else if (room) await room;
+      else this.#moveGuarded();
     }
   }
 
@@ -89,14 +114,27 @@ export class Mover {
     const { arenas, log, draining } = this.#state;
     const moving = arenas.moving!;
     const next = nextMove(arenas, moving);
-    if (!next) return this.#checkpointing.request();
+    if (!next) {
+      this.#checkpointing.request();
+      return;
+    }
     const { to } = moving;
-    if (to.kernel.commitPages(to.kernel.pagesFor(next.table.index, next.n)) === 0) return;
+    if (to.kernel.commitPages(to.kernel.pagesFor(next.table.index, next.n)) === 0) {
+      this.#stuck = new EmbershardError(
+        "OUT_OF_MEMORY",
+        `no memory for the rows that arena ${to.number} takes over: raise arenaBytes or the machine's memory`,
+      );
+      return;
+    }
     to.refresh();
     const list = next.table.definition.logged || draining ? new SectionList() : undefined;
     const lsn = list ? log.nextLsn : lastLsn(this.#state);
     const moved = moveNext(moving, next, BigInt(lsn), list);
     for (const scan of this.#scans) scan.noteMoves(moved);
-    if (list) log.append(RECORD.rows, 0, [encodeRowsHeader({ step: 0, mark: undefined, sections: list.count }), ...list.parts]);
+    if (list)
+      log.append(RECORD.rows, 0, [
+        encodeRowsHeader({ step: 0, mark: undefined, sections: list.count }),
+        ...list.parts,
+      ]);
   }
 }

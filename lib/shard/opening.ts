@@ -1,5 +1,5 @@
-import { EmbershardError } from "../base/errors.js";
 import type { Clock } from "../base/clock.js";
+import { EmbershardError } from "../base/errors.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import type { Files } from "../store/files.js";
 import type { LogIdentity } from "../store/log-format.js";
@@ -9,8 +9,10 @@ import { openSegmentLog } from "../store/segment-log.js";
 import { ArenaSet } from "./arena-set.js";
 import { clearGarbage } from "./checkpoint.js";
 import type { CheckpointPolicy } from "./checkpointing.js";
+import { buildIndexes } from "./index-building.js";
 import { Interruption } from "./interruption.js";
-import { buildIndexes, loadPages, readManifest, replayLog } from "./recovery.js";
+import { replayLog } from "./log-replay.js";
+import { loadPages, readManifest } from "./page-loading.js";
 import type { ShardState } from "./shard-state.js";
 
 export interface ShardOptions {
@@ -43,12 +45,20 @@ export interface OpenedShard {
  *
  * @throws CORRUPT, NEWER_FORMAT, OUT_OF_MEMORY, IO
  */
-export async function recoverShard(options: ShardOptions, onFailure: (error: EmbershardError) => void): Promise<OpenedShard> {
+export async function recoverShard(
+  options: ShardOptions,
+  onFailure: (error: EmbershardError) => void,
+): Promise<OpenedShard> {
   const { files, pages, identity, clock, nonce, pause } = options;
   const arenas = new ArenaSet({ limitBytes: options.arenaBytes, hugePages: options.hugePages });
   const manifest = await readManifest(pages);
   const from = (manifest?.replayLsn ?? 0) + 1;
-  const reading = await readLog(files, { identity, createBlock: createHashBlock, from, mayBeNew: options.mayBeNew });
+  const reading = await readLog(files, {
+    identity,
+    createBlock: createHashBlock,
+    from,
+    mayBeNew: options.mayBeNew,
+  });
   if (reading.mark.generation > (manifest?.generation ?? 0)) {
     throw new EmbershardError(
       "CORRUPT",
@@ -59,7 +69,10 @@ export async function recoverShard(options: ShardOptions, onFailure: (error: Emb
   await replayLog(recovered, reading, pause);
   const { end } = reading;
   if (manifest && end.nextLsn <= manifest.lsn) {
-    throw new EmbershardError("CORRUPT", `the log ends at LSN ${end.nextLsn - 1}, before the instant ${manifest.lsn} of checkpoint ${manifest.generation}`);
+    throw new EmbershardError(
+      "CORRUPT",
+      `the log ends at LSN ${end.nextLsn - 1}, before the instant ${manifest.lsn} of checkpoint ${manifest.generation}`,
+    );
   }
   await buildIndexes(recovered, pause);
   const log = await openSegmentLog({

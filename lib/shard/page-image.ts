@@ -1,8 +1,8 @@
 // A page as it is stored: key, header, the rows up to the last place ever used. docs/formats/pages.md is the document.
 import { EmbershardError } from "../base/errors.js";
+import { SCRATCH } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { SCRATCH } from "../kernel/layout.js";
 
 export const pageHeaderBytes = 64;
 const magic = 0x3147_5045; // "EPG1"
@@ -43,7 +43,12 @@ export const pageKeys = { gte: Uint8Array.of(prefix), lt: Uint8Array.of(prefix +
  *
  * The checksum is XXH64(rows, seed = XXH64(bytes 0 to 55, seed 0)).
  */
-export function encodePage(arena: Arena, table: ArenaTable, { generation, page }: PageKey, into: Uint8Array): number {
+export function encodePage(
+  arena: Arena,
+  table: ArenaTable,
+  { generation, page }: PageKey,
+  into: Uint8Array,
+): number {
   const places = arena.pagePlaces(page);
   const bodyBytes = places * table.recordBytes;
   const view = new DataView(into.buffer, into.byteOffset, pageHeaderBytes);
@@ -90,7 +95,10 @@ export function decodePageHeader(value: Uint8Array): PageHeader | undefined {
   if (view.getUint32(0, true) !== magic) return undefined;
   const found = view.getUint16(4, true);
   if (found > version) {
-    throw new EmbershardError("NEWER_FORMAT", `a page has format ${found}, this version reads up to ${version}: upgrade Embershard`);
+    throw new EmbershardError(
+      "NEWER_FORMAT",
+      `a page has format ${found}, this version reads up to ${version}: upgrade Embershard`,
+    );
   }
   if (found !== version) return undefined;
   const header: PageHeader = {
@@ -104,7 +112,11 @@ export function decodePageHeader(value: Uint8Array): PageHeader | undefined {
     lsn: view.getUint32(36, true) * 2 ** 32 + view.getUint32(32, true),
     checksum: view.getBigUint64(56, true),
   };
-  if (header.bodyBytes !== value.length - pageHeaderBytes || header.bodyBytes !== header.places * header.recordBytes) return undefined;
+  if (
+    header.bodyBytes !== value.length - pageHeaderBytes ||
+    header.bodyBytes !== header.places * header.recordBytes
+  )
+    return undefined;
   return header;
 }
 

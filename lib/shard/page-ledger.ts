@@ -24,13 +24,17 @@ export class PageLedger {
 
   /** Pages that have an image. */
   count(): number {
-    return this.#generations.reduce((sum, one) => sum + one.reduce((n, generation) => n + (generation ? 1 : 0), 0), 0);
+    return this.#generations.reduce(
+      (sum, one) => sum + one.reduce((n, generation) => n + (generation ? 1 : 0), 0),
+      0,
+    );
   }
 
   /** Current images in ascending order of arena and page. */
   *entries(): Generator<{ arena: number; page: number; generation: number }> {
     for (const [arena, one] of this.#generations.entries()) {
-      for (let page = 0; page < one.length; page++) if (one[page]) yield { arena, page, generation: one[page] };
+      for (let page = 0; page < one.length; page++)
+        if (one[page]) yield { arena, page, generation: one[page] };
     }
   }
 
@@ -40,6 +44,8 @@ export class PageLedger {
 
   /** As the manifest holds it: one array for each arena, up to its last page. */
   toArrays(arenas: readonly Arena[]): Uint32Array[] {
-    return arenas.map((arena) => (this.#generations[arena.number] ?? new Uint32Array(0)).slice(0, arena.pagesEnd));
+    return arenas.map((arena) =>
+      (this.#generations[arena.number] ?? new Uint32Array(0)).slice(0, arena.pagesEnd),
+    );
   }
 }

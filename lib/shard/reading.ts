@@ -54,7 +54,16 @@ function columnBytes(read: RowRead, n: number): number {
 
 function callPull(arena: Arena, read: RowRead, keys: number, n: number, into: Columns): void {
   const fallback = read.fallback;
-  arena.kernel.pullRows(read.table.index, keys, n, into.rows, into.states, into.found, fallback === undefined ? 0 : 1, fallback ?? 0);
+  arena.kernel.pullRows(
+    read.table.index,
+    keys,
+    n,
+    into.rows,
+    into.states,
+    into.found,
+    fallback === undefined ? 0 : 1,
+    fallback ?? 0,
+  );
 }
 
 function pullChunk(arena: Arena, read: RowRead, from: number, n: number): void {
@@ -66,10 +75,17 @@ function pullChunk(arena: Arena, read: RowRead, from: number, n: number): void {
   deliver(arena, read, columns, from, n);
 }
 
-function deliver(arena: Arena, read: RowRead, { rows, states, found }: Columns, from: number, n: number): void {
+function deliver(
+  arena: Arena,
+  read: RowRead,
+  { rows, states, found }: Columns,
+  from: number,
+  n: number,
+): void {
   const { dim, stateFloats } = read.table;
   read.into.set(arena.f32.subarray(rows / 4, rows / 4 + n * dim), from * dim);
-  if (states !== 0) read.state!.set(arena.f32.subarray(states / 4, states / 4 + n * stateFloats), from * stateFloats);
+  if (states !== 0)
+    read.state!.set(arena.f32.subarray(states / 4, states / 4 + n * stateFloats), from * stateFloats);
   read.found?.set(arena.bytes.subarray(found, found + n), from);
 }
 
@@ -90,12 +106,21 @@ function pullScattered(set: ArenaSet, read: RowRead, from: number, n: number, ro
   });
   const columns = takeColumns(front, read, n);
   front.kernel.scatterRows(sorted.rows, places, n, 4 * table.dim, columns.rows);
-  if (columns.states) front.kernel.scatterRows(sorted.states, places, n, 4 * table.stateFloats, columns.states);
+  if (columns.states)
+    front.kernel.scatterRows(sorted.states, places, n, 4 * table.stateFloats, columns.states);
   front.kernel.scatterRows(sorted.found, places, n, 1, columns.found);
   deliver(front, read, columns, from, n);
 }
 
-function pullRun(set: ArenaSet, arena: Arena, read: RowRead, keys: number, sorted: Columns, begin: number, n: number): void {
+function pullRun(
+  set: ArenaSet,
+  arena: Arena,
+  read: RowRead,
+  keys: number,
+  sorted: Columns,
+  begin: number,
+  n: number,
+): void {
   const { front } = set;
   const there: Columns = arena === front ? shift(sorted, read, begin) : takeColumns(arena, read, n);
   const keysThere = arena === front ? keys + 8 * begin : carry(front, keys + 8 * begin, arena, 8 * n);
@@ -114,14 +139,29 @@ function shift({ rows, states, found }: Columns, { table }: RowRead, begin: numb
   };
 }
 
-function copyColumns(from: Arena, there: Columns, to: Arena, here: Columns, { table }: RowRead, n: number): void {
+function copyColumns(
+  from: Arena,
+  there: Columns,
+  to: Arena,
+  here: Columns,
+  { table }: RowRead,
+  n: number,
+): void {
   to.bytes.set(from.bytes.subarray(there.rows, there.rows + 4 * n * table.dim), here.rows);
-  if (there.states) to.bytes.set(from.bytes.subarray(there.states, there.states + 4 * n * table.stateFloats), here.states);
+  if (there.states)
+    to.bytes.set(from.bytes.subarray(there.states, there.states + 4 * n * table.stateFloats), here.states);
   to.bytes.set(from.bytes.subarray(there.found, there.found + n), here.found);
 }
 
 /** Rows that have not been handed over yet are read where they still are. */
-function pullBehind(behind: Arena, arena: Arena, read: RowRead, keys: number, columns: Columns, n: number): void {
+function pullBehind(
+  behind: Arena,
+  arena: Arena,
+  read: RowRead,
+  keys: number,
+  columns: Columns,
+  n: number,
+): void {
   const missing: number[] = [];
   for (let i = 0; i < n; i++) if (arena.bytes[columns.found + i] === 0) missing.push(i);
   if (missing.length === 0) return;
@@ -133,12 +173,18 @@ function pullBehind(behind: Arena, arena: Arena, read: RowRead, keys: number, co
   const there = takeColumns(behind, read, missing.length);
   callPull(behind, read, keysThere, missing.length, there);
   missing.forEach((i, j) => {
-    if (behind.bytes[there.found + j] === 1) copyColumns(behind, shift(there, read, j), arena, shift(columns, read, i), read, 1);
+    if (behind.bytes[there.found + j] === 1)
+      copyColumns(behind, shift(there, read, j), arena, shift(columns, read, i), read, 1);
   });
 }
 
 /** Writes 1 to u8[n] where the key has a row. */
-export function containsRows(set: ArenaSet, table: ArenaTable, keys: BigUint64Array, found: Uint8Array): void {
+export function containsRows(
+  set: ArenaSet,
+  table: ArenaTable,
+  keys: BigUint64Array,
+  found: Uint8Array,
+): void {
   if (set.all.length > 1) {
     const into = new Float32Array(keys.length * table.dim);
     pullRows(set, { table, keys, into, found, fallback: 0 });

@@ -2,7 +2,7 @@
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { type ArenaSet, slotCount } from "./arena-set.js";
-import { type Run, type RowWrite, valueBytesOf } from "./staging.js";
+import { type RowWrite, type Run, valueBytesOf } from "./staging.js";
 
 /** Scratch, in each arena, that ordering n rows takes. */
 export function orderingBytes(set: ArenaSet, n: number, rowBytes: number): number {

@@ -114,12 +114,16 @@ function readBatch(arena: Arena, table: ArenaTable, limit: number, at: ScanPlace
   };
 }
 
-function withoutSeen(batch: ScanBatch, seen: ReadonlySet<bigint>, { dim, stateFloats }: ArenaTable): ScanBatch {
+function withoutSeen(
+  batch: ScanBatch,
+  seen: ReadonlySet<bigint>,
+  { dim, stateFloats }: ArenaTable,
+): ScanBatch {
   if (seen.size === 0) return batch;
   const kept = [...batch.keys.keys()].filter((i) => !seen.has(batch.keys[i]));
   const gather = <T extends Float32Array | Uint32Array>(from: T, width: number): T => {
     const into = from.slice(0, kept.length * width) as T;
-    kept.forEach((i, j) => into.set(from.subarray(i * width, (i + 1) * width), j * width));
+    for (const [j, i] of kept.entries()) into.set(from.subarray(i * width, (i + 1) * width), j * width);
     return into;
   };
   return {

@@ -59,7 +59,9 @@ export function lastLsn(state: ShardState): number {
 /** Takes a dropped table's pages out of use in every arena. */
 export function retireTable(arenas: ArenaSet, table: ArenaTable, lsn: number): RetiredTable {
   arenas.tables.delete(table);
-  const pages = arenas.all.flatMap((arena) => arena.retirePages(table.index).map((page) => ({ arena: arena.number, page })));
+  const pages = arenas.all.flatMap((arena) =>
+    arena.retirePages(table.index).map((page) => ({ arena: arena.number, page })),
+  );
   return { index: table.index, lsn, pages };
 }
 
@@ -74,7 +76,11 @@ export function guarded<T>(state: ShardState, work: () => T): T {
     const internal = cause instanceof EmbershardError ? cause.code === "INTERNAL" : true;
     if (internal) {
       const what = cause instanceof Error ? cause.message : String(cause);
-      state.broken ??= new EmbershardError("INTERNAL", `the store has stopped, since an invariant broke (${what}): close it and open it again; everything acknowledged is in the log`, { cause });
+      state.broken ??= new EmbershardError(
+        "INTERNAL",
+        `the store has stopped, since an invariant broke (${what}): close it and open it again; everything acknowledged is in the log`,
+        { cause },
+      );
       throw state.broken;
     }
     throw cause;

@@ -2,7 +2,13 @@ import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import type { SegmentLog } from "../store/segment-log.js";
 import { ArenaTable } from "../table/arena-table.js";
-import { defineTable, redefineTable, type TableDefinition, type TableOptions, type TensorShape } from "../table/table-definition.js";
+import {
+  defineTable,
+  redefineTable,
+  type TableDefinition,
+  type TableOptions,
+  type TensorShape,
+} from "../table/table-definition.js";
 import type { CheckpointInfo, CheckpointOptions } from "./checkpoint.js";
 import { Checkpointing } from "./checkpointing.js";
 import { Interruption } from "./interruption.js";
@@ -10,7 +16,7 @@ import { Mover } from "./mover.js";
 import { recoverShard, type ShardOptions } from "./opening.js";
 import { containsRows, pullRows, type RowRead } from "./reading.js";
 import { encodeJson, RECORD } from "./records.js";
-import { scanRows, type ScanBatch, type Scans } from "./scanning.js";
+import { type ScanBatch, type Scans, scanRows } from "./scanning.js";
 import { guarded, retireTable, type ShardState } from "./shard-state.js";
 import type { RowWrite } from "./staging.js";
 import { type Applied, boundBytes, tryWrite, type WriteRequest } from "./writing.js";
@@ -90,7 +96,11 @@ export class Shard {
    *
    * @throws TABLE_NOT_FOUND when there is none and no options are given, TABLE_MISMATCH, INVALID_OPTIONS, READ_ONLY.
    */
-  async openTable(name: string, options: TableOptions | undefined, tensor?: TensorShape): Promise<ArenaTable> {
+  async openTable(
+    name: string,
+    options: TableOptions | undefined,
+    tensor?: TensorShape,
+  ): Promise<ArenaTable> {
     this.#demandOpen();
     return this.#inTurn(async () => {
       const { tables } = this.#state;
@@ -103,7 +113,11 @@ export class Shard {
         });
         return { result: known, lsn };
       }
-      if (options === undefined) throw new EmbershardError("TABLE_NOT_FOUND", `no table "${name}": give options to make it; there ${listed([...tables.keys()])}`);
+      if (options === undefined)
+        throw new EmbershardError(
+          "TABLE_NOT_FOUND",
+          `no table "${name}": give options to make it; there ${listed([...tables.keys()])}`,
+        );
       const definition = defineTable(name, this.#state.nextTable, options, tensor);
       const table = new ArenaTable(this.#freeIndex(), definition);
       const lsn = await this.#append(RECORD.define, definition, () => {
@@ -136,7 +150,10 @@ export class Shard {
     const used = new Set([...this.#state.tables.values()].map((table) => table.index));
     for (const { index } of this.#state.retired) used.add(index);
     for (let index = 0; index < LIMITS.tables; index++) if (!used.has(index)) return index;
-    throw new EmbershardError("TOO_LARGE", `the store has ${LIMITS.tables} tables, dropped ones included until the next checkpoint: that is the limit`);
+    throw new EmbershardError(
+      "TOO_LARGE",
+      `the store has ${LIMITS.tables} tables, dropped ones included until the next checkpoint: that is the limit`,
+    );
   }
 
   /** Drops a table and its rows. @throws TABLE_NOT_FOUND, READ_ONLY */
@@ -145,7 +162,11 @@ export class Shard {
     return this.#inTurn(async () => {
       const { tables, arenas } = this.#state;
       const table = tables.get(name);
-      if (!table) throw new EmbershardError("TABLE_NOT_FOUND", `no table "${name}": there ${listed([...tables.keys()])}`);
+      if (!table)
+        throw new EmbershardError(
+          "TABLE_NOT_FOUND",
+          `no table "${name}": there ${listed([...tables.keys()])}`,
+        );
       const lsn = await this.#append(RECORD.drop, { number: table.definition.number }, () => {
         tables.delete(name);
         this.#state.retired.push(retireTable(arenas, table, this.#state.log.nextLsn));
@@ -155,7 +176,11 @@ export class Shard {
   }
 
   /** Does what a record of JSON says and appends it, in the line of the writes. Returns its LSN. */
-  async #append(type: number, content: TableDefinition | { number: number }, apply: () => void): Promise<number> {
+  async #append(
+    type: number,
+    content: TableDefinition | { number: number },
+    apply: () => void,
+  ): Promise<number> {
     this.#checkpointing.health.demandWritable();
     const bytes = encodeJson(content);
     return this.#inLine(async () => {
@@ -188,10 +213,14 @@ export class Shard {
     this.#checkpointing.health.demandWritable();
     const sizes = sizesOf(writes, request);
     let outcome: ReturnType<typeof tryWrite> | undefined;
-    if (this.#line === undefined && this.#state.log.room(boundBytes(this.#state, writes, request)) === undefined) {
+    if (
+      this.#line === undefined &&
+      this.#state.log.room(boundBytes(this.#state, writes, request)) === undefined
+    ) {
       outcome = guarded(this.#state, () => tryWrite(this.#state, this.#scans, writes, request));
     }
-    if (outcome === undefined || "full" in outcome) outcome = await this.#inLine(() => this.#waitAndWrite(writes, request, sizes));
+    if (outcome === undefined || "full" in outcome)
+      outcome = await this.#inLine(() => this.#waitAndWrite(writes, request, sizes));
     const { touched, lsn, bytes } = outcome;
     this.#checkpointing.noteLogged(bytes);
     this.#mover.consider();
@@ -204,7 +233,11 @@ export class Shard {
   }
 
   /** Writes as soon as there is room, in the log and in the arenas; meanwhile nobody else does. */
-  async #waitAndWrite(writes: readonly RowWrite[], request: WriteRequest, sizes: readonly number[]): Promise<Applied> {
+  async #waitAndWrite(
+    writes: readonly RowWrite[],
+    request: WriteRequest,
+    sizes: readonly number[],
+  ): Promise<Applied> {
     for (;;) {
       await this.#roomFor(() => boundBytes(this.#state, writes, request));
       this.#demandUnchanged(writes, request, sizes);
@@ -216,15 +249,20 @@ export class Shard {
 
   /** What was checked before waiting may hold no more: a table may be gone, and arrays that are borrowed may be, too. */
   #demandUnchanged(writes: readonly RowWrite[], request: WriteRequest, sizes: readonly number[]): void {
-    for (const { table } of writes) this.#demandThere(table, "was dropped while the write waited; nothing was changed");
+    for (const { table } of writes)
+      this.#demandThere(table, "was dropped while the write waited; nothing was changed");
     if (sizesOf(writes, request).some((size, i) => size !== sizes[i])) {
-      throw new EmbershardError("INVALID_ARGUMENT", "an array was detached, or its buffer resized, while the write that borrows it waited; nothing was changed");
+      throw new EmbershardError(
+        "INVALID_ARGUMENT",
+        "an array was detached, or its buffer resized, while the write that borrows it waited; nothing was changed",
+      );
     }
   }
 
   #demandThere(table: ArenaTable, what: string): void {
     const { name } = table.definition;
-    if (this.#state.tables.get(name) !== table) throw new EmbershardError("TABLE_NOT_FOUND", `table "${name}" ${what}`);
+    if (this.#state.tables.get(name) !== table)
+      throw new EmbershardError("TABLE_NOT_FOUND", `table "${name}" ${what}`);
   }
 
   /** Does one piece of work after the other, first come first served: writes that must wait, and what is between them. */
@@ -295,7 +333,11 @@ export class Shard {
       await this.#state.log.close();
     } catch (error) {
       this.#acknowledging.interrupt(
-        new EmbershardError("IO", "the store was closed before the push was durable: it may or may not be there when it is opened again", { cause: error }),
+        new EmbershardError(
+          "IO",
+          "the store was closed before the push was durable: it may or may not be there when it is opened again",
+          { cause: error },
+        ),
       );
       throw error;
     } finally {
@@ -306,10 +348,16 @@ export class Shard {
 
 /** The lengths of all that a write borrows. */
 function sizesOf(writes: readonly RowWrite[], { mark }: WriteRequest): number[] {
-  return [mark?.length ?? 0, ...writes.flatMap(({ keys, values, states }) => [keys.length, values?.length ?? 0, states?.length ?? 0])];
+  return [
+    mark?.length ?? 0,
+    ...writes.flatMap(({ keys, values, states }) => [keys.length, values?.length ?? 0, states?.length ?? 0]),
+  ];
 }
 
 function listed(names: readonly string[]): string {
   if (names.length === 0) return "are no tables";
-  return `are ${names.slice(0, 8).map((name) => `"${name}"`).join(", ")}${names.length > 8 ? ", ..." : ""}`;
+  return `are ${names
+    .slice(0, 8)
+    .map((name) => `"${name}"`)
+    .join(", ")}${names.length > 8 ? ", ..." : ""}`;
 }

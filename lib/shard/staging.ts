@@ -91,7 +91,15 @@ function stagePush(staged: StagedRun, write: RowWrite): StagedRun {
   const unique = arena.takeScratch(8 * n);
   const inverse = arena.takeScratch(4 * n);
   const slots = distinctSlots(n);
-  const distinct = kernel.distinctKeys(staged.keys, n, unique, inverse, staged.counts, arena.takeScratch(4 * slots), slots);
+  const distinct = kernel.distinctKeys(
+    staged.keys,
+    n,
+    unique,
+    inverse,
+    staged.counts,
+    arena.takeScratch(4 * slots),
+    slots,
+  );
   const run = { ...staged, keys: unique, n: distinct };
   if (distinct === n) return run;
   kernel.sumRows(staged.values, inverse, n, dim);
@@ -117,8 +125,14 @@ function refuseNonFinite(write: RowWrite, bad: number, what: "value" | "state"):
   throw nonFinite(write, what, write.keys[Math.floor(bad / width)], source[bad], bad % width);
 }
 
-function nonFinite({ table }: RowWrite, what: string, key: bigint, value: number, element: number): EmbershardError {
-  const advice = what === "gradient" ? ", or open the table with nonFinite: \"skip\"" : "";
+function nonFinite(
+  { table }: RowWrite,
+  what: string,
+  key: bigint,
+  value: number,
+  element: number,
+): EmbershardError {
+  const advice = what === "gradient" ? ', or open the table with nonFinite: "skip"' : "";
   return new EmbershardError(
     "NON_FINITE",
     `table "${table.definition.name}": the ${what} of key ${key} is ${value} at element ${element}; nothing was changed. Give finite numbers${advice}`,

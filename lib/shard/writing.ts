@@ -8,7 +8,7 @@ import { encodeRowsHeader, RECORD, sectionBytes } from "./records.js";
 import { orderingBytes, splitRun } from "./runs.js";
 import type { Scans } from "./scanning.js";
 import { lastLsn, type ShardState } from "./shard-state.js";
-import { type Run, type RowWrite, stage, stagingBytes, valueBytesOf } from "./staging.js";
+import { type RowWrite, type Run, stage, stagingBytes, valueBytesOf } from "./staging.js";
 
 export interface WriteRequest {
   readonly ack: Ack;
@@ -54,7 +54,12 @@ export function boundBytes(state: ShardState, writes: readonly RowWrite[], { mar
  *
  * @throws NON_FINITE, TOO_LARGE: nothing has changed then.
  */
-export function tryWrite(state: ShardState, scans: Scans, writes: readonly RowWrite[], request: WriteRequest): Applied | { full: Arena } {
+export function tryWrite(
+  state: ShardState,
+  scans: Scans,
+  writes: readonly RowWrite[],
+  request: WriteRequest,
+): Applied | { full: Arena } {
   const { arenas, log, draining } = state;
   const moving = movingNow(state);
   const plan = planWrites(state, writes, moving);
@@ -87,7 +92,11 @@ export function tryWrite(state: ShardState, scans: Scans, writes: readonly RowWr
   return { touched, lsn, bytes: list.parts.reduce((sum, part) => sum + part.length, 0) };
 }
 
-function planWrites({ arenas }: ShardState, writes: readonly RowWrite[], moving: HandOver | undefined): PlannedWrite[] {
+function planWrites(
+  { arenas }: ShardState,
+  writes: readonly RowWrite[],
+  moving: HandOver | undefined,
+): PlannedWrite[] {
   const scratch = writes.reduce((sum, write) => {
     const n = write.keys.length;
     const several = arenas.all.length > 1 ? orderingBytes(arenas, n, valueBytesOf(write)) : 0;
@@ -107,7 +116,9 @@ function reserve(state: ShardState, plan: readonly PlannedWrite[]): Arena | unde
     // Even rows to be deleted come to the arena that they are being handed to first.
     const takesAll = movingNow(state)?.to === arena;
     const creating = plan.flatMap(({ write, runs }) =>
-      write.kind === "delete" && !takesAll ? [] : runs.filter((run) => run.arena === arena).map((run) => ({ table: write.table, run })),
+      write.kind === "delete" && !takesAll
+        ? []
+        : runs.filter((run) => run.arena === arena).map((run) => ({ table: write.table, run })),
     );
     if (creating.length === 0) continue;
     const { kernel } = arena;

@@ -67,11 +67,17 @@ export class ArenaTable {
     const optimizer = encodeOptimizer(definition.optimizer, definition);
     data.setUint32(t + T_OPTIMIZER, optimizer.id, true);
     data.setUint32(t + T_FLAGS, optimizer.flags, true);
-    optimizer.params.forEach((value, i) => data.setFloat64(t + T_OPT_PARAMS + 8 * i, value, true));
-    optimizer.prepare.forEach((value, i) => data.setFloat64(t + T_PREPARE + 8 * i, value, true));
+    optimizer.params.forEach((value, i) => {
+      data.setFloat64(t + T_OPT_PARAMS + 8 * i, value, true);
+    });
+    optimizer.prepare.forEach((value, i) => {
+      data.setFloat64(t + T_PREPARE + 8 * i, value, true);
+    });
     const initializer = encodeInitializer(definition.initializer);
     data.setUint32(t + T_INITIALIZER, initializer.id, true);
-    initializer.params.forEach((value, i) => data.setFloat64(t + T_INIT_PARAMS + 8 * i, value, true));
+    initializer.params.forEach((value, i) => {
+      data.setFloat64(t + T_INIT_PARAMS + 8 * i, value, true);
+    });
   }
 
   rows(arena: Arena): number {
@@ -98,12 +104,20 @@ export class ArenaTable {
     }
     missing.sort((a, b) => a - b);
     let left = rows;
-    return missing.filter((more) => (left -= more) >= 0).length;
+    let splits = 0;
+    for (const more of missing) {
+      left -= more;
+      if (left < 0) break;
+      splits++;
+    }
+    return splits;
   }
 
   /** Bytes of its pages of rows and of index in an arena. */
   bytes(arena: Arena): number {
     const t = TABLES + this.index * TABLE_BYTES;
-    return (arena.data.getUint32(t + T_PAGES, true) + arena.data.getUint32(t + T_SEGMENTS, true) + 1) * PAGE_BYTES;
+    return (
+      (arena.data.getUint32(t + T_PAGES, true) + arena.data.getUint32(t + T_SEGMENTS, true) + 1) * PAGE_BYTES
+    );
   }
 }

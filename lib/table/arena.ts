@@ -1,6 +1,5 @@
 import { assert } from "../base/assert.js";
 import { EmbershardError } from "../base/errors.js";
-import { adviseHugePages, populateAhead } from "../kernel/memory-advice.js";
 import { instantiateKernel, type KernelExports } from "../kernel/kernel.js";
 import {
   FIRST_PAGE,
@@ -19,6 +18,7 @@ import {
   SCRATCH,
   SCRATCH_BYTES,
 } from "../kernel/layout.js";
+import { adviseHugePages, populateAhead } from "../kernel/memory-advice.js";
 
 export interface ArenaOptions {
   /** Most bytes that the arena may take, at most 4 GiB. */
@@ -97,7 +97,10 @@ export class Arena {
     const pages = Math.ceil(bytes / PAGE_BYTES);
     const first = this.kernel.takeRun(pages, KIND_SCRATCH);
     if (first === 0) {
-      throw new EmbershardError("TOO_LARGE", `the request needs ${bytes} bytes of working memory, which the arena does not have: split it`);
+      throw new EmbershardError(
+        "TOO_LARGE",
+        `the request needs ${bytes} bytes of working memory, which the arena does not have: split it`,
+      );
     }
     this.#giveScratch();
     this.#scratchAt = first * PAGE_BYTES;
@@ -193,7 +196,8 @@ export class Arena {
   retirePages(table: number): number[] {
     const retired: number[] = [];
     for (let page = FIRST_PAGE; page < this.pagesEnd; page++) {
-      if (this.pageTable(page) !== table || this.pageKind(page) === 0 || this.pageKind(page) === KIND_SCRATCH) continue;
+      if (this.pageTable(page) !== table || this.pageKind(page) === 0 || this.pageKind(page) === KIND_SCRATCH)
+        continue;
       retired.push(page);
       this.data.setUint16(PAGE_METAS + page * PAGE_META_BYTES + M_KIND, KIND_DROPPED, true);
       this.markClean(page);

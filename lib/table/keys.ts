@@ -48,7 +48,11 @@ export function hashName(name: string, seed: bigint): bigint {
  * @throws INVALID_NAME, INVALID_ARGUMENT for a value that is not a well-formed string, TOO_LARGE for one over 1 MiB.
  */
 export function keysOf(feature: string, values: readonly string[]): BigUint64Array {
-  if (!Array.isArray(values)) throw new EmbershardError("INVALID_ARGUMENT", `values of feature "${feature}": found ${typeof values}, expected an array of strings`);
+  if (!Array.isArray(values))
+    throw new EmbershardError(
+      "INVALID_ARGUMENT",
+      `values of feature "${feature}": found ${typeof values}, expected an array of strings`,
+    );
   return hashEach(feature, values.length, (i, at, h) => {
     const value = values[i];
     return at + encodeText(value, h.text.subarray(at), `value ${i} of feature "${feature}"`);
@@ -69,11 +73,17 @@ const partInteger = 2;
  */
 export function crossKeysOf(feature: string, columns: readonly KeyColumn[]): BigUint64Array {
   if (!Array.isArray(columns) || columns.length === 0) {
-    throw new EmbershardError("INVALID_ARGUMENT", `columns of feature "${feature}": expected an array of at least one column`);
+    throw new EmbershardError(
+      "INVALID_ARGUMENT",
+      `columns of feature "${feature}": expected an array of at least one column`,
+    );
   }
   const wrong = columns.findIndex((column) => !Array.isArray(column) && !(column instanceof BigUint64Array));
   if (wrong >= 0) {
-    throw new EmbershardError("INVALID_ARGUMENT", `column ${wrong} of feature "${feature}": expected an array of strings or a BigUint64Array`);
+    throw new EmbershardError(
+      "INVALID_ARGUMENT",
+      `column ${wrong} of feature "${feature}": expected an array of strings or a BigUint64Array`,
+    );
   }
   const n = columns[0].length;
   if (columns.some((column) => column.length !== n)) {
@@ -86,7 +96,11 @@ export function crossKeysOf(feature: string, columns: readonly KeyColumn[]): Big
     let at = start;
     for (const column of columns) {
       const part = column[i];
-      if (at + 13 > textBytes) throw new EmbershardError("TOO_LARGE", `value ${i} of feature "${feature}" does not fit ${textBytes} bytes`);
+      if (at + 13 > textBytes)
+        throw new EmbershardError(
+          "TOO_LARGE",
+          `value ${i} of feature "${feature}" does not fit ${textBytes} bytes`,
+        );
       // An integer in an ordinary array may have more than 64 bits, which would be cut off: encodeText refuses it.
       if (typeof part === "bigint" && column instanceof BigUint64Array) {
         h.data.setUint8(at, partInteger);
@@ -94,7 +108,11 @@ export function crossKeysOf(feature: string, columns: readonly KeyColumn[]): Big
         h.data.setBigUint64(at + 5, part, true);
         at += 13;
       } else {
-        const length = encodeText(part, h.text.subarray(at + 5), `part of value ${i} of feature "${feature}"`);
+        const length = encodeText(
+          part,
+          h.text.subarray(at + 5),
+          `part of value ${i} of feature "${feature}"`,
+        );
         h.data.setUint8(at, partText);
         h.data.setUint32(at + 1, length, true);
         at += 5 + length;
@@ -107,10 +125,16 @@ export function crossKeysOf(feature: string, columns: readonly KeyColumn[]): Big
 const maxValueBytes = 1 << 20;
 
 function encodeText(value: unknown, into: Uint8Array, what: string): number {
-  if (typeof value !== "string") throw new EmbershardError("INVALID_ARGUMENT", `${what}: found ${typeof value}, expected a string`);
-  if (value.length > maxValueBytes) throw new EmbershardError("TOO_LARGE", `${what} has ${value.length} characters: the limit is ${maxValueBytes}`);
+  if (typeof value !== "string")
+    throw new EmbershardError("INVALID_ARGUMENT", `${what}: found ${typeof value}, expected a string`);
+  if (value.length > maxValueBytes)
+    throw new EmbershardError(
+      "TOO_LARGE",
+      `${what} has ${value.length} characters: the limit is ${maxValueBytes}`,
+    );
   const { read, written } = encoder.encodeInto(value, into);
-  if (read < value.length) throw new EmbershardError("TOO_LARGE", `${what} does not fit ${maxValueBytes} bytes of UTF-8`);
+  if (read < value.length)
+    throw new EmbershardError("TOO_LARGE", `${what} does not fit ${maxValueBytes} bytes of UTF-8`);
   // A lone surrogate has no UTF-8: it would be written as U+FFFD and merge with others.
   if (written >= 3 && !(value as string & { isWellFormed(): boolean }).isWellFormed()) {
     throw new EmbershardError("INVALID_ARGUMENT", `${what} is not well-formed Unicode (a lone surrogate)`);
@@ -119,7 +143,11 @@ function encodeText(value: unknown, into: Uint8Array, what: string): number {
 }
 
 /** Writes values with `encode`, which returns the new end of the text, and hashes them by the chunk. */
-function hashEach(feature: string, n: number, encode: (i: number, at: number, hasher: Hasher) => number): BigUint64Array {
+function hashEach(
+  feature: string,
+  n: number,
+  encode: (i: number, at: number, hasher: Hasher) => number,
+): BigUint64Array {
   checkName("feature", feature);
   const seed = hashName(feature, 0n);
   const h = openHasher();

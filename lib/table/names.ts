@@ -10,5 +10,6 @@ export function checkName(what: string, name: unknown): asserts name is string {
   if (name.length > LIMITS.nameLength) {
     throw new EmbershardError("INVALID_NAME", `found ${name.length} characters: ${rule}`);
   }
-  if (!allowed.test(name)) throw new EmbershardError("INVALID_NAME", `found ${JSON.stringify(name)}: ${rule}`);
+  if (!allowed.test(name))
+    throw new EmbershardError("INVALID_NAME", `found ${JSON.stringify(name)}: ${rule}`);
 }

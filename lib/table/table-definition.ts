@@ -2,7 +2,12 @@ import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import { recordBytes } from "../kernel/layout.js";
 import { type Clip, parseBounds, parseClip } from "./gradients.js";
-import { type InitializerDefinition, parseInitializer, unchangeableInitializer, zeros } from "./initializers.js";
+import {
+  type InitializerDefinition,
+  parseInitializer,
+  unchangeableInitializer,
+  zeros,
+} from "./initializers.js";
 import { hashName } from "./keys.js";
 import { type OptimizerDefinition, parseOptimizer, stateFloats, unchangeable } from "./optimizers.js";
 import { describe, differingFields, OptionReader } from "./option-reader.js";
@@ -60,7 +65,12 @@ const policies = ["refuse", "skip"] as const;
 const changeable = ["optimizer", "ack", "nonFinite"];
 
 /** A definition for a new table. @throws INVALID_OPTIONS */
-export function defineTable(name: string, number: number, options: TableOptions, tensor?: TensorShape): TableDefinition {
+export function defineTable(
+  name: string,
+  number: number,
+  options: TableOptions,
+  tensor?: TensorShape,
+): TableDefinition {
   const read = new OptionReader(`table "${name}"`, options);
   const dim = readDim(name, read.any("dim"));
   const logged = read.boolean("logged", true);
@@ -81,7 +91,10 @@ export function defineTable(name: string, number: number, options: TableOptions,
   };
   read.end();
   if (!logged && definition.ack !== "memory") {
-    throw new EmbershardError("NOT_LOGGED", `table "${name}": found logged false with ack "${definition.ack}": an unlogged table promises "memory" only`);
+    throw new EmbershardError(
+      "NOT_LOGGED",
+      `table "${name}": found logged false with ack "${definition.ack}": an unlogged table promises "memory" only`,
+    );
   }
   checkRecord(definition);
   return definition;
@@ -92,13 +105,24 @@ export function defineTable(name: string, number: number, options: TableOptions,
  *
  * @throws TABLE_MISMATCH naming what differs and cannot, INVALID_OPTIONS.
  */
-export function redefineTable(stored: TableDefinition, options: TableOptions, tensor?: TensorShape): TableDefinition {
+export function redefineTable(
+  stored: TableDefinition,
+  options: TableOptions,
+  tensor?: TensorShape,
+): TableDefinition {
   new OptionReader(`table "${stored.name}"`, options);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const wanted = defineTable(stored.name, stored.number, { ...optionsOf(stored), ...given }, tensor ?? stored.tensor);
+  const wanted = defineTable(
+    stored.name,
+    stored.number,
+    { ...optionsOf(stored), ...given },
+    tensor ?? stored.tensor,
+  );
   const differing = differingFields(flat(stored), flat(wanted), changeable);
   differing.push(...unchangeable(stored.optimizer, wanted.optimizer).map((field) => `optimizer.${field}`));
-  differing.push(...unchangeableInitializer(stored.initializer, wanted.initializer).map((field) => `initializer.${field}`));
+  differing.push(
+    ...unchangeableInitializer(stored.initializer, wanted.initializer).map((field) => `initializer.${field}`),
+  );
   if (differing.length > 0) {
     throw new EmbershardError(
       "TABLE_MISMATCH",
@@ -111,7 +135,10 @@ export function redefineTable(stored: TableDefinition, options: TableOptions, te
 /** Reads a stored definition back. @throws INVALID_OPTIONS */
 export function parseDefinition(json: unknown): TableDefinition {
   const stored = json as TableDefinition;
-  return { ...defineTable(stored.name, stored.number, optionsOf(stored), stored.tensor), placement: stored.placement };
+  return {
+    ...defineTable(stored.name, stored.number, optionsOf(stored), stored.tensor),
+    placement: stored.placement,
+  };
 }
 
 function optionsOf(stored: TableDefinition): TableOptions {
@@ -132,17 +159,29 @@ function optionsOf(stored: TableDefinition): TableOptions {
 /** A definition whose fields can be compared one by one. */
 function flat({ optimizer: _, initializer: __, ...rest }: TableDefinition): object {
   const { clip, bounds, tensor, ...plain } = rest;
-  return { ...plain, placement: "", clip: JSON.stringify(clip), bounds: JSON.stringify(bounds), tensor: JSON.stringify(tensor) };
+  return {
+    ...plain,
+    placement: "",
+    clip: JSON.stringify(clip),
+    bounds: JSON.stringify(bounds),
+    tensor: JSON.stringify(tensor),
+  };
 }
 
 function readDim(name: string, dim: unknown): number {
   if (typeof dim === "number" && Number.isInteger(dim) && dim >= 1 && dim <= LIMITS.dim) return dim;
-  throw new EmbershardError("INVALID_OPTIONS", `table "${name}": found dim ${describe(dim)}, expected an integer from 1 to ${LIMITS.dim}`);
+  throw new EmbershardError(
+    "INVALID_OPTIONS",
+    `table "${name}": found dim ${describe(dim)}, expected an integer from 1 to ${LIMITS.dim}`,
+  );
 }
 
 function readOptimizer(name: string, optimizer: unknown): OptimizerDefinition {
   if (optimizer !== undefined) return parseOptimizer(optimizer);
-  throw new EmbershardError("INVALID_OPTIONS", `table "${name}": found no optimizer, expected one, such as adagrad({ learningRate: 0.05 })`);
+  throw new EmbershardError(
+    "INVALID_OPTIONS",
+    `table "${name}": found no optimizer, expected one, such as adagrad({ learningRate: 0.05 })`,
+  );
 }
 
 function readInitializer(initializer: unknown): InitializerDefinition {
@@ -153,10 +192,17 @@ function readSeed(name: string, seed: unknown): bigint {
   if (seed === undefined) return hashName(name, 0n);
   const integer = typeof seed === "bigint" || (typeof seed === "number" && Number.isSafeInteger(seed));
   if (integer && seed >= 0 && seed < 2n ** 64n) return BigInt(seed);
-  throw new EmbershardError("INVALID_OPTIONS", `table "${name}": found seed ${describe(seed)}, expected an integer from 0 to 2^64 - 1 (a BigInt beyond 2^53)`);
+  throw new EmbershardError(
+    "INVALID_OPTIONS",
+    `table "${name}": found seed ${describe(seed)}, expected an integer from 0 to 2^64 - 1 (a BigInt beyond 2^53)`,
+  );
 }
 
 function checkRecord({ name, dim, optimizer }: TableDefinition): void {
   const bytes = recordBytes(dim, stateFloats(optimizer, dim));
-  if (bytes > 1 << 17) throw new EmbershardError("INVALID_OPTIONS", `table "${name}": a row takes ${bytes} bytes, more than a page of ${1 << 17}`);
+  if (bytes > 1 << 17)
+    throw new EmbershardError(
+      "INVALID_OPTIONS",
+      `table "${name}": a row takes ${bytes} bytes, more than a page of ${1 << 17}`,
+    );
 }

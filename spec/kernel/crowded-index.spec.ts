@@ -8,7 +8,13 @@ import { adagrad, openStore, uniform } from "../../lib/index.js";
 import { hashName } from "../../lib/table/keys.js";
 
 const mask = (1n << 64n) - 1n;
-const primes = [0x9e3779b185ebca87n, 0xc2b2ae3d27d4eb4fn, 0x165667b19e3779f9n, 0x85ebca77c2b2ae63n, 0x27d4eb2f165667c5n] as const;
+const primes = [
+  0x9e3779b185ebca87n,
+  0xc2b2ae3d27d4eb4fn,
+  0x165667b19e3779f9n,
+  0x85ebca77c2b2ae63n,
+  0x27d4eb2f165667c5n,
+] as const;
 
 function inverse(odd: bigint): bigint {
   let x = odd;
@@ -44,7 +50,9 @@ test("40,000 keys of one segment are kept, found, deleted and recovered", async 
   const seed = hashName("crowded", 1n);
   // Bits 20 to 34 of the hash choose the segment.
   const n = 40_000;
-  const keys = BigUint64Array.from({ length: n }, (_, i) => keyOfHash((BigInt(i * 40_503) & 0xfffffn) | (BigInt(i) << 35n), seed));
+  const keys = BigUint64Array.from({ length: n }, (_, i) =>
+    keyOfHash((BigInt(i * 40_503) & 0xfffffn) | (BigInt(i) << 35n), seed),
+  );
   const others = BigUint64Array.from({ length: 1000 }, (_, i) => BigInt(i));
   await table.push(keys, new Float32Array(n).fill(1));
   await table.push(others, new Float32Array(1000).fill(1));

@@ -120,7 +120,8 @@ for (const [name, keyOf] of ways) {
     all.set([0n, 2n ** 64n - 1n], 1000);
     let at = 0;
     while (expected.size < 350_000 && at < all.length) {
-      const keys = all.subarray(at, (at += 20_000));
+      const keys = all.subarray(at, at + 20_000);
+      at += 20_000;
       const values = Float32Array.from(keys, () => random.below(1 << 20));
       rows.put(keys, values);
       keys.forEach((key, i) => void expected.set(key, values[i]));

@@ -5,43 +5,51 @@
  * key to `inverse` (u32[n]) and occurrences to `counts` (u32[n]). `slots` is scratch of u32[slotCount], slotCount a
  * power of two of at least 2 n. Returns how many distinct keys there are.
  */
-export function distinctKeys(keys: usize, n: i32, unique: usize, inverse: usize, counts: usize, slots: usize, slotCount: u32): i32 {
-  memory.fill(slots, 0, <usize>slotCount << 2);
+export function distinctKeys(
+  keys: usize,
+  n: i32,
+  unique: usize,
+  inverse: usize,
+  counts: usize,
+  slots: usize,
+  slotCount: u32,
+): i32 {
+  memory.fill(slots, 0, (<usize>slotCount) << 2);
   const mask = slotCount - 1;
   let distinct: u32 = 0;
   for (let i = 0; i < n; i++) {
-    const key = load<u64>(keys + (<usize>i << 3));
+    const key = load<u64>(keys + ((<usize>i) << 3));
     let h = key * 0x9e3779b97f4a7c15;
     let at = <u32>((h ^ (h >> 29)) >> 32) & mask;
     let number: u32;
     while (true) {
-      const slot = slots + (<usize>at << 2);
+      const slot = slots + ((<usize>at) << 2);
       number = load<u32>(slot);
       if (number == 0) {
-        store<u64>(unique + (<usize>distinct << 3), key);
-        store<u32>(counts + (<usize>distinct << 2), 1);
+        store<u64>(unique + ((<usize>distinct) << 3), key);
+        store<u32>(counts + ((<usize>distinct) << 2), 1);
         store<u32>(slot, ++distinct);
         number = distinct;
         break;
       }
-      if (load<u64>(unique + (<usize>(number - 1) << 3)) == key) {
-        const count = counts + (<usize>(number - 1) << 2);
+      if (load<u64>(unique + ((<usize>(number - 1)) << 3)) == key) {
+        const count = counts + ((<usize>(number - 1)) << 2);
         store<u32>(count, load<u32>(count) + 1);
         break;
       }
       at = (at + 1) & mask;
     }
-    store<u32>(inverse + (<usize>i << 2), number - 1);
+    store<u32>(inverse + ((<usize>i) << 2), number - 1);
   }
   return distinct;
 }
 
 /** Sums the rows of equal keys of f32[n * dim], in place and in order of occurrence, to the front. */
 export function sumRows(rows: usize, inverse: usize, n: i32, dim: u32): void {
-  const bytes = <usize>dim << 2;
+  const bytes = (<usize>dim) << 2;
   let next: u32 = 0;
   for (let i = 0; i < n; i++) {
-    const number = load<u32>(inverse + (<usize>i << 2));
+    const number = load<u32>(inverse + ((<usize>i) << 2));
     const from = rows + <usize>i * bytes;
     const into = rows + <usize>number * bytes;
     if (number == next) {
@@ -69,7 +77,7 @@ function addRow(into: usize, from: usize, bytes: usize): void {
 
 /** The place of the first NaN or infinity in f32[n], -1 when all are finite. */
 export function firstNonFinite(values: usize, n: u32): i32 {
-  const end = values + (<usize>n << 2);
+  const end = values + ((<usize>n) << 2);
   const exponent = i32x4.splat(0x7f800000);
   let at = values;
   while (at + 64 <= end) {
@@ -91,15 +99,15 @@ export function firstNonFinite(values: usize, n: u32): i32 {
  * order. Returns how many are left.
  */
 export function dropNonFinite(rows: usize, keys: usize, counts: usize, n: i32, dim: u32): i32 {
-  const bytes = <usize>dim << 2;
+  const bytes = (<usize>dim) << 2;
   let kept = 0;
   for (let i = 0; i < n; i++) {
     const from = rows + <usize>i * bytes;
     if (firstNonFinite(from, dim) >= 0) continue;
     if (kept != i) {
       memory.copy(rows + <usize>kept * bytes, from, bytes);
-      store<u64>(keys + (<usize>kept << 3), load<u64>(keys + (<usize>i << 3)));
-      if (counts != 0) store<u32>(counts + (<usize>kept << 2), load<u32>(counts + (<usize>i << 2)));
+      store<u64>(keys + ((<usize>kept) << 3), load<u64>(keys + ((<usize>i) << 3)));
+      if (counts != 0) store<u32>(counts + ((<usize>kept) << 2), load<u32>(counts + ((<usize>i) << 2)));
     }
     kept++;
   }
@@ -110,23 +118,30 @@ export function dropNonFinite(rows: usize, keys: usize, counts: usize, n: i32, d
  * Orders n keys by the arena of their slot: `order` (u32[n]) lists their places arena by arena, `ends` (u32[arenas]) says
  * where each arena's run ends. `arenaOf` is u8[16384]; `slots` the u16[n] of slotsOf.
  */
-export function orderByArena(slots: usize, arenaOf: usize, n: i32, arenas: u32, order: usize, ends: usize): void {
-  memory.fill(ends, 0, <usize>arenas << 2);
+export function orderByArena(
+  slots: usize,
+  arenaOf: usize,
+  n: i32,
+  arenas: u32,
+  order: usize,
+  ends: usize,
+): void {
+  memory.fill(ends, 0, (<usize>arenas) << 2);
   for (let i = 0; i < n; i++) {
-    const end = ends + (<usize>load<u8>(arenaOf + <usize>load<u16>(slots + (<usize>i << 1))) << 2);
+    const end = ends + ((<usize>load<u8>(arenaOf + <usize>load<u16>(slots + ((<usize>i) << 1)))) << 2);
     store<u32>(end, load<u32>(end) + 1);
   }
   let sum: u32 = 0;
   for (let arena: u32 = 0; arena < arenas; arena++) {
-    const end = ends + (<usize>arena << 2);
+    const end = ends + ((<usize>arena) << 2);
     const count = load<u32>(end);
     store<u32>(end, sum);
     sum += count;
   }
   for (let i = 0; i < n; i++) {
-    const end = ends + (<usize>load<u8>(arenaOf + <usize>load<u16>(slots + (<usize>i << 1))) << 2);
+    const end = ends + ((<usize>load<u8>(arenaOf + <usize>load<u16>(slots + ((<usize>i) << 1)))) << 2);
     const at = load<u32>(end);
-    store<u32>(order + (<usize>at << 2), i);
+    store<u32>(order + ((<usize>at) << 2), i);
     store<u32>(end, at + 1);
   }
 }
@@ -134,13 +149,21 @@ export function orderByArena(slots: usize, arenaOf: usize, n: i32, arenas: u32, 
 /** into[i] = from[order[i]] for rows of `bytes` bytes. */
 export function gatherRows(from: usize, order: usize, n: i32, bytes: u32, into: usize): void {
   for (let i = 0; i < n; i++) {
-    memory.copy(into + <usize>i * <usize>bytes, from + <usize>load<u32>(order + (<usize>i << 2)) * <usize>bytes, bytes);
+    memory.copy(
+      into + <usize>i * <usize>bytes,
+      from + <usize>load<u32>(order + ((<usize>i) << 2)) * <usize>bytes,
+      bytes,
+    );
   }
 }
 
 /** into[order[i]] = from[i] for rows of `bytes` bytes. */
 export function scatterRows(from: usize, order: usize, n: i32, bytes: u32, into: usize): void {
   for (let i = 0; i < n; i++) {
-    memory.copy(into + <usize>load<u32>(order + (<usize>i << 2)) * <usize>bytes, from + <usize>i * <usize>bytes, bytes);
+    memory.copy(
+      into + <usize>load<u32>(order + ((<usize>i) << 2)) * <usize>bytes,
+      from + <usize>i * <usize>bytes,
+      bytes,
+    );
   }
 }

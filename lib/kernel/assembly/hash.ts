@@ -69,8 +69,8 @@ export function xxh64(ptr: usize, length: i32, seed: u64): u64 {
 export function hashStrings(bytes: usize, ends: usize, n: i32, seed: u64, into: usize): void {
   let from: u32 = 0;
   for (let i = 0; i < n; i++) {
-    const to = load<u32>(ends + (<usize>i << 2));
-    store<u64>(into + (<usize>i << 3), xxh64(bytes + from, to - from, seed));
+    const to = load<u32>(ends + ((<usize>i) << 2));
+    store<u64>(into + ((<usize>i) << 3), xxh64(bytes + from, to - from, seed));
     from = to;
   }
 }
@@ -78,6 +78,9 @@ export function hashStrings(bytes: usize, ends: usize, n: i32, seed: u64, into: 
 /** Writes the slot of each key, the top 14 bits of its hash, as u16[n]. */
 export function slotsOf(keys: usize, n: i32, placement: u64, into: usize): void {
   for (let i = 0; i < n; i++) {
-    store<u16>(into + (<usize>i << 1), <u16>(hashKey(load<u64>(keys + (<usize>i << 3)), placement) >> 50));
+    store<u16>(
+      into + ((<usize>i) << 1),
+      <u16>(hashKey(load<u64>(keys + ((<usize>i) << 3)), placement) >> 50),
+    );
   }
 }

@@ -8,7 +8,21 @@
 //
 // The tag alone places an entry, so splits and deletes (by shifting back, no tombstones) never touch a record.
 import { hashKey } from "./hash";
-import { KIND_DIRECTORY, KIND_INDEX, KIND_SCRATCH, M_FREE, M_LIVE, M_NEXT, PAGE_BYTES, PAGE_SHIFT, T_DEPTH, T_DIRECTORY, T_OVERFLOWS, T_PLACEMENT, T_SEGMENTS } from "./layout";
+import {
+  KIND_DIRECTORY,
+  KIND_INDEX,
+  KIND_SCRATCH,
+  M_FREE,
+  M_LIVE,
+  M_NEXT,
+  PAGE_BYTES,
+  PAGE_SHIFT,
+  T_DEPTH,
+  T_DIRECTORY,
+  T_OVERFLOWS,
+  T_PLACEMENT,
+  T_SEGMENTS,
+} from "./layout";
 import { metaOf, takePage } from "./pages";
 
 const TAG_BITS: u64 = 35;
@@ -28,14 +42,14 @@ let spare: usize = 0;
 
 /** Makes the index of an empty table, with as many segments as `rows` rows will want. */
 export function createIndex(t: usize, table: u32, rows: u32): void {
-  if (spare == 0) spare = <usize>takePage(KIND_SCRATCH, 0) << PAGE_SHIFT;
+  if (spare == 0) spare = (<usize>takePage(KIND_SCRATCH, 0)) << PAGE_SHIFT;
   let depth: u32 = 0;
   while (depth < MAX_DEPTH && rows >> depth > SIZED_FOR) depth++;
-  const directory = <usize>takePage(KIND_DIRECTORY, table) << PAGE_SHIFT;
+  const directory = (<usize>takePage(KIND_DIRECTORY, table)) << PAGE_SHIFT;
   for (let i: u32 = 0; i < 1 << depth; i++) {
     const page = takePage(KIND_INDEX, table);
     store<u16>(metaOf(page), <u16>depth, M_FREE);
-    store<u32>(directory + (<usize>i << 2), page << PAGE_SHIFT);
+    store<u32>(directory + ((<usize>i) << 2), page << PAGE_SHIFT);
   }
   store<u32>(t, depth, T_DEPTH);
   store<u32>(t, <u32>directory, T_DIRECTORY);
@@ -56,12 +70,12 @@ export function directoryShift(t: usize): u64 {
 }
 
 function segmentOf(t: usize, tag: u64): usize {
-  return load<u32>(<usize>load<u32>(t, T_DIRECTORY) + (<usize>(tag >> directoryShift(t)) << 2));
+  return load<u32>(<usize>load<u32>(t, T_DIRECTORY) + ((<usize>(tag >> directoryShift(t))) << 2));
 }
 
 /** Address of the entry where the search for a tag begins. */
 export function homeUnder(directory: usize, shift: u64, tag: u64): usize {
-  return load<u32>(directory + (<usize>(tag >> shift) << 2)) + homeOffset(tag);
+  return load<u32>(directory + ((<usize>(tag >> shift)) << 2)) + homeOffset(tag);
 }
 
 function homeOf(t: usize, tag: u64): usize {
@@ -104,12 +118,12 @@ function findEntry(t: usize, key: u64, tag: u64): usize {
 }
 
 function homeOffset(tag: u64): usize {
-  return <usize>(<u32>(tag >> 3) & ENTRY_MASK) << 3;
+  return (<usize>(<u32>(tag >> 3) & ENTRY_MASK)) << 3;
 }
 
 /** The page where a segment that is full and cannot split goes on, 0 when there is none. */
 function overflowOf(segment: usize): usize {
-  return <usize>load<u32>(metaOf(<u32>(segment >> PAGE_SHIFT)), M_NEXT) << PAGE_SHIFT;
+  return (<usize>load<u32>(metaOf(<u32>(segment >> PAGE_SHIFT)), M_NEXT)) << PAGE_SHIFT;
 }
 
 /** Whether a key that `candidate` does not find may still be there, for `find` to tell. */
@@ -144,7 +158,7 @@ function roomyOverflow(t: usize, table: u32, segment: usize): usize {
       store<u32>(metaOf(<u32>(segment >> PAGE_SHIFT)), page, M_NEXT);
       store<u32>(t, load<u32>(t, T_SEGMENTS) + 1, T_SEGMENTS);
       store<u32>(t, load<u32>(t, T_OVERFLOWS) + 1, T_OVERFLOWS);
-      next = <usize>page << PAGE_SHIFT;
+      next = (<usize>page) << PAGE_SHIFT;
     }
     segment = next;
   }
@@ -199,7 +213,7 @@ function split(t: usize, table: u32, segment: usize, tag: u64): bool {
   const local = <u32>load<u16>(meta, M_FREE);
   if (local == load<u32>(t, T_DEPTH) && !doubleDirectory(t)) return false;
   const page = takePage(KIND_INDEX, table);
-  const upper = <usize>page << PAGE_SHIFT;
+  const upper = (<usize>page) << PAGE_SHIFT;
   const upperMeta = metaOf(page);
   store<u16>(meta, <u16>(local + 1), M_FREE);
   store<u16>(upperMeta, <u16>(local + 1), M_FREE);
@@ -208,7 +222,7 @@ function split(t: usize, table: u32, segment: usize, tag: u64): bool {
 
   memory.copy(spare, segment, PAGE_BYTES);
   memory.fill(segment, 0, PAGE_BYTES);
-  const bit = <u64>1 << (ADDRESS_BITS + TAG_BITS - 1 - <u64>local);
+  const bit = (<u64>1) << (ADDRESS_BITS + TAG_BITS - 1 - <u64>local);
   let moved: u32 = 0;
   for (let from = spare, end = spare + <usize>PAGE_BYTES; from < end; from += 8) {
     const word = load<u64>(from);
@@ -227,10 +241,11 @@ function split(t: usize, table: u32, segment: usize, tag: u64): bool {
 
 /** Points the upper half of a segment's directory entries to `upper`. */
 function redirect(t: usize, tag: u64, local: u32, upper: usize): void {
-  const span = <u32>1 << (load<u32>(t, T_DEPTH) - local);
-  const first = (<u32>(tag >> (TAG_BITS - <u64>local))) * span;
+  const span = (<u32>1) << (load<u32>(t, T_DEPTH) - local);
+  const first = <u32>(tag >> (TAG_BITS - <u64>local)) * span;
   const directory = <usize>load<u32>(t, T_DIRECTORY);
-  for (let i = first + (span >> 1); i < first + span; i++) store<u32>(directory + (<usize>i << 2), <u32>upper);
+  for (let i = first + (span >> 1); i < first + span; i++)
+    store<u32>(directory + ((<usize>i) << 2), <u32>upper);
 }
 
 function doubleDirectory(t: usize): bool {
@@ -238,9 +253,9 @@ function doubleDirectory(t: usize): bool {
   if (depth == MAX_DEPTH) return false;
   const directory = <usize>load<u32>(t, T_DIRECTORY);
   for (let i = (1 << depth) - 1; i >= 0; i--) {
-    const segment = load<u32>(directory + (<usize>i << 2));
-    store<u32>(directory + (<usize>i << 3), segment);
-    store<u32>(directory + (<usize>i << 3), segment, 4);
+    const segment = load<u32>(directory + ((<usize>i) << 2));
+    store<u32>(directory + ((<usize>i) << 3), segment);
+    store<u32>(directory + ((<usize>i) << 3), segment, 4);
   }
   store<u32>(t, depth + 1, T_DEPTH);
   return true;

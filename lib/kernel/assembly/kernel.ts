@@ -1,10 +1,50 @@
 // What the kernel exports. lib/kernel/arena.ts is its only caller.
-export { xxh64, hashStrings, slotsOf } from "./hash";
-export { setPageLimit, pagesLeft, pagesUsed, pagesEnd, commitPages, takeRun, givePage, claimPage, sweepPages } from "./pages";
+
 export {
-  pagesFor, pullRows, containsRows, pushRows, createRows, writeRows, deleteRows, extractRows, keysOfRecords, adoptRows, keysOfPage, scanPage, nextPageOf, openTable,
-} from "./rows";
-export { replayPush, replayAssign, replayDelete, replayAdopt, stampRows, collectPage, indexWords } from "./replay";
-export { distinctKeys, sumRows, firstNonFinite, dropNonFinite, orderByArena, gatherRows, scatterRows } from "./batch";
-export { applyRows, initialState } from "./optimize";
+  distinctKeys,
+  dropNonFinite,
+  firstNonFinite,
+  gatherRows,
+  orderByArena,
+  scatterRows,
+  sumRows,
+} from "./batch";
+export { hashStrings, slotsOf, xxh64 } from "./hash";
 export { initialRow } from "./initialize";
+export { applyRows, initialState } from "./optimize";
+export {
+  claimPage,
+  commitPages,
+  givePage,
+  pagesEnd,
+  pagesLeft,
+  pagesUsed,
+  setPageLimit,
+  sweepPages,
+  takeRun,
+} from "./pages";
+export {
+  collectPage,
+  indexWords,
+  replayAdopt,
+  replayAssign,
+  replayDelete,
+  replayPush,
+  stampRows,
+} from "./replay";
+export {
+  adoptRows,
+  containsRows,
+  createRows,
+  deleteRows,
+  extractRows,
+  keysOfPage,
+  keysOfRecords,
+  nextPageOf,
+  openTable,
+  pagesFor,
+  pullRows,
+  pushRows,
+  scanPage,
+  writeRows,
+} from "./rows";

@@ -1,6 +1,17 @@
 // Pages: the memory of an arena in runs of 128 KiB, handed out to tables (rows, index, directory) and to scratch.
 import {
-  FIRST_PAGE, KIND_FREE, M_BUMP, M_FREE, M_KIND, M_LIVE, M_NEXT, M_TABLE, PAGE_BYTES, PAGE_LSNS, PAGE_METAS, PAGE_SHIFT,
+  FIRST_PAGE,
+  KIND_FREE,
+  M_BUMP,
+  M_FREE,
+  M_KIND,
+  M_LIVE,
+  M_NEXT,
+  M_TABLE,
+  PAGE_BYTES,
+  PAGE_LSNS,
+  PAGE_METAS,
+  PAGE_SHIFT,
 } from "./layout";
 
 /** Pages by which memory grows at once: 64 MiB. */
@@ -52,7 +63,7 @@ export function takePage(kind: u16, table: u32): u32 {
   if (page != 0) {
     freeHead = load<u32>(metaOf(page), M_NEXT);
     freeCount--;
-    memory.fill(<usize>page << PAGE_SHIFT, 0, PAGE_BYTES);
+    memory.fill((<usize>page) << PAGE_SHIFT, 0, PAGE_BYTES);
   } else {
     if (!commitPages(1)) unreachable();
     page = next++;

@@ -3,8 +3,31 @@
 import { entryOf, homeOfEntry, insertUnique, tagUnder } from "./index";
 import { initialRow } from "./initialize";
 import {
-  DIRTY, KIND_FREE, KIND_ROWS, LIVE, MAX_FREQUENCY, M_BUMP, M_FREE, M_KIND, M_LIVE, M_NEXT, M_TABLE, PAGE_BYTES, PAGE_LSNS, PAGE_SHIFT,
-  R_FREQUENCY, R_STEP, R_WEIGHTS, T_DIM, T_PAGES, T_PLACEMENT, T_RECORD, T_ROWS, T_ROWS_PER_PAGE, T_SPACE, T_STATE,
+  DIRTY,
+  KIND_FREE,
+  KIND_ROWS,
+  LIVE,
+  M_BUMP,
+  M_FREE,
+  M_KIND,
+  M_LIVE,
+  M_NEXT,
+  M_TABLE,
+  MAX_FREQUENCY,
+  PAGE_BYTES,
+  PAGE_LSNS,
+  PAGE_SHIFT,
+  R_FREQUENCY,
+  R_STEP,
+  R_WEIGHTS,
+  T_DIM,
+  T_PAGES,
+  T_PLACEMENT,
+  T_RECORD,
+  T_ROWS,
+  T_ROWS_PER_PAGE,
+  T_SPACE,
+  T_STATE,
 } from "./layout";
 import { applyRows, initialState } from "./optimize";
 import { claimPage, metaOf } from "./pages";
@@ -47,22 +70,32 @@ function settle(t: usize, record: usize, key: u64, created: bool): bool {
   store<u32>(record, LIVE, R_FREQUENCY);
   store<u32>(record, 0, R_STEP);
   initialRow(t, key, record + R_WEIGHTS);
-  initialState(t, record + R_WEIGHTS + (<usize>load<u32>(t, T_DIM) << 2));
+  initialState(t, record + R_WEIGHTS + ((<usize>load<u32>(t, T_DIM)) << 2));
   return true;
 }
 
 /** Applies a logged push (see pushRows). Returns rows applied, or MISPLACED. Pages are not stamped yet. */
-export function replayPush(table: u32, positions: usize, keys: usize, counts: usize, gradients: usize, n: i32, learningRate: f32, step: u32, lsn: u64): i32 {
+export function replayPush(
+  table: u32,
+  positions: usize,
+  keys: usize,
+  counts: usize,
+  gradients: usize,
+  n: i32,
+  learningRate: f32,
+  step: u32,
+  lsn: u64,
+): i32 {
   const t = tableAt(table);
-  const bytes = <usize>load<u32>(t, T_DIM) << 2;
+  const bytes = (<usize>load<u32>(t, T_DIM)) << 2;
   let applied = 0;
   for (let i = 0; i < n; i++) {
-    const four = <usize>i << 2;
-    const record = <usize>load<u32>(positions + four) << 3;
+    const four = (<usize>i) << 2;
+    const record = (<usize>load<u32>(positions + four)) << 3;
     if (lsnOf(record) >= lsn) continue;
     if (!owns(t, table, record)) return MISPLACED;
     const count = load<u32>(counts + four);
-    if (!settle(t, record, load<u64>(keys + (<usize>i << 3)), (count & CREATED) != 0)) return MISPLACED;
+    if (!settle(t, record, load<u64>(keys + ((<usize>i) << 3)), (count & CREATED) != 0)) return MISPLACED;
     const frequency = load<u32>(record, R_FREQUENCY) & MAX_FREQUENCY;
     store<u32>(record, LIVE | min(frequency + (count & MAX_FREQUENCY), MAX_FREQUENCY), R_FREQUENCY);
     store<u32>(record, step, R_STEP);
@@ -73,17 +106,27 @@ export function replayPush(table: u32, positions: usize, keys: usize, counts: us
 }
 
 /** Applies a logged creation (weights 0) or assignment. Returns rows applied, or MISPLACED. */
-export function replayAssign(table: u32, positions: usize, keys: usize, counts: usize, weights: usize, states: usize, n: i32, lsn: u64): i32 {
+export function replayAssign(
+  table: u32,
+  positions: usize,
+  keys: usize,
+  counts: usize,
+  weights: usize,
+  states: usize,
+  n: i32,
+  lsn: u64,
+): i32 {
   const t = tableAt(table);
-  const bytes = <usize>load<u32>(t, T_DIM) << 2;
-  const stateBytes = <usize>load<u32>(t, T_STATE) << 2;
+  const bytes = (<usize>load<u32>(t, T_DIM)) << 2;
+  const stateBytes = (<usize>load<u32>(t, T_STATE)) << 2;
   let applied = 0;
   for (let i = 0; i < n; i++) {
-    const four = <usize>i << 2;
-    const record = <usize>load<u32>(positions + four) << 3;
+    const four = (<usize>i) << 2;
+    const record = (<usize>load<u32>(positions + four)) << 3;
     if (lsnOf(record) >= lsn) continue;
     if (!owns(t, table, record)) return MISPLACED;
-    if (!settle(t, record, load<u64>(keys + (<usize>i << 3)), (load<u32>(counts + four) & CREATED) != 0)) return MISPLACED;
+    if (!settle(t, record, load<u64>(keys + ((<usize>i) << 3)), (load<u32>(counts + four) & CREATED) != 0))
+      return MISPLACED;
     if (weights != 0) memory.copy(record + R_WEIGHTS, weights + <usize>i * bytes, bytes);
     if (states != 0) memory.copy(record + R_WEIGHTS + bytes, states + <usize>i * stateBytes, stateBytes);
     applied++;
@@ -96,10 +139,10 @@ export function replayDelete(table: u32, positions: usize, keys: usize, n: i32, 
   const t = tableAt(table);
   let applied = 0;
   for (let i = 0; i < n; i++) {
-    const record = <usize>load<u32>(positions + (<usize>i << 2)) << 3;
+    const record = (<usize>load<u32>(positions + ((<usize>i) << 2))) << 3;
     if (lsnOf(record) >= lsn) continue;
     if (!owns(t, table, record)) return MISPLACED;
-    if (!isLive(record) || load<u64>(record) != load<u64>(keys + (<usize>i << 3))) return MISPLACED;
+    if (!isLive(record) || load<u64>(record) != load<u64>(keys + ((<usize>i) << 3))) return MISPLACED;
     store<u32>(record, 0, R_FREQUENCY);
     applied++;
   }
@@ -112,7 +155,7 @@ export function replayAdopt(table: u32, positions: usize, records: usize, n: i32
   const bytes = <usize>load<u32>(t, T_RECORD);
   let applied = 0;
   for (let i = 0; i < n; i++) {
-    const record = <usize>load<u32>(positions + (<usize>i << 2)) << 3;
+    const record = (<usize>load<u32>(positions + ((<usize>i) << 2))) << 3;
     if (lsnOf(record) >= lsn) continue;
     if (!owns(t, table, record)) return MISPLACED;
     if (isLive(record)) return MISPLACED;
@@ -126,7 +169,7 @@ export function replayAdopt(table: u32, positions: usize, records: usize, n: i32
 /** Marks the pages of a record's rows as holding it. Called once all of the record has been applied. */
 export function stampRows(positions: usize, n: i32, lsn: u64): void {
   for (let i = 0; i < n; i++) {
-    const page = <usize>load<u32>(positions + (<usize>i << 2)) >> (PAGE_SHIFT - 3);
+    const page = <usize>load<u32>(positions + ((<usize>i) << 2)) >> (PAGE_SHIFT - 3);
     const entry = PAGE_LSNS + (page << 3);
     if ((load<u64>(entry) & ~DIRTY) < lsn) store<u64>(entry, lsn | DIRTY);
   }
@@ -142,12 +185,12 @@ export function collectPage(page: u32, words: usize): u32 {
   const placement = load<u64>(t, T_PLACEMENT);
   const bytes = <usize>load<u32>(t, T_RECORD);
   const bump = <u32>load<u16>(meta, M_BUMP);
-  let record = <usize>page << PAGE_SHIFT;
+  let record = (<usize>page) << PAGE_SHIFT;
   let live: u32 = 0;
   let free: u16 = 0;
   for (let place: u32 = 0; place < bump; place++, record += bytes) {
     if (isLive(record)) {
-      store<u64>(words + (<usize>live << 3), entryOf(tagUnder(placement, load<u64>(record)), record));
+      store<u64>(words + ((<usize>live) << 3), entryOf(tagUnder(placement, load<u64>(record)), record));
       live++;
     } else {
       store<u16>(record, free);
@@ -178,30 +221,30 @@ export function indexWords(table: u32, words: usize, n: u32, sorted: usize): i32
   const t = tableAt(table);
   memory.fill(ENDS, 0, 512 * 4);
   for (let i: u32 = 0; i < n; i++) {
-    const end = ENDS + (<usize>(load<u64>(words + (<usize>i << 3)) >> (64 - SORT_BITS)) << 2);
+    const end = ENDS + ((<usize>(load<u64>(words + ((<usize>i) << 3)) >> (64 - SORT_BITS))) << 2);
     store<u32>(end, load<u32>(end) + 1);
   }
   let sum: u32 = 0;
   for (let bucket = 0; bucket < 512; bucket++) {
-    const end = ENDS + (<usize>bucket << 2);
+    const end = ENDS + ((<usize>bucket) << 2);
     const count = load<u32>(end);
     store<u32>(end, sum);
     sum += count;
   }
   for (let i: u32 = 0; i < n; i++) {
-    const word = load<u64>(words + (<usize>i << 3));
-    const end = ENDS + (<usize>(word >> (64 - SORT_BITS)) << 2);
+    const word = load<u64>(words + ((<usize>i) << 3));
+    const end = ENDS + ((<usize>(word >> (64 - SORT_BITS))) << 2);
     const at = load<u32>(end);
-    store<u64>(sorted + (<usize>at << 3), word);
+    store<u64>(sorted + ((<usize>at) << 3), word);
     store<u32>(end, at + 1);
   }
   for (let from: u32 = 0; from < n; from += 64) {
     const to = min(n, from + 64);
     let sink: u64 = 0;
-    for (let i = from; i < to; i++) sink ^= load<u64>(homeOfEntry(t, load<u64>(sorted + (<usize>i << 3))));
+    for (let i = from; i < to; i++) sink ^= load<u64>(homeOfEntry(t, load<u64>(sorted + ((<usize>i) << 3))));
     store<u64>(SINK, sink);
     for (let i = from; i < to; i++) {
-      if (!insertUnique(t, table, load<u64>(sorted + (<usize>i << 3)))) return <i32>i;
+      if (!insertUnique(t, table, load<u64>(sorted + ((<usize>i) << 3)))) return <i32>i;
     }
   }
   return -1;

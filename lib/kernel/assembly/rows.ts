@@ -3,11 +3,48 @@
 // A block's cache lines are touched (loaded into a sink) before they are used, first the index entries, then the
 // records, so that their misses overlap; WebAssembly has no prefetch instruction.
 import { hashKey } from "./hash";
-import { candidate, createIndex, directoryShift, find, homeUnder, insert, overflows, remove, tagOf, tagUnder } from "./index";
+import {
+  candidate,
+  createIndex,
+  directoryShift,
+  find,
+  homeUnder,
+  insert,
+  overflows,
+  remove,
+  tagOf,
+  tagUnder,
+} from "./index";
 import { initialRow } from "./initialize";
 import {
-  DIRTY, KIND_ROWS, LIVE, MAX_FREQUENCY, M_BUMP, M_FREE, M_KIND, M_LIVE, M_NEXT, M_TABLE, PAGE_BYTES, PAGE_LSNS, PAGE_SHIFT,
-  R_FREQUENCY, R_STEP, R_WEIGHTS, TABLES, TABLE_BYTES, T_DIM, T_DIRECTORY, T_PAGES, T_PLACEMENT, T_RECORD, T_ROWS, T_ROWS_PER_PAGE, T_SEGMENTS, T_SPACE, T_STATE,
+  DIRTY,
+  KIND_ROWS,
+  LIVE,
+  M_BUMP,
+  M_FREE,
+  M_KIND,
+  M_LIVE,
+  M_NEXT,
+  M_TABLE,
+  MAX_FREQUENCY,
+  PAGE_BYTES,
+  PAGE_LSNS,
+  PAGE_SHIFT,
+  R_FREQUENCY,
+  R_STEP,
+  R_WEIGHTS,
+  T_DIM,
+  T_DIRECTORY,
+  T_PAGES,
+  T_PLACEMENT,
+  T_RECORD,
+  T_ROWS,
+  T_ROWS_PER_PAGE,
+  T_SEGMENTS,
+  T_SPACE,
+  T_STATE,
+  TABLE_BYTES,
+  TABLES,
 } from "./layout";
 import { applyRows, initialState } from "./optimize";
 import { metaOf, takePage } from "./pages";
@@ -42,7 +79,7 @@ function allocate(t: usize, table: u32): usize {
     store<u32>(t, load<u32>(t, T_PAGES) + 1, T_PAGES);
   }
   const meta = metaOf(page);
-  const base = <usize>page << PAGE_SHIFT;
+  const base = (<usize>page) << PAGE_SHIFT;
   const free = <u32>load<u16>(meta, M_FREE);
   let record: usize;
   if (free != 0) {
@@ -84,7 +121,7 @@ function initialize(t: usize, key: u64, record: usize): void {
   store<u32>(record, LIVE, R_FREQUENCY);
   store<u32>(record, 0, R_STEP);
   initialRow(t, key, record + R_WEIGHTS);
-  initialState(t, record + R_WEIGHTS + (<usize>load<u32>(t, T_DIM) << 2));
+  initialState(t, record + R_WEIGHTS + ((<usize>load<u32>(t, T_DIM)) << 2));
 }
 
 function stamp(record: usize, lsn: u64): void {
@@ -100,18 +137,21 @@ function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
   let sink: u64 = 0;
   let other: u64 = 0;
   for (let i = 0; i < n; i++) {
-    const tag = tagUnder(placement, load<u64>(keys + (<usize>i << 3)));
+    const tag = tagUnder(placement, load<u64>(keys + ((<usize>i) << 3)));
     const home = homeUnder(directory, shift, tag);
-    store<u64>(TAGS + (<usize>i << 3), tag);
-    store<u32>(HOMES + (<usize>i << 2), <u32>home);
+    store<u64>(TAGS + ((<usize>i) << 3), tag);
+    store<u32>(HOMES + ((<usize>i) << 2), <u32>home);
     sink ^= load<u64>(home);
   }
   for (let i = 0; i < n; i++) {
-    const record = candidate(<usize>load<u32>(HOMES + (<usize>i << 2)), load<u64>(TAGS + (<usize>i << 3)));
-    store<u32>(RECORDS + (<usize>i << 2), <u32>record);
+    const record = candidate(
+      <usize>load<u32>(HOMES + ((<usize>i) << 2)),
+      load<u64>(TAGS + ((<usize>i) << 3)),
+    );
+    store<u32>(RECORDS + ((<usize>i) << 2), <u32>record);
   }
   for (let i = 0; i < n; i++) {
-    const record = <usize>load<u32>(RECORDS + (<usize>i << 2));
+    const record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
     const last = record + span - 4;
     let line = record;
     for (; line + 256 <= last; line += 256) {
@@ -123,10 +163,10 @@ function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
   }
   store<u64>(SINK, sink ^ other);
   for (let i = 0; i < n; i++) {
-    const record = <usize>load<u32>(RECORDS + (<usize>i << 2));
-    const key = load<u64>(keys + (<usize>i << 3));
+    const record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
+    const key = load<u64>(keys + ((<usize>i) << 3));
     if (record != 0 ? load<u64>(record) != key : spilled) {
-      store<u32>(RECORDS + (<usize>i << 2), <u32>find(t, key, load<u64>(TAGS + (<usize>i << 3))));
+      store<u32>(RECORDS + ((<usize>i) << 2), <u32>find(t, key, load<u64>(TAGS + ((<usize>i) << 3))));
     }
   }
 }
@@ -158,22 +198,31 @@ function copyFloats(from: usize, into: usize, bytes: usize): void {
  * (u8[n], or 0) gets 1 where the row exists. A row that does not exist reads as its initial value, or as
  * `fallback` in every element when `useFallback` is set.
  */
-export function pullRows(table: u32, keys: usize, n: i32, into: usize, states: usize, found: usize, useFallback: i32, fallback: f32): void {
+export function pullRows(
+  table: u32,
+  keys: usize,
+  n: i32,
+  into: usize,
+  states: usize,
+  found: usize,
+  useFallback: i32,
+  fallback: f32,
+): void {
   const t = tableAt(table);
-  const weights = <usize>load<u32>(t, T_DIM) << 2;
-  const state = <usize>load<u32>(t, T_STATE) << 2;
+  const weights = (<usize>load<u32>(t, T_DIM)) << 2;
+  const state = (<usize>load<u32>(t, T_STATE)) << 2;
   const span = R_WEIGHTS + weights + (states != 0 ? state : 0);
   for (let from = 0; from < n; from += BLOCK) {
     const block = min(BLOCK, n - from);
-    lookUp(t, keys + (<usize>from << 3), block, span);
+    lookUp(t, keys + ((<usize>from) << 3), block, span);
     for (let i = 0; i < block; i++) {
-      const record = <usize>load<u32>(RECORDS + (<usize>i << 2));
+      const record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
       if (record != 0) {
         copyFloats(record + R_WEIGHTS, into, weights);
         if (states != 0) copyFloats(record + R_WEIGHTS + weights, states, state);
       } else {
         if (useFallback) fillFloats(into, weights, fallback);
-        else initialRow(t, load<u64>(keys + (<usize>(from + i) << 3)), into);
+        else initialRow(t, load<u64>(keys + ((<usize>(from + i)) << 3)), into);
         if (states != 0) initialState(t, states);
       }
       into += weights;
@@ -193,9 +242,9 @@ export function containsRows(table: u32, keys: usize, n: i32, found: usize): i32
   let count = 0;
   for (let from = 0; from < n; from += BLOCK) {
     const block = min(BLOCK, n - from);
-    lookUp(t, keys + (<usize>from << 3), block, R_WEIGHTS);
+    lookUp(t, keys + ((<usize>from) << 3), block, R_WEIGHTS);
     for (let i = 0; i < block; i++) {
-      const is = load<u32>(RECORDS + (<usize>i << 2)) != 0 ? 1 : 0;
+      const is = load<u32>(RECORDS + ((<usize>i) << 2)) != 0 ? 1 : 0;
       store<u8>(found + <usize>(from + i), <u8>is);
       count += is;
     }
@@ -204,32 +253,40 @@ export function containsRows(table: u32, keys: usize, n: i32, found: usize): i32
 }
 
 /** Turns RECORDS into addresses >>> 3 at `positions`, creating what is missing and marking it in `counts`. */
-function reserveBlock(t: usize, table: u32, keys: usize, n: i32, positions: usize, counts: usize, lsn: u64): void {
+function reserveBlock(
+  t: usize,
+  table: u32,
+  keys: usize,
+  n: i32,
+  positions: usize,
+  counts: usize,
+  lsn: u64,
+): void {
   for (let i = 0; i < n; i++) {
-    let record = <usize>load<u32>(RECORDS + (<usize>i << 2));
+    let record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
     if (record == 0) {
-      const key = load<u64>(keys + (<usize>i << 3));
-      const tag = load<u64>(TAGS + (<usize>i << 3));
+      const key = load<u64>(keys + ((<usize>i) << 3));
+      const tag = load<u64>(TAGS + ((<usize>i) << 3));
       // The same key may have come earlier in this block (assign and create allow it).
       record = find(t, key, tag);
       if (record == 0) {
         record = allocate(t, table);
         initialize(t, key, record);
         insert(t, table, tag, record);
-        const count = counts + (<usize>i << 2);
+        const count = counts + ((<usize>i) << 2);
         store<u32>(count, load<u32>(count) | CREATED);
       }
     }
-    store<u32>(positions + (<usize>i << 2), <u32>(record >> 3));
+    store<u32>(positions + ((<usize>i) << 2), <u32>(record >> 3));
     stamp(record, lsn);
   }
 }
 
 function countRows(positions: usize, counts: usize, n: i32, step: u32): void {
   for (let i = 0; i < n; i++) {
-    const record = <usize>load<u32>(positions + (<usize>i << 2)) << 3;
+    const record = (<usize>load<u32>(positions + ((<usize>i) << 2))) << 3;
     const frequency = load<u32>(record, R_FREQUENCY) & MAX_FREQUENCY;
-    const count = load<u32>(counts + (<usize>i << 2)) & MAX_FREQUENCY;
+    const count = load<u32>(counts + ((<usize>i) << 2)) & MAX_FREQUENCY;
     store<u32>(record, LIVE | min(frequency + count, MAX_FREQUENCY), R_FREQUENCY);
     store<u32>(record, step, R_STEP);
   }
@@ -239,15 +296,25 @@ function countRows(positions: usize, counts: usize, n: i32, step: u32): void {
  * Applies summed gradients f32[n * dim] of distinct keys u64[n], creating rows that do not exist. `counts` u32[n] are
  * occurrences in, occurrences with CREATED out; `positions` u32[n] out. Cannot fail after commitPages(pagesFor(table, n)).
  */
-export function pushRows(table: u32, keys: usize, counts: usize, gradients: usize, n: i32, positions: usize, learningRate: f32, step: u32, lsn: u64): void {
+export function pushRows(
+  table: u32,
+  keys: usize,
+  counts: usize,
+  gradients: usize,
+  n: i32,
+  positions: usize,
+  learningRate: f32,
+  step: u32,
+  lsn: u64,
+): void {
   const t = tableAt(table);
-  const bytes = <usize>load<u32>(t, T_DIM) << 2;
+  const bytes = (<usize>load<u32>(t, T_DIM)) << 2;
   const span = <usize>load<u32>(t, T_RECORD);
   for (let from = 0; from < n; from += BLOCK) {
     const block = min(BLOCK, n - from);
-    const four = <usize>from << 2;
-    lookUp(t, keys + (<usize>from << 3), block, span);
-    reserveBlock(t, table, keys + (<usize>from << 3), block, positions + four, counts + four, lsn);
+    const four = (<usize>from) << 2;
+    lookUp(t, keys + ((<usize>from) << 3), block, span);
+    reserveBlock(t, table, keys + ((<usize>from) << 3), block, positions + four, counts + four, lsn);
     countRows(positions + four, counts + four, block, step);
     applyRows(t, positions + four, gradients + <usize>from * bytes, block, learningRate, step);
   }
@@ -258,9 +325,9 @@ export function createRows(table: u32, keys: usize, counts: usize, n: i32, posit
   const t = tableAt(table);
   for (let from = 0; from < n; from += BLOCK) {
     const block = min(BLOCK, n - from);
-    const four = <usize>from << 2;
-    lookUp(t, keys + (<usize>from << 3), block, R_WEIGHTS);
-    reserveBlock(t, table, keys + (<usize>from << 3), block, positions + four, counts + four, lsn);
+    const four = (<usize>from) << 2;
+    lookUp(t, keys + ((<usize>from) << 3), block, R_WEIGHTS);
+    reserveBlock(t, table, keys + ((<usize>from) << 3), block, positions + four, counts + four, lsn);
   }
 }
 
@@ -270,10 +337,10 @@ export function createRows(table: u32, keys: usize, counts: usize, n: i32, posit
  */
 export function writeRows(table: u32, positions: usize, n: i32, weights: usize, states: usize): void {
   const t = tableAt(table);
-  const bytes = <usize>load<u32>(t, T_DIM) << 2;
-  const stateBytes = <usize>load<u32>(t, T_STATE) << 2;
+  const bytes = (<usize>load<u32>(t, T_DIM)) << 2;
+  const stateBytes = (<usize>load<u32>(t, T_STATE)) << 2;
   for (let i = 0; i < n; i++) {
-    const record = <usize>load<u32>(positions + (<usize>i << 2)) << 3;
+    const record = (<usize>load<u32>(positions + ((<usize>i) << 2))) << 3;
     copyFloats(weights + <usize>i * bytes, record + R_WEIGHTS, bytes);
     if (states != 0) copyFloats(states + <usize>i * stateBytes, record + R_WEIGHTS + bytes, stateBytes);
   }
@@ -284,13 +351,13 @@ export function deleteRows(table: u32, keys: usize, n: i32, positions: usize, re
   const t = tableAt(table);
   let count = 0;
   for (let i = 0; i < n; i++) {
-    const key = load<u64>(keys + (<usize>i << 3));
+    const key = load<u64>(keys + ((<usize>i) << 3));
     const record = remove(t, key, tagOf(t, key));
     if (record == 0) continue;
     release(t, record);
     stamp(record, lsn);
-    store<u32>(positions + (<usize>count << 2), <u32>(record >> 3));
-    store<u64>(removed + (<usize>count << 3), key);
+    store<u32>(positions + ((<usize>count) << 2), <u32>(record >> 3));
+    store<u64>(removed + ((<usize>count) << 3), key);
     count++;
   }
   return count;
@@ -305,13 +372,13 @@ export function extractRows(table: u32, keys: usize, n: i32, positions: usize, i
   const bytes = <usize>load<u32>(t, T_RECORD);
   let count = 0;
   for (let i = 0; i < n; i++) {
-    const key = load<u64>(keys + (<usize>i << 3));
+    const key = load<u64>(keys + ((<usize>i) << 3));
     const record = remove(t, key, tagOf(t, key));
     if (record == 0) continue;
     memory.copy(into + <usize>count * bytes, record, bytes);
     release(t, record);
     stamp(record, lsn);
-    store<u32>(positions + (<usize>count << 2), <u32>(record >> 3));
+    store<u32>(positions + ((<usize>count) << 2), <u32>(record >> 3));
     count++;
   }
   return count;
@@ -319,7 +386,8 @@ export function extractRows(table: u32, keys: usize, n: i32, positions: usize, i
 
 /** Writes the keys of whole records that lie one behind the other. */
 export function keysOfRecords(records: usize, n: i32, bytes: u32, keys: usize): void {
-  for (let i = 0; i < n; i++) store<u64>(keys + (<usize>i << 3), load<u64>(records + <usize>i * <usize>bytes));
+  for (let i = 0; i < n; i++)
+    store<u64>(keys + ((<usize>i) << 3), load<u64>(records + <usize>i * <usize>bytes));
 }
 
 /** Takes in whole records from another arena, whose keys this one does not hold. `positions` gets where they now are. */
@@ -332,7 +400,7 @@ export function adoptRows(table: u32, records: usize, n: i32, positions: usize, 
     memory.copy(record, from, bytes);
     insert(t, table, tagOf(t, load<u64>(from)), record);
     stamp(record, lsn);
-    store<u32>(positions + (<usize>i << 2), <u32>(record >> 3));
+    store<u32>(positions + ((<usize>i) << 2), <u32>(record >> 3));
   }
 }
 
@@ -340,13 +408,13 @@ export function adoptRows(table: u32, records: usize, n: i32, positions: usize, 
 export function keysOfPage(page: u32, slots: usize, placement: u64, keys: usize): i32 {
   const meta = metaOf(page);
   const bytes = <usize>load<u32>(tableAt(load<u16>(meta, M_TABLE)), T_RECORD);
-  let record = <usize>page << PAGE_SHIFT;
+  let record = (<usize>page) << PAGE_SHIFT;
   let count = 0;
   for (let place = <u32>load<u16>(meta, M_BUMP); place > 0; place--, record += bytes) {
     if ((load<u32>(record, R_FREQUENCY) & LIVE) == 0) continue;
     const key = load<u64>(record);
     if (load<u8>(slots + <usize>(hashKey(key, placement) >> 50)) == 0) continue;
-    store<u64>(keys + (<usize>count << 3), key);
+    store<u64>(keys + ((<usize>count) << 3), key);
     count++;
   }
   return count;
@@ -356,26 +424,36 @@ export function keysOfPage(page: u32, slots: usize, placement: u64, keys: usize)
  * Reads the rows of a page from place `from` on into columns (each may be 0 except keys): at most `limit` rows. Returns
  * rows written in the low 32 bits and the place to go on from in the high ones (0 = the page is done).
  */
-export function scanPage(page: u32, from: u32, limit: u32, keys: usize, weights: usize, states: usize, frequencies: usize, steps: usize): u64 {
+export function scanPage(
+  page: u32,
+  from: u32,
+  limit: u32,
+  keys: usize,
+  weights: usize,
+  states: usize,
+  frequencies: usize,
+  steps: usize,
+): u64 {
   const meta = metaOf(page);
   const t = tableAt(load<u16>(meta, M_TABLE));
   const bytes = <usize>load<u32>(t, T_RECORD);
-  const weightBytes = <usize>load<u32>(t, T_DIM) << 2;
-  const stateBytes = <usize>load<u32>(t, T_STATE) << 2;
+  const weightBytes = (<usize>load<u32>(t, T_DIM)) << 2;
+  const stateBytes = (<usize>load<u32>(t, T_STATE)) << 2;
   const end = <u32>load<u16>(meta, M_BUMP);
-  let record = (<usize>page << PAGE_SHIFT) + <usize>from * bytes;
+  let record = ((<usize>page) << PAGE_SHIFT) + <usize>from * bytes;
   let count: u32 = 0;
   for (; from < end && count < limit; from++, record += bytes) {
     const frequency = load<u32>(record, R_FREQUENCY);
     if ((frequency & LIVE) == 0) continue;
-    store<u64>(keys + (<usize>count << 3), load<u64>(record));
+    store<u64>(keys + ((<usize>count) << 3), load<u64>(record));
     if (weights != 0) copyFloats(record + R_WEIGHTS, weights + <usize>count * weightBytes, weightBytes);
-    if (states != 0) copyFloats(record + R_WEIGHTS + weightBytes, states + <usize>count * stateBytes, stateBytes);
-    if (frequencies != 0) store<u32>(frequencies + (<usize>count << 2), frequency & MAX_FREQUENCY);
-    if (steps != 0) store<u32>(steps + (<usize>count << 2), load<u32>(record, R_STEP));
+    if (states != 0)
+      copyFloats(record + R_WEIGHTS + weightBytes, states + <usize>count * stateBytes, stateBytes);
+    if (frequencies != 0) store<u32>(frequencies + ((<usize>count) << 2), frequency & MAX_FREQUENCY);
+    if (steps != 0) store<u32>(steps + ((<usize>count) << 2), load<u32>(record, R_STEP));
     count++;
   }
-  return <u64>count | (<u64>(from < end ? from : 0) << 32);
+  return <u64>count | ((<u64>(from < end ? from : 0)) << 32);
 }
 
 /** The first page of `table`'s rows at or after `page`, 0 when there is none. */

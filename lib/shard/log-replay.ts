@@ -1,0 +1,210 @@
+// Recovery, second part: each record of the log is applied to the pages that do not hold it yet.
+import { EmbershardError } from "../base/errors.js";
+import type { LogReading } from "../store/log-reader.js";
+import type { LogRecord } from "../store/segment-scan.js";
+import type { ArenaTable } from "../table/arena-table.js";
+import { beginHandOver, type HandOverNote } from "./hand-over.js";
+import { decodeJson, decodeRows, RECORD, type RowsRecord, SECTION, type Section } from "./records.js";
+import { addTable, outOfRoom, type Recovered, tableOf } from "./recovered.js";
+import { retireTable } from "./shard-state.js";
+
+/** Applies the log. @throws CORRUPT naming file, offset and LSN. */
+export async function replayLog(
+  recovered: Recovered,
+  reading: LogReading,
+  pause: () => Promise<void>,
+): Promise<void> {
+  for await (const batch of reading.batches()) {
+    for (const record of batch) replay(recovered, record);
+    recovered.records += batch.length;
+    await pause();
+  }
+}
+
+function replay(recovered: Recovered, record: LogRecord): void {
+  const { type, payload } = record;
+  // Until its instant the manifest knows best what tables there are: one made in that time may be gone, its name another's.
+  const known = record.lsn <= (recovered.manifest?.lsn ?? 0);
+  switch (type) {
+    case RECORD.rows: {
+      const rows = decodeRows(payload);
+      if (!rows) throw corrupt(record, "its lengths do not add up");
+      replayRows(recovered, record, rows);
+      return;
+    }
+    case RECORD.define:
+      if (!known) addTable(recovered, decodeJson(payload));
+      return;
+    case RECORD.drop:
+      if (!known) dropTable(recovered, record.lsn, decodeJson(payload) as { number: number });
+      return;
+    case RECORD.handOver: {
+      const note = decodeJson(payload) as HandOverNote;
+      while (recovered.arenas.all.length <= note.to) {
+        const arena = recovered.arenas.add();
+        for (const table of recovered.tables.values()) table.describe(arena);
+      }
+      beginHandOver(recovered.arenas, note);
+      return;
+    }
+    case RECORD.checkpoint:
+      return;
+    default:
+      throw new EmbershardError(
+        "NEWER_FORMAT",
+        `${where(record)} has type ${type}, which this version does not know: upgrade Embershard`,
+      );
+  }
+}
+
+function dropTable(recovered: Recovered, lsn: number, { number }: { number: number }): void {
+  const table = tableOf(recovered, number);
+  if (!table) return;
+  recovered.tables.delete(table.definition.name);
+  recovered.retired.push(retireTable(recovered.arenas, table, lsn));
+}
+
+function replayRows(recovered: Recovered, record: LogRecord, rows: RowsRecord): void {
+  const replayed: Section[] = [];
+  let beyond = 0;
+  for (const section of rows.parts) {
+    const table = tableOf(recovered, section.table);
+    // A table that is dropped later in the log, and that the checkpoint has forgotten.
+    if (!table) continue;
+    // An unlogged table is that of the checkpoint: what a later one had begun to log does not follow on it.
+    if (!table.definition.logged && record.lsn > (recovered.manifest?.lsn ?? 0)) {
+      beyond++;
+      continue;
+    }
+    const arena = recovered.arenas.all[section.arena];
+    if (!arena) throw corrupt(record, `it names arena ${section.arena}, which does not exist`);
+    replaySection(recovered, record, section, table, rows.step);
+    replayed.push(section);
+  }
+  // Only now: sections of one record meet in one page while rows are handed over, and a stamped page takes no more of it.
+  for (const section of replayed) stampAll(recovered, record, section);
+  // The mark is that of what was recovered: not of a push of which nothing was.
+  if (rows.mark && (beyond === 0 || beyond < rows.parts.length)) recovered.mark = rows.mark;
+}
+
+/** Replays a section in pieces that fit the arena's scratch. Its pages are marked when all sections are. */
+function replaySection(
+  recovered: Recovered,
+  record: LogRecord,
+  section: Section,
+  table: ArenaTable,
+  step: number,
+): void {
+  const arena = recovered.arenas.all[section.arena];
+  const { n, values, valueBytes } = section;
+  const widths = columnWidths(section, table);
+  if (widths.reduce((sum, width) => sum + width * n, 0) !== valueBytes)
+    throw corrupt(record, "its columns do not have the table's width");
+  const rowBytes = 16 + widths.reduce((sum, width) => sum + width, 0);
+  const piece = Math.max(1, Math.floor((8 << 20) / rowBytes));
+  for (let from = 0; from < n; from += piece) {
+    const count = Math.min(piece, n - from);
+    arena.beginScratch(count * rowBytes + 6 * 64);
+    const put = (bytes: Uint8Array, offset: number, length: number) => {
+      const at = arena.takeScratch(length);
+      arena.bytes.set(bytes.subarray(offset, offset + length), at);
+      return at;
+    };
+    const keys = put(section.keys, 8 * from, 8 * count);
+    const positions = put(section.positions, 4 * from, 4 * count);
+    const counts = put(section.counts, 4 * from, 4 * count);
+    let column = 0;
+    const columns = widths.map((width) => {
+      const at = put(values, column + width * from, width * count);
+      column += width * n;
+      return at;
+    });
+    const { kernel } = arena;
+    const lsn = BigInt(record.lsn);
+    const applied = (() => {
+      switch (section.kind) {
+        case SECTION.push:
+          return kernel.replayPush(
+            table.index,
+            positions,
+            keys,
+            counts,
+            columns[0],
+            count,
+            section.learningRate,
+            step,
+            lsn,
+          );
+        case SECTION.create:
+          return kernel.replayAssign(table.index, positions, keys, counts, 0, 0, count, lsn);
+        case SECTION.assign:
+          return kernel.replayAssign(table.index, positions, keys, counts, columns[0], 0, count, lsn);
+        case SECTION.assignState:
+          return kernel.replayAssign(
+            table.index,
+            positions,
+            keys,
+            counts,
+            columns[0],
+            columns[1],
+            count,
+            lsn,
+          );
+        case SECTION.delete:
+          return kernel.replayDelete(table.index, positions, keys, count, lsn);
+        default:
+          return kernel.replayAdopt(table.index, positions, columns[0], count, lsn);
+      }
+    })();
+    arena.refresh();
+    if (applied < 0) {
+      demandRoom(recovered, record, section);
+      throw corrupt(record, `it does not fit the pages of table "${table.definition.name}"`);
+    }
+  }
+}
+
+/** @throws OUT_OF_MEMORY when a position lies beyond what arenas may hold. */
+function demandRoom({ arenas }: Recovered, record: LogRecord, { positions, n }: Section): void {
+  const view = new DataView(positions.buffer, positions.byteOffset, 4 * n);
+  const end = arenas.limitBytes / 8;
+  for (let i = 0; i < n; i++) {
+    if (view.getUint32(4 * i, true) < end) continue;
+    throw outOfRoom(where(record));
+  }
+}
+
+function columnWidths(section: Section, table: ArenaTable): number[] {
+  switch (section.kind) {
+    case SECTION.push:
+    case SECTION.assign:
+      return [4 * table.dim];
+    case SECTION.assignState:
+      return [4 * table.dim, 4 * table.stateFloats];
+    case SECTION.adopt:
+      return [table.recordBytes];
+    default:
+      return [];
+  }
+}
+
+function stampAll(recovered: Recovered, record: LogRecord, { arena: number, positions, n }: Section): void {
+  const arena = recovered.arenas.all[number];
+  // By the piece: scratch beyond the usual would take pages that records to come name as theirs.
+  const piece = 1 << 20;
+  for (let from = 0; from < n; from += piece) {
+    const count = Math.min(piece, n - from);
+    arena.beginScratch(4 * count);
+    const at = arena.takeScratch(4 * count);
+    arena.bytes.set(positions.subarray(4 * from, 4 * (from + count)), at);
+    arena.kernel.stampRows(at, count, BigInt(record.lsn));
+  }
+}
+
+function where({ file, offset, lsn }: LogRecord): string {
+  return `log segment ${file}, offset ${offset}, LSN ${lsn}`;
+}
+
+function corrupt(record: LogRecord, why: string): EmbershardError {
+  return new EmbershardError("CORRUPT", `${where(record)}: ${why}`);
+}

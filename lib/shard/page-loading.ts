@@ -1,0 +1,106 @@
+// Recovery, first part: the manifest and the pages that it names. Whatever does not add up is reported.
+import { EmbershardError } from "../base/errors.js";
+import { KIND_ROWS } from "../kernel/layout.js";
+import type { PageStore } from "../store/page-store.js";
+import type { ArenaSet } from "./arena-set.js";
+import { beginHandOver } from "./hand-over.js";
+import { decodeManifest, type Manifest, manifestKey } from "./manifest.js";
+import { decodePageHeader, decodePageKey, loadPage, pageKeys } from "./page-image.js";
+import { PageLedger } from "./page-ledger.js";
+import { addTable, outOfRoom, type Recovered, tableOf } from "./recovered.js";
+
+/** The manifest, or undefined in a store that never had a checkpoint. @throws CORRUPT, NEWER_FORMAT, IO */
+export async function readManifest(pages: PageStore): Promise<Manifest | undefined> {
+  const value = await pages.get(manifestKey);
+  return value && decodeManifest(value);
+}
+
+/**
+ * Brings pages into the arenas. Each value must be the page that its key says, and every page of the manifest must be
+ * there.
+ *
+ * @throws CORRUPT naming the page.
+ */
+export async function loadPages(
+  arenas: ArenaSet,
+  pages: PageStore,
+  manifest: Manifest | undefined,
+): Promise<Recovered> {
+  const recovered: Recovered = {
+    arenas,
+    tables: new Map(),
+    manifest,
+    ledger: new PageLedger(manifest?.pages),
+    garbage: [],
+    mark: manifest?.mark === undefined ? undefined : new Uint8Array(Buffer.from(manifest.mark, "base64")),
+    nextTable: manifest?.nextTable ?? 1,
+    retired: [],
+    usedIndexes: 0,
+    records: 0,
+  };
+  for (let i = 0; i < Math.max(1, manifest?.pages.length ?? 1); i++) arenas.add();
+  if (manifest?.arenaOf) arenas.arenaOf.set(Buffer.from(manifest.arenaOf, "base64"));
+  for (const definition of manifest?.tables ?? []) addTable(recovered, definition);
+  // The index over the rows takes an eighth more where rows are small, less elsewhere.
+  for (const [number, { length }] of (manifest?.pages ?? []).entries())
+    arenas.all[number].expectPages(Math.ceil(1.125 * length));
+  let loaded = 0;
+  for await (const entries of pages.entries(pageKeys)) {
+    for (const { key, value } of entries) loaded += takePage(recovered, key, value);
+  }
+  const expected = recovered.ledger.count();
+  if (loaded !== expected)
+    throw new EmbershardError(
+      "CORRUPT",
+      `${expected - loaded} of ${expected} pages of checkpoint ${manifest?.generation} are missing: ${missing(recovered)}`,
+    );
+  if (manifest?.handOver) beginHandOver(arenas, manifest.handOver);
+  return recovered;
+}
+
+/** Returns 1 when the value is a current page, 0 when nothing refers to it. */
+function takePage(recovered: Recovered, keyBytes: Uint8Array, value: Uint8Array): number {
+  const key = decodePageKey(keyBytes);
+  if (!key)
+    throw new EmbershardError(
+      "CORRUPT",
+      `the page store has a key of ${keyBytes.length} bytes that is none of ours`,
+    );
+  if (recovered.ledger.get(key.arena, key.page) !== key.generation) {
+    recovered.garbage.push(key);
+    return 0;
+  }
+  const where = `page ${key.page} of arena ${key.arena}, generation ${key.generation}`;
+  const header = decodePageHeader(value);
+  if (
+    !header ||
+    header.arena !== key.arena ||
+    header.page !== key.page ||
+    header.generation !== key.generation
+  ) {
+    throw new EmbershardError("CORRUPT", `${where} does not hold that page`);
+  }
+  const table = tableOf(recovered, header.table);
+  if (!table || table.recordBytes !== header.recordBytes || header.places > table.rowsPerPage) {
+    throw new EmbershardError(
+      "CORRUPT",
+      `${where} is of table number ${header.table}, which does not exist like that`,
+    );
+  }
+  const arena = recovered.arenas.all[key.arena];
+  if (!arena.kernel.claimPage(key.page, KIND_ROWS, table.index)) {
+    throw outOfRoom(where);
+  }
+  arena.refresh();
+  if (!loadPage(arena, header, value))
+    throw new EmbershardError("CORRUPT", `${where} does not match its checksum`);
+  return 1;
+}
+
+function missing(recovered: Recovered): string {
+  const gone = [...recovered.ledger.entries()].filter(
+    ({ arena, page }) => recovered.arenas.all[arena].pageKind(page) !== KIND_ROWS,
+  );
+  const named = gone.slice(0, 4).map(({ arena, page }) => `page ${page} of arena ${arena}`);
+  return named.join(", ") + (gone.length > named.length ? ", ..." : "");
+}
