@@ -14,15 +14,10 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   embedded: ["shard", "table", "store", "kernel", "base"],
   shard: ["table", "store", "kernel", "base"],
   table: ["kernel", "base"],
-  store: ["kernel", "base"],
+  store: ["base"],
   kernel: ["base"],
   base: [],
 };
-
-/** Files of a layer, where another layer may import only these of it. */
-const only: readonly { from: string; to: string; files: readonly string[] }[] = [
-  { from: "store", to: "kernel", files: ["lib/kernel/hash-block.ts"] },
-];
 
 /** Packages, and modules of Node, by the files that may import them. Others are used nowhere. */
 const packages: Readonly<Record<string, RegExp>> = {
@@ -96,9 +91,6 @@ function offence({ file, to, dynamic, typesOnly }: Import): string | undefined {
   const [from, there] = [layerOf(file), layerOf(target)];
   if (from !== there && !layers[from]?.includes(there))
     return `${file} imports ${target}: ${from} may import ${layers[from]?.join(", ")}`;
-  const limit = only.find((one) => one.from === from && one.to === there);
-  if (limit && !limit.files.includes(target))
-    return `${file} imports ${target}: of ${there} it may import ${limit.files.join(", ")}`;
   if (
     /\/control-(socket|client|address)\.ts$/.test(target) &&
     !dynamic &&

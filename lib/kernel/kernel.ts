@@ -83,17 +83,17 @@ export interface KernelExports {
   stampRows(positions: number, n: number, lsn: bigint): void;
   collectPage(page: number, words: number): number;
   indexWords(table: number, words: number, n: number, sorted: number): number;
-  distinctKeys(
+  sumEqualKeys(
     keys: number,
-    n: number,
-    unique: number,
-    inverse: number,
     counts: number,
+    rows: number,
+    n: number,
+    dim: number,
     slots: number,
     slotCount: number,
   ): number;
-  sumRows(rows: number, inverse: number, n: number, dim: number): void;
   firstNonFinite(values: number, n: number): number;
+  firstNonFiniteSum(rows: number, counts: number, n: number, dim: number): number;
   dropNonFinite(rows: number, keys: number, counts: number, n: number, dim: number): number;
   orderByArena(slots: number, arenaOf: number, n: number, arenas: number, order: number, ends: number): void;
   gatherRows(from: number, order: number, n: number, bytes: number, into: number): void;

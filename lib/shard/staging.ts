@@ -45,8 +45,8 @@ export function valueBytesOf({ table, kind, states }: RowWrite): number {
 /** Scratch that staging a write takes. */
 export function stagingBytes(write: RowWrite): number {
   const n = write.keys.length;
-  const distinct = write.kind === "push" ? 12 * n + 4 * distinctSlots(n) : 0;
-  return 24 * n + distinct + n * valueBytesOf(write) + 10 * 64;
+  const distinct = write.kind === "push" ? 4 * distinctSlots(n) : 0;
+  return 16 * n + distinct + n * valueBytesOf(write) + 10 * 64;
 }
 
 /** What staging gives. */
@@ -56,8 +56,7 @@ export interface StagedRun extends Run {
 }
 
 /**
- * Lays a write out in `arena`, distinct keys first in order of occurrence, gradients of equal keys summed in that
- * order.
+ * Lays a write out in `arena`. A push's keys are distinct then, gradients of equal ones summed in order of occurrence.
  *
  * @throws NON_FINITE naming the key, where the table refuses such gradients; rows are never taken with such values.
  */
@@ -85,36 +84,34 @@ function stagePush(staged: StagedRun, write: RowWrite): StagedRun {
   const { arena } = staged;
   const { kernel } = arena;
   const { dim } = write.table;
-  let { n } = staged;
-  const bad = copyChecked(arena, write.values!, staged.values);
-  if (bad >= 0) n = skipOrRefuse(staged, write, 0, n, bad);
-  const unique = arena.takeScratch(8 * n);
-  const inverse = arena.takeScratch(4 * n);
-  const slots = distinctSlots(n);
-  const distinct = kernel.distinctKeys(
-    staged.keys,
-    n,
-    unique,
-    inverse,
-    staged.counts,
+  const run = { ...staged };
+  const bad = copyChecked(arena, write.values!, run.values);
+  if (bad >= 0) run.n = skipOrRefuse(run, write, 0, bad);
+  const given = run.n;
+  const slots = distinctSlots(given);
+  run.n = kernel.sumEqualKeys(
+    run.keys,
+    run.counts,
+    run.values,
+    given,
+    dim,
     arena.takeScratch(4 * slots),
     slots,
   );
-  const run = { ...staged, keys: unique, n: distinct };
-  if (distinct === n) return run;
-  kernel.sumRows(staged.values, inverse, n, dim);
-  const overflow = kernel.firstNonFinite(run.values, distinct * dim);
-  if (overflow >= 0) run.n = skipOrRefuse(run, write, run.counts, distinct, overflow);
+  if (run.n === given) return run;
+  const overflow = kernel.firstNonFiniteSum(run.values, run.counts, run.n, dim);
+  if (overflow >= 0) run.n = skipOrRefuse(run, write, run.counts, overflow);
   return run;
 }
 
-function skipOrRefuse(run: StagedRun, write: RowWrite, counts: number, n: number, bad: number): number {
+/** Returns how many rows are left. */
+function skipOrRefuse(run: StagedRun, write: RowWrite, counts: number, bad: number): number {
   if (write.table.definition.nonFinite === "refuse") {
     const key = run.arena.u64[run.keys / 8 + Math.floor(bad / write.table.dim)];
     throw nonFinite(write, "gradient", key, run.arena.f32[run.values / 4 + bad], bad % write.table.dim);
   }
-  const kept = run.arena.kernel.dropNonFinite(run.values, run.keys, counts, n, write.table.dim);
-  run.skipped += n - kept;
+  const kept = run.arena.kernel.dropNonFinite(run.values, run.keys, counts, run.n, write.table.dim);
+  run.skipped += run.n - kept;
   return kept;
 }
 

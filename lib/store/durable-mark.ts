@@ -1,6 +1,6 @@
+import type { BlockFactory, HashBlock } from "../base/hash-block.js";
 import type { Files, OpenFile } from "./files.js";
 import { replaceFile } from "./files.js";
-import type { BlockFactory, HashBlock } from "./hash-block.js";
 import { type LogIdentity, readLsn, viewOf, writeLsn } from "./log-format.js";
 
 /**

@@ -1,7 +1,7 @@
 import { EmbershardError } from "../base/errors.js";
+import type { HashBlock } from "../base/hash-block.js";
 import { type DurableMark, encodeMark, type MarkFile, markSlotBytes } from "./durable-mark.js";
 import type { OpenFile } from "./files.js";
-import type { HashBlock } from "./hash-block.js";
 import {
   encodeSegmentHeader,
   type LogIdentity,

@@ -1,6 +1,6 @@
 // The bytes of the log, shared by its writer and its reader. The document is docs/formats/log.md.
 // All numbers are little-endian.
-import type { HashBlock } from "./hash-block.js";
+import type { HashBlock } from "../base/hash-block.js";
 
 /** What ties a log to its store: 16 bytes of identity, and the number of the shard. */
 export interface LogIdentity {

@@ -1,7 +1,7 @@
 import { EmbershardError } from "../base/errors.js";
+import type { BlockFactory, HashBlock } from "../base/hash-block.js";
 import { type DurableMark, decodeMark, laterMark, markFileName, readMarkFile } from "./durable-mark.js";
 import type { Files } from "./files.js";
-import type { BlockFactory, HashBlock } from "./hash-block.js";
 import {
   decodeSegmentHeader,
   firstLsnOf,

@@ -3,12 +3,18 @@ import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { EmbershardError } from "../base/errors.js";
 import { EntryBuffer, unpackEntries } from "./entry-buffer.js";
 import { LevelPageStore } from "./level-page-store.js";
-import type { PageEntry } from "./page-store.js";
+import type { KeyRange, PageEntry } from "./page-store.js";
 import type { PageAnswer, PageCall, PageReply, PageRequest } from "./page-thread-messages.js";
 
 const port = parentPort as MessagePort;
 const store = new LevelPageStore((workerData as { directory: string }).directory);
-const iterations = new Map<number, AsyncIterator<readonly PageEntry[]>>();
+/** An iteration, and its next batch, which is read while the caller works on the one before. */
+interface Iteration {
+  readonly iterator: AsyncIterator<readonly PageEntry[]>;
+  coming: Promise<IteratorResult<readonly PageEntry[]>>;
+}
+
+const iterations = new Map<number, Iteration>();
 let iterationCount = 0;
 // From here on handing a value's own memory over costs less than copying it.
 const largeBytes = 2 ** 14;
@@ -24,10 +30,11 @@ async function serve(body: PageCall): Promise<PageAnswer> {
   switch (body.call) {
     case "open":
     case "reopen":
-      iterations.clear();
+      await endIterations();
       await store.reopen();
       return {};
     case "close":
+      await endIterations();
       await store.close();
       return {};
     case "get":
@@ -39,25 +46,49 @@ async function serve(body: PageCall): Promise<PageAnswer> {
       await store.compact(body);
       return {};
     case "iterate":
-      iterations.set(++iterationCount, store.entries(body)[Symbol.asyncIterator]());
-      return { iteration: iterationCount };
+      return { iteration: iterate(body) };
     case "next":
       return next(body.iteration);
     case "end":
-      await iterations.get(body.iteration)?.return?.();
-      iterations.delete(body.iteration);
+      await endIteration(body.iteration);
       return {};
   }
 }
 
-async function next(iteration: number): Promise<PageAnswer> {
-  const iterator = iterations.get(iteration);
-  if (!iterator) throw new EmbershardError("CLOSED", "the page store was closed while it was iterated");
-  const { done, value } = await iterator.next();
+function iterate(range: KeyRange): number {
+  const iterator = store.entries(range)[Symbol.asyncIterator]();
+  iterations.set(++iterationCount, { iterator, coming: ahead(iterator) });
+  return iterationCount;
+}
+
+function ahead(iterator: AsyncIterator<readonly PageEntry[]>): Promise<IteratorResult<readonly PageEntry[]>> {
+  const coming = iterator.next();
+  // Whoever asks for it is told; until then a failure must not count as unhandled.
+  coming.catch(() => undefined);
+  return coming;
+}
+
+async function endIteration(number: number): Promise<void> {
+  const iteration = iterations.get(number);
+  iterations.delete(number);
+  if (!iteration) return;
+  await Promise.allSettled([iteration.coming]);
+  await iteration.iterator.return?.();
+}
+
+async function endIterations(): Promise<void> {
+  await Promise.all([...iterations.keys()].map(endIteration));
+}
+
+async function next(number: number): Promise<PageAnswer> {
+  const iteration = iterations.get(number);
+  if (!iteration) throw new EmbershardError("CLOSED", "the page store was closed while it was iterated");
+  const { done, value } = await iteration.coming;
   if (done) {
-    iterations.delete(iteration);
+    iterations.delete(number);
     return {};
   }
+  iteration.coming = ahead(iteration.iterator);
   const entries = value as readonly PageEntry[];
   const whole = ({ value }: PageEntry) =>
     value.length >= largeBytes && value.length === value.buffer.byteLength;

@@ -1,8 +1,8 @@
 import { assert } from "../base/assert.js";
 import { EmbershardError } from "../base/errors.js";
+import type { BlockFactory } from "../base/hash-block.js";
 import { type DurableMark, MarkFile } from "./durable-mark.js";
 import type { Files } from "./files.js";
-import type { BlockFactory } from "./hash-block.js";
 import { LogFlusher, type Segment } from "./log-flusher.js";
 import {
   type LogIdentity,

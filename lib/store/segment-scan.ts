@@ -1,5 +1,5 @@
+import type { BlockFactory, HashBlock } from "../base/hash-block.js";
 import type { Files, OpenFile } from "./files.js";
-import type { BlockFactory, HashBlock } from "./hash-block.js";
 import {
   readRecordHeader,
   recordBytes,

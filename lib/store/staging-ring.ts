@@ -1,5 +1,5 @@
 import { assert } from "../base/assert.js";
-import type { BlockFactory, HashBlock } from "./hash-block.js";
+import type { BlockFactory, HashBlock } from "../base/hash-block.js";
 import { viewOf } from "./log-format.js";
 
 /** Where a run goes: the segment is the log's business. */

@@ -1,5 +1,5 @@
 import xxhash from "xxhash-wasm";
-import type { BlockFactory } from "../../lib/store/hash-block.js";
+import type { BlockFactory } from "../../lib/base/hash-block.js";
 
 const { h64Raw } = await xxhash();
 

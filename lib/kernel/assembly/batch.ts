@@ -1,63 +1,62 @@
 // Batches: equal keys summed, non-finite gradients found, rows put in the order of their arenas.
 
 /**
- * Writes the distinct keys of u64[n] in order of first occurrence to `unique`, for each key the number of its distinct
- * key to `inverse` (u32[n]) and occurrences to `counts` (u32[n]). `slots` is scratch of u32[slotCount], slotCount a
- * power of two of at least 2 n. Returns how many distinct keys there are.
+ * Sums the rows of equal keys, in place and in order of occurrence: of u64[n] keys and f32[n * dim] rows the distinct ones
+ * are left at the front, with their occurrences in `counts` (u32[n]). The last ones move to where repeats stood, so that
+ * as few rows as possible do. `slots` is scratch of u32[slotCount], slotCount a power of two of at least 2 n. Returns how
+ * many distinct keys there are.
  */
-export function distinctKeys(
+export function sumEqualKeys(
   keys: usize,
-  n: i32,
-  unique: usize,
-  inverse: usize,
   counts: usize,
+  rows: usize,
+  n: i32,
+  dim: u32,
   slots: usize,
   slotCount: u32,
 ): i32 {
-  memory.fill(slots, 0, (<usize>slotCount) << 2);
+  const bytes = (<usize>dim) << 2;
   const mask = slotCount - 1;
-  let distinct: u32 = 0;
+  memory.fill(slots, 0, (<usize>slotCount) << 2);
+  let repeats = 0;
   for (let i = 0; i < n; i++) {
     const key = load<u64>(keys + ((<usize>i) << 3));
-    let h = key * 0x9e3779b97f4a7c15;
+    const count = counts + ((<usize>i) << 2);
+    const h = key * 0x9e3779b97f4a7c15;
     let at = <u32>((h ^ (h >> 29)) >> 32) & mask;
-    let number: u32;
+    store<u32>(count, 1);
     while (true) {
       const slot = slots + ((<usize>at) << 2);
-      number = load<u32>(slot);
+      const number = load<u32>(slot);
       if (number == 0) {
-        store<u64>(unique + ((<usize>distinct) << 3), key);
-        store<u32>(counts + ((<usize>distinct) << 2), 1);
-        store<u32>(slot, ++distinct);
-        number = distinct;
+        store<u32>(slot, i + 1);
         break;
       }
-      if (load<u64>(unique + ((<usize>(number - 1)) << 3)) == key) {
-        const count = counts + ((<usize>(number - 1)) << 2);
-        store<u32>(count, load<u32>(count) + 1);
+      const first = <usize>(number - 1);
+      if (load<u64>(keys + (first << 3)) == key) {
+        store<u32>(counts + (first << 2), load<u32>(counts + (first << 2)) + 1);
+        store<u32>(count, 0);
+        addRow(rows + first * bytes, rows + <usize>i * bytes, bytes);
+        repeats++;
         break;
       }
       at = (at + 1) & mask;
     }
-    store<u32>(inverse + ((<usize>i) << 2), number - 1);
   }
-  return distinct;
+  if (repeats != 0) fillGaps(keys, counts, rows, n, n - repeats, bytes);
+  return n - repeats;
 }
 
-/** Sums the rows of equal keys of f32[n * dim], in place and in order of occurrence, to the front. */
-export function sumRows(rows: usize, inverse: usize, n: i32, dim: u32): void {
-  const bytes = (<usize>dim) << 2;
-  let next: u32 = 0;
-  for (let i = 0; i < n; i++) {
-    const number = load<u32>(inverse + ((<usize>i) << 2));
-    const from = rows + <usize>i * bytes;
-    const into = rows + <usize>number * bytes;
-    if (number == next) {
-      if (from != into) memory.copy(into, from, bytes);
-      next++;
-    } else {
-      addRow(into, from, bytes);
-    }
+/** Moves rows with a count from beyond `distinct` to the places before it that have none. */
+function fillGaps(keys: usize, counts: usize, rows: usize, n: i32, distinct: i32, bytes: usize): void {
+  let last = <usize>(n - 1);
+  for (let gap: usize = 0; gap < <usize>distinct; gap++) {
+    if (load<u32>(counts + (gap << 2)) != 0) continue;
+    while (load<u32>(counts + (last << 2)) == 0) last--;
+    store<u64>(keys + (gap << 3), load<u64>(keys + (last << 3)));
+    store<u32>(counts + (gap << 2), load<u32>(counts + (last << 2)));
+    memory.copy(rows + gap * bytes, rows + last * bytes, bytes);
+    last--;
   }
 }
 
@@ -90,6 +89,16 @@ export function firstNonFinite(values: usize, n: u32): i32 {
   }
   for (; at < end; at += 4) {
     if ((load<u32>(at) & 0x7f800000) == 0x7f800000) return <i32>((at - values) >> 2);
+  }
+  return -1;
+}
+
+/** The place in f32[n * dim] of the first NaN or infinity in a row that is a sum (its count is above 1), -1 when there is none. */
+export function firstNonFiniteSum(rows: usize, counts: usize, n: i32, dim: u32): i32 {
+  for (let i = 0; i < n; i++) {
+    if (load<u32>(counts + ((<usize>i) << 2)) < 2) continue;
+    const at = firstNonFinite(rows + ((<usize>i * <usize>dim) << 2), dim);
+    if (at >= 0) return i * <i32>dim + at;
   }
   return -1;
 }

@@ -1,13 +1,13 @@
 // What the kernel exports. lib/kernel/arena.ts is its only caller.
 
 export {
-  distinctKeys,
   dropNonFinite,
   firstNonFinite,
+  firstNonFiniteSum,
   gatherRows,
   orderByArena,
   scatterRows,
-  sumRows,
+  sumEqualKeys,
 } from "./batch";
 export { hashStrings, slotsOf, xxh64 } from "./hash";
 export { initialRow } from "./initialize";
