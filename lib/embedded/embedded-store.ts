@@ -202,10 +202,11 @@ export class EmbeddedStore implements Store {
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
+      // First, while the directory is still ours: the next owner makes its own.
       try {
-        await this.#shard.close();
-      } finally {
         await this.#onClose();
+      } finally {
+        await this.#shard.close();
       }
     })();
     return this.#closing;

@@ -215,8 +215,17 @@ async function attachControl(path: string, shard: Shard, wanted: boolean): Promi
       import("./control-socket.js"),
       import("./inspection.js"),
     ]);
-    const socket = await openControlSocket(path, controlHandlers(store));
-    closeControl = () => socket.close();
+    try {
+      const socket = await openControlSocket(path, controlHandlers(store));
+      closeControl = () => socket.close();
+    } catch (error) {
+      if (!(error instanceof EmbershardError) || error.code !== "IO") throw error;
+      // A file system without sockets, say: everything but the command line works.
+      process.emitWarning(
+        `${error.message}: the command line cannot ask this store while it is open`,
+        "EmbershardWarning",
+      );
+    }
   }
   return store;
 }

@@ -20,7 +20,7 @@ export interface RowRead {
 }
 
 /** Bytes of rows after which a chunk is handed to the caller, while it is in the cache. */
-const chunkBytes = 262_144;
+const chunkBytes = 131_072;
 
 /** Reads rows, chunk by chunk. */
 export function pullRows(set: ArenaSet, read: RowRead): void {

@@ -123,15 +123,14 @@ function reserve(state: ShardState, plan: readonly PlannedWrite[]): Arena | unde
     if (creating.length === 0) continue;
     const { kernel } = arena;
     const bound = creating.reduce((pages, { table, run }) => pages + kernel.pagesFor(table.index, run.n), 0);
-    if (kernel.commitPages(bound) === 0) {
+    if (!arena.commit(bound)) {
       // Close to full: count what is really missing.
       const exact = creating.reduce((pages, { table, run }) => {
         const missing = run.n - kernel.containsRows(table.index, run.keys, run.n, arena.takeScratch(run.n));
         return pages + (missing === 0 ? 0 : table.pagesFor(arena, missing));
       }, 0);
-      if (exact > 0 && kernel.commitPages(exact) === 0) return arena;
+      if (exact > 0 && !arena.commit(exact)) return arena;
     }
-    arena.refresh();
   }
   return undefined;
 }

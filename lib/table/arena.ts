@@ -26,6 +26,11 @@ export interface ArenaOptions {
   readonly hugePages: "auto" | "off";
 }
 
+/** Bytes of memory from which on what is added is fetched ahead: a small store takes no more than it needs. */
+const populateFrom = 256 << 20;
+/** Pages by which a large arena is ahead of its need: 64 MiB. */
+const aheadPages = 512;
+
 /**
  * One kernel instance with memory of its own: pages of rows, the index over them, and scratch where batches lie.
  *
@@ -72,7 +77,21 @@ export class Arena {
     this.f32 = new Float32Array(buffer);
     this.data = new DataView(buffer);
     if (this.#wantHugePages) this.hugePages = adviseHugePages(buffer, grownFrom, buffer.byteLength);
-    if (grownFrom > 0) populateAhead(buffer, grownFrom, buffer.byteLength);
+    if (buffer.byteLength >= populateFrom) populateAhead(buffer, grownFrom, buffer.byteLength);
+  }
+
+  /**
+   * Makes sure that `pages` can be taken. Returns false when limit or system refuse. A large arena grows before it must,
+   * so that another thread has time to fetch the memory.
+   */
+  commit(pages: number): boolean {
+    const { kernel } = this;
+    const used = kernel.pagesUsed();
+    const ahead = 2 * used * PAGE_BYTES < populateFrom ? 0 : Math.min(aheadPages, kernel.pagesLeft() - pages);
+    const committed =
+      (ahead > 0 && kernel.commitPages(pages + ahead) !== 0) || kernel.commitPages(pages) !== 0;
+    this.refresh();
+    return committed;
   }
 
   /** Grows memory at once for pages up to number `end`, as far as the limit and the system allow. */

@@ -1,24 +1,19 @@
 // Random lives on disks that fail. SEED and STORIES choose others.
 import { test } from "uvu";
-import { FaultLife, type LifeOptions, type Sabotage } from "./fault-life.js";
+import { FaultLife, type LifeOptions } from "./fault-life.js";
+import {
+  badAnything,
+  badPages,
+  badSync,
+  badWrite,
+  everything,
+  fullLog,
+  fullPages,
+  none,
+} from "./sabotages.js";
 
 const stories = Number(process.env.STORIES ?? 3);
 const firstSeed = Number(process.env.SEED ?? 0);
-
-const none: Sabotage = () => {};
-const fullLog: Sabotage = ({ files }, random) => {
-  const used = files.names().reduce((sum, name) => sum + files.content(name).length, 0);
-  files.capacityBytes = used + random.below(20_000);
-};
-const fullPages: Sabotage = ({ pages }, random) => {
-  pages.capacityBytes = random.below(200_000);
-};
-const badWrite: Sabotage = ({ files }, random) =>
-  files.failOnce("write", random.below(4), random.below(2) ? "EIO" : "ENOSPC");
-const badSync: Sabotage = ({ files }, random) => files.failOnce("datasync", random.below(3));
-const badAnything: Sabotage = ({ files }, random) => files.failOnce("any", random.below(20));
-const badPages: Sabotage = ({ pages }, random) =>
-  pages.failOnce("write", random.below(4), random.below(2) ? "EIO" : "ENOSPC");
 
 async function tell(options: Omit<LifeOptions, "seed">): Promise<void> {
   for (let seed = firstSeed; seed < firstSeed + stories; seed++) {
@@ -49,7 +44,7 @@ test("failed writes and syncs, which drop dirty pages, lose and double nothing",
 test("everything that can fail, failing", () =>
   tell({
     operations: 120,
-    sabotage: [none, fullLog, fullPages, badWrite, badSync, badAnything, badPages],
+    sabotage: everything,
     ends: ["kill", "crash", "close"],
   }));
 
