@@ -41,10 +41,7 @@ export class Mover {
   consider(): void {
     const { arenas, log } = this.#state;
     if (arenas.moving || arenas.all.length >= LIMITS.arenas) return;
-    const limit = arenas.limitBytes / PAGE_BYTES;
-    const filling = arenas.all.find(
-      (arena) => arena.kernel.pagesLeft() < limit / 16 && arena.pagesEnd > limit / 2,
-    );
+    const filling = arenas.all.find((arena) => this.#isFilling(arena));
     if (!filling || this.#refused || log.room(beginBytes) !== undefined) return;
     try {
       this.#begin(filling);
@@ -53,6 +50,15 @@ export class Mover {
       if (!(error instanceof EmbershardError) || error.code !== "OUT_OF_MEMORY") throw error;
       this.#refused = true;
     }
+  }
+
+  /** Whether an arena is close to full. Places that rows have left are room, too: else it would be halved again and again. */
+  #isFilling(arena: Arena): boolean {
+    const { limitBytes, tables } = this.#state.arenas;
+    const leftBytes = arena.kernel.pagesLeft() * PAGE_BYTES;
+    if (leftBytes >= limitBytes / 16 || arena.pagesEnd * PAGE_BYTES <= limitBytes / 2) return false;
+    const freeBytes = [...tables].reduce((sum, table) => sum + table.freeBytes(arena), leftBytes);
+    return freeBytes < limitBytes / 16;
   }
 
   /**

@@ -113,6 +113,12 @@ export class ArenaTable {
     return splits;
   }
 
+  /** Bytes of its pages in an arena that no row takes. */
+  freeBytes(arena: Arena): number {
+    const pages = arena.data.getUint32(TABLES + this.index * TABLE_BYTES + T_PAGES, true);
+    return (pages * this.rowsPerPage - this.rows(arena)) * this.recordBytes;
+  }
+
   /** Bytes of its pages of rows and of index in an arena. */
   bytes(arena: Arena): number {
     const t = TABLES + this.index * TABLE_BYTES;

@@ -135,7 +135,8 @@ export class RandomLife {
 
   async #open(): Promise<void> {
     const { segmentBytes, logBufferBytes } = this.#options;
-    this.#store = await this.#disk.open({ segmentBytes, logBufferBytes });
+    // Roomy arenas: a hand-over ends with a checkpoint that this life would not know of.
+    this.#store = await this.#disk.open({ segmentBytes, logBufferBytes, arenaBytes: 512 << 20 });
   }
 
   /** The state that the last write made; returns its number. */
