@@ -48,12 +48,11 @@ export const GENRES =
  * INVALID_ARGUMENT names the file, and the line that is not as the format says.
  */
 export async function readMovieLens(directory: string): Promise<Dataset> {
-  const [data, item, user] = await Promise.all(
-    ["u.data", "u.item", "u.user"].map((file) => text(directory, file)),
-  );
-  const users = parseUsers(user!);
-  const items = parseItems(item!);
-  return { name: "MovieLens 100K", users, items, ratings: parseRatings(data!, users, items) };
+  // One after the other, so that the same directory always gives the same error.
+  const data = await text(directory, "u.data");
+  const items = parseItems(await text(directory, "u.item"));
+  const users = parseUsers(await text(directory, "u.user"));
+  return { name: "MovieLens 100K", users, items, ratings: parseRatings(data, users, items) };
 }
 
 export function parseUsers(text: string): User[] {
