@@ -1,8 +1,6 @@
 // The public shapes of a store, the same for an embedded and, later, for a remote one.
 import type { CheckpointInfo, CheckpointOptions } from "../shard/checkpoint.js";
 import type { ScanBatch } from "../shard/scanning.js";
-import type { InitializerDefinition } from "../table/initializers.js";
-import type { OptimizerDefinition } from "../table/optimizers.js";
 import type { Ack, TableDefinition, TableOptions } from "../table/table-definition.js";
 
 export type { Ack, CheckpointInfo, CheckpointOptions, ScanBatch, TableDefinition, TableOptions };
@@ -106,15 +104,10 @@ export interface TableStats {
   readonly shape?: readonly number[];
 }
 
-export interface TensorOptions {
+export interface TensorOptions
+  extends Pick<TableOptions, "optimizer" | "initializer" | "seed" | "ack" | "logged" | "nonFinite"> {
   /** Lengths of the axes, row-major. */
   readonly shape: readonly number[];
-  readonly optimizer?: OptimizerDefinition;
-  readonly initializer?: InitializerDefinition;
-  readonly seed?: number | bigint;
-  readonly ack?: Ack;
-  readonly logged?: boolean;
-  readonly nonFinite?: "refuse" | "skip";
   /** Floats of the rows that hold it, and what ranges of pushes begin and end at. Chosen from the shape unless given. */
   readonly block?: number;
 }
