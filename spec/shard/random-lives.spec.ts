@@ -71,7 +71,8 @@ test("a store lives as its oracle, through checkpoints, closings and kills", asy
       includeErrorInReport: true,
       interruptAfterTimeLimit: limitMs,
       markInterruptAsFailure: false,
-      ...(process.env.EMBERSHARD_SEED && { seed: Number(process.env.EMBERSHARD_SEED) }),
+      // The same lives every time; others, and more, when asked for.
+      seed: Number(process.env.EMBERSHARD_SEED ?? 1),
     },
   );
 });
