@@ -1,5 +1,4 @@
-import type { EmbershardError } from "../base/errors.js";
-import { EmbershardError as StoreError } from "../base/errors.js";
+import { EmbershardError } from "../base/errors.js";
 import { Interruption } from "./interruption.js";
 import type { ShardState } from "./shard-state.js";
 
@@ -30,7 +29,7 @@ export class Health {
 
   /** @throws READ_ONLY, CLOSED */
   demandWritable(): void {
-    if (this.#closed) throw new StoreError("CLOSED", "the store is closed");
+    if (this.#closed) throw new EmbershardError("CLOSED", "the store is closed");
     if (this.failure) throw refusal(this.failure);
   }
 
@@ -63,7 +62,7 @@ export class Health {
     try {
       healed = await this.#heal();
     } catch (error) {
-      if (error instanceof StoreError) this.failure = error;
+      if (error instanceof EmbershardError) this.failure = error;
       else throw error;
     } finally {
       this.#healing = false;
@@ -75,7 +74,7 @@ export class Health {
 }
 
 function refusal(failure: EmbershardError): EmbershardError {
-  return new StoreError(
+  return new EmbershardError(
     "READ_ONLY",
     `the store is read-only since an I/O error: ${failure.message}. Make room or mend the disk: it goes on by itself, and nothing is lost`,
     { cause: failure },

@@ -50,6 +50,8 @@ export class Arena {
   hugePages = false;
   readonly #memory: WebAssembly.Memory;
   readonly #wantHugePages: boolean;
+  /** Bytes of memory that the system has had its advice about. */
+  #advisedBytes = 0;
   #scratchAt = SCRATCH;
   #scratchBytes = SCRATCH_BYTES;
   #scratchUsed = 0;
@@ -68,8 +70,9 @@ export class Arena {
   refresh(): void {
     const buffer = this.#memory.buffer;
     if (this.bytes !== undefined && this.bytes.buffer === buffer) return;
-    const had = this.bytes?.byteLength ?? 0;
-    const grownFrom = had === 0 ? 0 : this.u32.byteLength;
+    // Not the views' length: growing has detached them.
+    const grownFrom = this.#advisedBytes;
+    this.#advisedBytes = buffer.byteLength;
     this.bytes = new Uint8Array(buffer);
     this.u16 = new Uint16Array(buffer);
     this.u32 = new Uint32Array(buffer);
