@@ -2,12 +2,19 @@ import type { Socket } from "node:net";
 import { EmbershardError, ERRORS, type ErrorCode } from "../base/errors.js";
 import { useAddress } from "./control-address.js";
 
+export interface AskOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Told how far the owner is, in JSON as the method gives it; null while it has not said. */
+  readonly onProgress?: ((progress: unknown) => void) | undefined;
+}
+
 export interface ControlClient {
   /**
    * Asks the owner one thing and gives its `result`, which is JSON. Rejects with the owner's own code, or IO when the
-   * owner goes away or says nothing for `timeoutMs`.
+   * owner goes away or says nothing for `timeoutMs` (while it works it says so), or ABORTED by `signal`, which ends the
+   * connection: the owner stops working on it then.
    */
-  ask(method: string, params?: unknown): Promise<unknown>;
+  ask(method: string, params?: unknown, options?: AskOptions): Promise<unknown>;
   close(): void;
 }
 
@@ -56,17 +63,19 @@ function connected(socket: Socket): Promise<Socket | undefined> {
 interface Waiting {
   resolve(result: unknown): void;
   reject(error: EmbershardError): void;
+  onProgress?: ((progress: unknown) => void) | undefined;
 }
 
 function clientOf(socket: Socket, directory: string, timeoutMs: number): ControlClient {
   const waiting = new Map<number, Waiting>();
   let lastId = 0;
   let received = "";
-  const fail = (message: string) => {
-    for (const { reject } of waiting.values()) reject(new EmbershardError("IO", message));
+  const end = (error: EmbershardError) => {
+    for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
     socket.destroy();
   };
+  const fail = (message: string) => end(new EmbershardError("IO", message));
   socket.setEncoding("utf8");
   socket.setTimeout(timeoutMs, () => fail(`the owner of ${directory} did not answer within ${timeoutMs} ms`));
   socket.on("error", (error) => fail(`the connection to the owner of ${directory} broke: ${error.message}`));
@@ -83,12 +92,20 @@ function clientOf(socket: Socket, directory: string, timeoutMs: number): Control
     }
   });
   return {
-    ask(method, params) {
-      return new Promise((resolve, reject) => {
-        waiting.set(++lastId, { resolve, reject });
-        if (socket.destroyed) fail(closed);
-        else socket.write(`${JSON.stringify({ id: lastId, method, params })}\n`);
-      });
+    async ask(method, params, { signal, onProgress } = {}) {
+      const abort = () =>
+        end(new EmbershardError("ABORTED", `${method} was aborted`, { cause: signal?.reason }));
+      signal?.addEventListener("abort", abort, { once: true });
+      try {
+        return await new Promise((resolve, reject) => {
+          waiting.set(++lastId, { resolve, reject, onProgress });
+          if (signal?.aborted) abort();
+          else if (socket.destroyed) fail(closed);
+          else socket.write(`${JSON.stringify({ id: lastId, method, params })}\n`);
+        });
+      } finally {
+        signal?.removeEventListener("abort", abort);
+      }
     },
     close: () => void socket.destroy(),
   };
@@ -96,15 +113,20 @@ function clientOf(socket: Socket, directory: string, timeoutMs: number): Control
 
 interface Response {
   readonly id?: unknown;
+  readonly progress?: unknown;
   readonly result?: unknown;
   readonly error?: { readonly code?: unknown; readonly message?: unknown };
 }
 
 /** Gives a response to who waits for it. Throws a SyntaxError for what is not JSON. */
 function settle(line: string, waiting: Map<number, Waiting>): void {
-  const { id, result, error } = JSON.parse(line) as Response;
+  const { id, progress, result, error } = JSON.parse(line) as Response;
   const asker = typeof id === "number" ? waiting.get(id) : undefined;
   if (asker === undefined) return;
+  if (progress !== undefined) {
+    asker.onProgress?.(progress);
+    return;
+  }
   waiting.delete(id as number);
   if (error === undefined) asker.resolve(result);
   else asker.reject(new EmbershardError(isCode(error.code) ? error.code : "INTERNAL", String(error.message)));

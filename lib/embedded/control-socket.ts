@@ -3,8 +3,16 @@ import type { Server, Socket } from "node:net";
 import { EmbershardError } from "../base/errors.js";
 import { addressRemover, bindAddress } from "./control-address.js";
 
+/** What a handler has of its asker, for work that takes long. */
+export interface ControlRequest {
+  /** Aborted when the asker goes away: nobody waits for the result then. */
+  readonly signal: AbortSignal;
+  /** Tells the asker how far the work is; JSON. What comes sooner than 100 ms after the last is left out. */
+  progress(value: unknown): void;
+}
+
 /** What the owner answers, by method. A handler's result must be JSON; an EmbershardError reaches the asker with its code. */
-export type ControlHandlers = Readonly<Record<string, (params: unknown) => unknown>>;
+export type ControlHandlers = Readonly<Record<string, (params: unknown, request: ControlRequest) => unknown>>;
 
 export interface ControlSocket {
   /** The path of the socket, or the name of the pipe. */
@@ -17,11 +25,14 @@ export interface ControlSocket {
 export const LONGEST_REQUEST_BYTES = 1 << 20;
 /** More connections at once than this are turned away. */
 const MOST_CONNECTIONS = 16;
+/** An asker hears at least this often that its request is being worked on. */
+export const HEARTBEAT_MS = 2_000;
+const PROGRESS_MS = 100;
 
 /**
  * Answers the command line on behalf of a store that is open here: lines of JSON over a socket that only this user can
- * open (its file has mode 0600), `{ id, method, params }` to `{ id, result }` or `{ id, error: { code, message } }`.
- * The method `owner` is always there and gives `{ pid }`.
+ * open (its file has mode 0600), `{ id, method, params }` to `{ id, result }` or `{ id, error: { code, message } }`, and
+ * before that any number of `{ id, progress }`. The method `owner` is always there and gives `{ pid }`.
  *
  * The caller holds the lock of `directory`: what a killed owner left there is replaced. Does not keep the process alive.
  * @throws IO if no socket can be made; the store works without.
@@ -80,25 +91,33 @@ function listen(server: Server, address: string): Promise<void> {
 function serve(socket: Socket, handlers: ControlHandlers): void {
   let pending = "";
   let queue = Promise.resolve();
+  const gone = new AbortController();
+  const say = (line: string) => {
+    if (!socket.destroyed) socket.write(`${line}\n`);
+  };
   socket.setEncoding("utf8");
   // A peer that goes away is no event for the store.
   socket.on("error", () => socket.destroy());
+  socket.on("close", () => gone.abort());
   socket.on("data", (text: string) => {
     const lines = (pending + text).split("\n");
     pending = lines.pop() ?? "";
     if (pending.length > LONGEST_REQUEST_BYTES) return void socket.destroy();
     for (const line of lines) {
-      queue = queue.then(async () => {
-        const response = await answer(line, handlers);
-        if (!socket.destroyed) socket.write(`${response}\n`);
-      });
+      queue = queue.then(async () => say(await answer(line, handlers, gone.signal, say)));
     }
   });
 }
 
 /** The response to one line, as JSON. Never rejects. */
-async function answer(line: string, handlers: ControlHandlers): Promise<string> {
+async function answer(
+  line: string,
+  handlers: ControlHandlers,
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<string> {
   let id: unknown = null;
+  let heartbeat: NodeJS.Timeout | undefined;
   try {
     const request: unknown = JSON.parse(line);
     if (typeof request !== "object" || request === null)
@@ -110,11 +129,24 @@ async function answer(line: string, handlers: ControlHandlers): Promise<string> 
         `unknown method ${JSON.stringify(method)}; there are ${Object.keys(handlers).join(", ")}`,
       );
     }
-    return JSON.stringify({ id, result: (await handlers[method](params)) ?? null });
+    let last: unknown = null;
+    let lastAt = Number.NEGATIVE_INFINITY;
+    const report = () => {
+      lastAt = performance.now();
+      say(JSON.stringify({ id, progress: last }));
+    };
+    heartbeat = setInterval(report, HEARTBEAT_MS).unref();
+    const progress = (value: unknown) => {
+      last = value;
+      if (performance.now() - lastAt >= PROGRESS_MS) report();
+    };
+    return JSON.stringify({ id, result: (await handlers[method](params, { signal, progress })) ?? null });
   } catch (error) {
     const code =
       error instanceof EmbershardError ? error.code : id === null ? "INVALID_ARGUMENT" : "INTERNAL";
     return JSON.stringify({ id, error: { code, message: messageOf(error) } });
+  } finally {
+    clearInterval(heartbeat);
   }
 }
 

@@ -71,6 +71,41 @@ test("a handler's error arrives with its code; the connection goes on", async ({
   await socket.close();
 });
 
+test("long work tells how far it is, and stops when its asker goes away", async ({ directory }) => {
+  let stopped = () => {};
+  const aborted = new Promise<void>((resolve) => {
+    stopped = resolve;
+  });
+  const socket = await openControlSocket(directory, {
+    count: (params, { progress }) => {
+      for (let i = 1; i <= (params as number); i++) progress({ i });
+      return "counted";
+    },
+    wait: (_, { signal }) =>
+      new Promise((resolve) => {
+        signal.addEventListener("abort", () => {
+          stopped();
+          resolve("too late");
+        });
+      }),
+  });
+  const client = (await connectControl(directory))!;
+  const heard: unknown[] = [];
+  const onProgress = (value: unknown) => heard.push(value);
+  assert.is(await client.ask("count", 1000, { onProgress }), "counted");
+  assert.equal(heard[0], { i: 1 });
+  assert.ok(heard.length < 1000, "progress that comes too fast is left out");
+  const impatient = new AbortController();
+  const waiting = rejection(client.ask("wait", undefined, { signal: impatient.signal }));
+  // The owner's socket does not keep the process alive.
+  const alive = setInterval(() => {}, 1000);
+  impatient.abort();
+  assert.is((await waiting).code, "ABORTED");
+  await aborted;
+  clearInterval(alive);
+  await socket.close();
+});
+
 test("only its owner may open the socket, and no other moment of its life is different", async ({
   directory,
 }) => {
