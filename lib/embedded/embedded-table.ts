@@ -1,5 +1,4 @@
 import { EmbershardError } from "../base/errors.js";
-import { recordBytes } from "../kernel/layout.js";
 import type { RowRead } from "../shard/reading.js";
 import type { Shard } from "../shard/shard.js";
 import type { RowWrite } from "../shard/staging.js";
@@ -184,7 +183,7 @@ export class EmbeddedTable implements Table {
     checkFields(`scan of "${this.name}"`, options, ["batch"]);
     const fitting = Math.max(
       1,
-      Math.min(scanRows, Math.floor(scanBytes / recordBytes(table.dim, table.stateFloats))),
+      Math.min(scanRows, Math.floor(scanBytes / (16 + 4 * (table.dim + table.stateFloats)))),
     );
     const batch = options.batch ?? fitting;
     checkInteger(`scan of "${this.name}": batch`, batch, 1, 65_536);

@@ -1,3 +1,5 @@
+import { ELEMENT_BYTES, type StateStorage, type WeightStorage } from "./storage.js";
+
 /** The layout of an arena's memory: lib/kernel/assembly/layout.ts explains it, and a spec holds the two equal. */
 
 export const PAGE_SHIFT = 17;
@@ -37,6 +39,15 @@ export const T_ROWS = 48;
 export const T_PAGES = 52;
 export const T_SEGMENTS = 60;
 export const T_OVERFLOWS = 64;
+export const T_STORAGE = 68;
+export const T_STATE_STORAGE = 69;
+export const T_ROUNDING = 70;
+export const T_STATE_ELEMENTS = 72;
+export const T_STATE_OFFSET = 76;
+export const T_STATE_BYTES = 80;
+export const T_SCALARS_OFFSET = 84;
+export const T_EXTRAS_OFFSET = 88;
+export const T_EXTRAS_BYTES = 92;
 export const T_OPTIMIZER = 192;
 export const T_INITIALIZER = 196;
 export const T_FLAGS = 200;
@@ -50,7 +61,56 @@ export const SPLIT_ABOVE = 12_800;
 /** Bit of an occurrence count: this request created the row. */
 export const CREATED = 0x8000_0000;
 
-/** Bytes of a record: key, frequency, last step, weights, optimizer state, rounded up to 8. */
-export function recordBytes(dim: number, stateFloats: number): number {
-  return (R_WEIGHTS + 4 * (dim + stateFloats) + 7) & ~7;
+/** What decides the layout of a table's records. */
+export interface RecordShape {
+  readonly dim: number;
+  /** Floats of optimizer state. */
+  readonly stateFloats: number;
+  /** How many of them, the last ones, are one a row and not one an element: they are kept as float32 whatever `stateStorage`. */
+  readonly stateScalars: number;
+  readonly storage: WeightStorage;
+  readonly stateStorage: StateStorage;
+  /** Bytes of 4-byte fields behind the state. */
+  readonly extrasBytes: number;
+}
+
+/** Where the parts of a record begin, in bytes from its own beginning. Key, frequency and last step are always at 0, 8 and 12. */
+export interface RecordLayout {
+  /** All of it, a multiple of 8. */
+  readonly recordBytes: number;
+  /** Of the float32 scale of int8 weights; undefined for other weights. */
+  readonly scaleOffset: number | undefined;
+  readonly stateOffset: number;
+  /** Of state, scalars included. */
+  readonly stateBytes: number;
+  /** Floats of state that `stateStorage` is about. */
+  readonly stateElements: number;
+  readonly scalarsOffset: number;
+  readonly extrasOffset: number;
+  readonly extrasBytes: number;
+}
+
+/** Weights from byte 16, [int8: their scale], state elements, state scalars, extras; each part begins at a multiple of 4. */
+export function recordLayout(shape: RecordShape): RecordLayout {
+  const { dim, stateFloats, stateScalars, storage, stateStorage, extrasBytes } = shape;
+  const weightsEnd = R_WEIGHTS + round4(dim * ELEMENT_BYTES[storage]);
+  const scaleOffset = storage === "int8" ? weightsEnd : undefined;
+  const stateOffset = weightsEnd + (storage === "int8" ? 4 : 0);
+  const stateElements = stateFloats - stateScalars;
+  const scalarsOffset = stateOffset + round4(stateElements * ELEMENT_BYTES[stateStorage]);
+  const extrasOffset = scalarsOffset + 4 * stateScalars;
+  return {
+    recordBytes: (extrasOffset + extrasBytes + 7) & ~7,
+    scaleOffset,
+    stateOffset,
+    stateBytes: extrasOffset - stateOffset,
+    stateElements,
+    scalarsOffset,
+    extrasOffset,
+    extrasBytes,
+  };
+}
+
+function round4(bytes: number): number {
+  return (bytes + 3) & ~3;
 }

@@ -62,3 +62,8 @@ export function stateFloatsOf(program: OptimizerProgram, dim: number): number {
       throw new RangeError(`optimizer ${program.id} is not in the table of optimizers`);
   }
 }
+
+/** How many of those floats, the last ones, there is one of for a whole row: an accumulator or a count, not one an element. */
+export function stateScalarsOf({ id }: OptimizerProgram): number {
+  return id === OPTIMIZERS.rowWiseAdagrad || id === OPTIMIZERS.adamRowStep ? 1 : 0;
+}

@@ -1,9 +1,11 @@
 import {
   KIND_INDEX,
   PAGE_BYTES,
-  recordBytes,
+  type RecordLayout,
   SPLIT_ABOVE,
   T_DIM,
+  T_EXTRAS_BYTES,
+  T_EXTRAS_OFFSET,
   T_FLAGS,
   T_INIT_PARAMS,
   T_INITIALIZER,
@@ -15,15 +17,20 @@ import {
   T_RECORD,
   T_ROWS,
   T_ROWS_PER_PAGE,
+  T_SCALARS_OFFSET,
   T_SEED_LO,
   T_SEGMENTS,
   T_STATE,
+  T_STATE_BYTES,
+  T_STATE_ELEMENTS,
+  T_STATE_OFFSET,
   TABLE_BYTES,
   TABLES,
 } from "../kernel/layout.js";
 import type { Arena } from "./arena.js";
 import { encodeInitializer } from "./initializers.js";
 import { encodeOptimizer, stateFloats } from "./optimizers.js";
+import { rowLayoutOf } from "./row-layout.js";
 import type { TableDefinition } from "./table-definition.js";
 
 /** Splits that leave one half empty and have to go on. */
@@ -35,6 +42,7 @@ export class ArenaTable {
   readonly index: number;
   readonly dim: number;
   readonly stateFloats: number;
+  readonly layout: RecordLayout;
   readonly recordBytes: number;
   readonly rowsPerPage: number;
   readonly placement: bigint;
@@ -47,7 +55,8 @@ export class ArenaTable {
     this.definition = definition;
     this.dim = definition.dim;
     this.stateFloats = stateFloats(definition.optimizer, definition.dim);
-    this.recordBytes = recordBytes(this.dim, this.stateFloats);
+    this.layout = rowLayoutOf(definition);
+    this.recordBytes = this.layout.recordBytes;
     this.rowsPerPage = Math.floor(PAGE_BYTES / this.recordBytes);
     this.placement = BigInt(definition.placement);
   }
@@ -64,6 +73,13 @@ export class ArenaTable {
     data.setUint32(t + T_RECORD, this.recordBytes, true);
     data.setBigUint64(t + T_SEED_LO, BigInt(definition.seed), true);
     data.setBigUint64(t + T_PLACEMENT, this.placement, true);
+    const { layout } = this;
+    data.setUint32(t + T_STATE_ELEMENTS, layout.stateElements, true);
+    data.setUint32(t + T_STATE_OFFSET, layout.stateOffset, true);
+    data.setUint32(t + T_STATE_BYTES, layout.stateBytes, true);
+    data.setUint32(t + T_SCALARS_OFFSET, layout.scalarsOffset, true);
+    data.setUint32(t + T_EXTRAS_OFFSET, layout.extrasOffset, true);
+    data.setUint32(t + T_EXTRAS_BYTES, layout.extrasBytes, true);
     const optimizer = encodeOptimizer(definition.optimizer, definition);
     data.setUint32(t + T_OPTIMIZER, optimizer.id, true);
     data.setUint32(t + T_FLAGS, optimizer.flags, true);

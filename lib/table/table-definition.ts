@@ -1,6 +1,6 @@
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
-import { recordBytes } from "../kernel/layout.js";
+import { PAGE_BYTES } from "../kernel/layout.js";
 import { type Clip, parseBounds, parseClip } from "./gradients.js";
 import {
   type InitializerDefinition,
@@ -9,8 +9,9 @@ import {
   zeros,
 } from "./initializers.js";
 import { hashName } from "./keys.js";
-import { type OptimizerDefinition, parseOptimizer, stateFloats, unchangeable } from "./optimizers.js";
+import { type OptimizerDefinition, parseOptimizer, unchangeable } from "./optimizers.js";
 import { describe, differingFields, OptionReader } from "./option-reader.js";
+import { rowLayoutOf } from "./row-layout.js";
 
 /** What a resolved write promises: applied; in the log, survives the process; survives power loss. */
 export type Ack = "memory" | "os" | "fsync";
@@ -198,11 +199,11 @@ function readSeed(name: string, seed: unknown): bigint {
   );
 }
 
-function checkRecord({ name, dim, optimizer }: TableDefinition): void {
-  const bytes = recordBytes(dim, stateFloats(optimizer, dim));
-  if (bytes > 1 << 17)
+function checkRecord(definition: TableDefinition): void {
+  const { recordBytes } = rowLayoutOf(definition);
+  if (recordBytes > PAGE_BYTES)
     throw new EmbershardError(
       "INVALID_OPTIONS",
-      `table "${name}": a row takes ${bytes} bytes, more than a page of ${1 << 17}`,
+      `table "${definition.name}": a row takes ${recordBytes} bytes, more than a page of ${PAGE_BYTES}`,
     );
 }

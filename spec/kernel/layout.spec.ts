@@ -4,6 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as layout from "../../lib/kernel/layout.js";
 import { FLAGS, INITIALIZERS, OPTIMIZERS } from "../../lib/kernel/programs.js";
+import { ELEMENT_BYTES, ROUNDINGS, STORAGES } from "../../lib/kernel/storage.js";
 
 /** The numeric constants of an AssemblyScript file, by name. */
 function constantsOf(file: string): Map<string, number> {
@@ -59,6 +60,61 @@ test("programs.ts has the numbers of assembly/optimizers/codes.ts", () => {
     );
   }
   assert.is(codes.size, Object.keys(ours).length);
+});
+
+test("storage.ts has the numbers of assembly/storage-codes.ts", () => {
+  const codes = constantsOf("storage-codes.ts");
+  const ours = { ...STORAGES, ...ROUNDINGS };
+  for (const [name, value] of Object.entries(ours)) assert.is(codes.get(name.toUpperCase()), value, name);
+  assert.is(codes.size, Object.keys(ours).length);
+});
+
+test("the parts of a record follow one another, each at a multiple of 4", () => {
+  const dims = [1, 2, 3, 5, 64, 4095, 4096];
+  const states = (dim: number) =>
+    [
+      [0, 0],
+      [1, 1],
+      [dim, 0],
+      [2 * dim, 0],
+      [2 * dim + 1, 1],
+    ] as const;
+  for (const storage of ["f32", "f16", "bf16", "int8"] as const)
+    for (const stateStorage of ["f32", "bf16"] as const)
+      for (const extrasBytes of [0, 4, 12])
+        for (const dim of dims)
+          for (const [stateFloats, stateScalars] of states(dim)) {
+            const made = layout.recordLayout({
+              dim,
+              stateFloats,
+              stateScalars,
+              storage,
+              stateStorage,
+              extrasBytes,
+            });
+            const { scaleOffset, stateOffset, stateBytes, stateElements, scalarsOffset, extrasOffset } = made;
+            const weightsEnd = layout.R_WEIGHTS + dim * ELEMENT_BYTES[storage];
+            assert.is(scaleOffset !== undefined, storage === "int8");
+            const end = scaleOffset ?? stateOffset;
+            assert.ok(end >= weightsEnd && end < weightsEnd + 4);
+            if (scaleOffset !== undefined) assert.is(stateOffset, scaleOffset + 4);
+            assert.is(stateElements, stateFloats - stateScalars);
+            const elementsEnd = stateOffset + stateElements * ELEMENT_BYTES[stateStorage];
+            assert.ok(scalarsOffset >= elementsEnd && scalarsOffset < elementsEnd + 4);
+            assert.is(extrasOffset, scalarsOffset + 4 * stateScalars);
+            assert.is(stateBytes, extrasOffset - stateOffset);
+            const used = extrasOffset + extrasBytes;
+            assert.ok(made.recordBytes >= used && made.recordBytes < used + 8 && made.recordBytes % 8 === 0);
+            for (const offset of [end, stateOffset, scalarsOffset, extrasOffset]) assert.is(offset % 4, 0);
+          }
+});
+
+test("a record of float32 is its weights and its state, one behind the other", () => {
+  const shape = { dim: 3, stateFloats: 7, stateScalars: 1, extrasBytes: 0 };
+  const made = layout.recordLayout({ ...shape, storage: "f32", stateStorage: "f32" });
+  assert.is(made.stateOffset, 28);
+  assert.is(made.scalarsOffset, 52);
+  assert.is(made.recordBytes, 56);
 });
 
 function plain(name: string): string {

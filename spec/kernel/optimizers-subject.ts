@@ -1,7 +1,6 @@
 import { instantiateKernel, type KernelInstance } from "../../lib/kernel/kernel.js";
 import {
   R_WEIGHTS,
-  recordBytes,
   SCRATCH,
   T_DIM,
   T_FLAGS,
@@ -64,8 +63,8 @@ export function kernelSubject(definition: OracleDefinition): Subject {
   const { dim, optimizer } = definition;
   const data = new DataView(memory.buffer);
   const floats = stateFloatsOf(optimizer, dim);
-  const stride = recordBytes(dim, floats);
   const used = R_WEIGHTS + 4 * (dim + floats);
+  const stride = (used + 7) & ~7;
 
   const describeTable = () => {
     data.setUint32(TABLES + T_DIM, dim, true);

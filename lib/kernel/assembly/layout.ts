@@ -37,7 +37,10 @@ export const KIND_INDEX: u16 = 2;
 export const KIND_DIRECTORY: u16 = 3;
 export const KIND_SCRATCH: u16 = 4;
 
-// A record: key u64, frequency u32 with bit 31 = live, last step u32, weights f32[dim], state f32[stateFloats].
+// A record: key u64, frequency u32 with bit 31 = live, last step u32, weights, [int8: their scale, f32], state elements, state
+// scalars f32[], extras (fields of 4 bytes), up to a multiple of 8. Each part begins at a multiple of 4. Weights are dim numbers
+// of T_STORAGE; elements of state are T_STATE_ELEMENTS numbers of T_STATE_STORAGE, scalars the rest of T_STATE floats.
+// Where both are f32, weights and state are f32[dim] and f32[T_STATE], one behind the other.
 export const R_KEY: usize = 0;
 export const R_FREQUENCY: usize = 8;
 export const R_STEP: usize = 12;
@@ -59,6 +62,15 @@ export const T_PAGES: usize = 52; // u32: pages of rows
 export const T_SPACE: usize = 56; // u32: first page with a free place, 0 = none
 export const T_SEGMENTS: usize = 60; // u32: pages of index
 export const T_OVERFLOWS: usize = 64; // u32: pages where full segments go on
+export const T_STORAGE: usize = 68; // u8, codes of storage-codes.ts
+export const T_STATE_STORAGE: usize = 69; // u8
+export const T_ROUNDING: usize = 70; // u8
+export const T_STATE_ELEMENTS: usize = 72; // u32
+export const T_STATE_OFFSET: usize = 76; // u32: where state begins in a record
+export const T_STATE_BYTES: usize = 80; // u32: elements and scalars
+export const T_SCALARS_OFFSET: usize = 84; // u32: where the scalars of state begin
+export const T_EXTRAS_OFFSET: usize = 88; // u32
+export const T_EXTRAS_BYTES: usize = 92; // u32
 // Owned by optimizers and initializers.
 export const T_OPTIMIZER: usize = 192; // u32
 export const T_INITIALIZER: usize = 196; // u32

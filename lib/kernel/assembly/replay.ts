@@ -1,7 +1,6 @@
 // Recovery: log records are applied to the pages they name, each page taking only what is newer than itself; then the
 // index is built from the keys in the rows.
 import { entryOf, homeOfEntry, insertUnique, tagUnder } from "./index";
-import { initialRow } from "./initialize";
 import {
   DIRTY,
   KIND_FREE,
@@ -28,9 +27,11 @@ import {
   T_ROWS_PER_PAGE,
   T_SPACE,
   T_STATE,
+  T_STATE_OFFSET,
 } from "./layout";
-import { applyRows, initialState } from "./optimize";
+import { applyRows } from "./optimize";
 import { claimPage, metaOf } from "./pages";
+import { beginRecord } from "./record";
 import { CREATED, tableAt } from "./rows";
 
 /** What a replay function returns besides a row count: the position does not add up with its page. */
@@ -66,11 +67,7 @@ function settle(t: usize, record: usize, key: u64, created: bool): bool {
   if (!created) return isLive(record) && load<u64>(record) == key;
   if (isLive(record)) return false;
   occupy(t, record);
-  store<u64>(record, key);
-  store<u32>(record, LIVE, R_FREQUENCY);
-  store<u32>(record, 0, R_STEP);
-  initialRow(t, key, record + R_WEIGHTS);
-  initialState(t, record + R_WEIGHTS + ((<usize>load<u32>(t, T_DIM)) << 2));
+  beginRecord(t, key, record);
   return true;
 }
 
@@ -119,6 +116,7 @@ export function replayAssign(
   const t = tableAt(table);
   const bytes = (<usize>load<u32>(t, T_DIM)) << 2;
   const stateBytes = (<usize>load<u32>(t, T_STATE)) << 2;
+  const stateOffset = <usize>load<u32>(t, T_STATE_OFFSET);
   let applied = 0;
   for (let i = 0; i < n; i++) {
     const four = (<usize>i) << 2;
@@ -128,7 +126,7 @@ export function replayAssign(
     if (!settle(t, record, load<u64>(keys + ((<usize>i) << 3)), (load<u32>(counts + four) & CREATED) != 0))
       return MISPLACED;
     if (weights != 0) memory.copy(record + R_WEIGHTS, weights + <usize>i * bytes, bytes);
-    if (states != 0) memory.copy(record + R_WEIGHTS + bytes, states + <usize>i * stateBytes, stateBytes);
+    if (states != 0) memory.copy(record + stateOffset, states + <usize>i * stateBytes, stateBytes);
     applied++;
   }
   return applied;

@@ -43,11 +43,14 @@ import {
   T_SEGMENTS,
   T_SPACE,
   T_STATE,
+  T_STATE_BYTES,
+  T_STATE_OFFSET,
   TABLE_BYTES,
   TABLES,
 } from "./layout";
 import { applyRows, initialState } from "./optimize";
 import { metaOf, takePage } from "./pages";
+import { beginRecord } from "./record";
 
 const BLOCK: i32 = 256;
 const TAGS = memory.data(256 * 8, 16);
@@ -114,14 +117,6 @@ function release(t: usize, record: usize): void {
     store<u32>(meta, load<u32>(t, T_SPACE), M_NEXT);
     store<u32>(t, page, T_SPACE);
   }
-}
-
-function initialize(t: usize, key: u64, record: usize): void {
-  store<u64>(record, key);
-  store<u32>(record, LIVE, R_FREQUENCY);
-  store<u32>(record, 0, R_STEP);
-  initialRow(t, key, record + R_WEIGHTS);
-  initialState(t, record + R_WEIGHTS + ((<usize>load<u32>(t, T_DIM)) << 2));
 }
 
 function stamp(record: usize, lsn: u64): void {
@@ -211,7 +206,8 @@ export function pullRows(
   const t = tableAt(table);
   const weights = (<usize>load<u32>(t, T_DIM)) << 2;
   const state = (<usize>load<u32>(t, T_STATE)) << 2;
-  const span = R_WEIGHTS + weights + (states != 0 ? state : 0);
+  const stateOffset = <usize>load<u32>(t, T_STATE_OFFSET);
+  const span = stateOffset + (states != 0 ? <usize>load<u32>(t, T_STATE_BYTES) : 0);
   for (let from = 0; from < n; from += BLOCK) {
     const block = min(BLOCK, n - from);
     lookUp(t, keys + ((<usize>from) << 3), block, span);
@@ -219,7 +215,7 @@ export function pullRows(
       const record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
       if (record != 0) {
         copyFloats(record + R_WEIGHTS, into, weights);
-        if (states != 0) copyFloats(record + R_WEIGHTS + weights, states, state);
+        if (states != 0) copyFloats(record + stateOffset, states, state);
       } else {
         if (useFallback) fillFloats(into, weights, fallback);
         else initialRow(t, load<u64>(keys + ((<usize>(from + i)) << 3)), into);
@@ -271,7 +267,7 @@ function reserveBlock(
       record = find(t, key, tag);
       if (record == 0) {
         record = allocate(t, table);
-        initialize(t, key, record);
+        beginRecord(t, key, record);
         insert(t, table, tag, record);
         const count = counts + ((<usize>i) << 2);
         store<u32>(count, load<u32>(count) | CREATED);
@@ -339,10 +335,11 @@ export function writeRows(table: u32, positions: usize, n: i32, weights: usize, 
   const t = tableAt(table);
   const bytes = (<usize>load<u32>(t, T_DIM)) << 2;
   const stateBytes = (<usize>load<u32>(t, T_STATE)) << 2;
+  const stateOffset = <usize>load<u32>(t, T_STATE_OFFSET);
   for (let i = 0; i < n; i++) {
     const record = (<usize>load<u32>(positions + ((<usize>i) << 2))) << 3;
     copyFloats(weights + <usize>i * bytes, record + R_WEIGHTS, bytes);
-    if (states != 0) copyFloats(states + <usize>i * stateBytes, record + R_WEIGHTS + bytes, stateBytes);
+    if (states != 0) copyFloats(states + <usize>i * stateBytes, record + stateOffset, stateBytes);
   }
 }
 
@@ -439,6 +436,7 @@ export function scanPage(
   const bytes = <usize>load<u32>(t, T_RECORD);
   const weightBytes = (<usize>load<u32>(t, T_DIM)) << 2;
   const stateBytes = (<usize>load<u32>(t, T_STATE)) << 2;
+  const stateOffset = <usize>load<u32>(t, T_STATE_OFFSET);
   const end = <u32>load<u16>(meta, M_BUMP);
   let record = ((<usize>page) << PAGE_SHIFT) + <usize>from * bytes;
   let count: u32 = 0;
@@ -447,8 +445,7 @@ export function scanPage(
     if ((frequency & LIVE) == 0) continue;
     store<u64>(keys + ((<usize>count) << 3), load<u64>(record));
     if (weights != 0) copyFloats(record + R_WEIGHTS, weights + <usize>count * weightBytes, weightBytes);
-    if (states != 0)
-      copyFloats(record + R_WEIGHTS + weightBytes, states + <usize>count * stateBytes, stateBytes);
+    if (states != 0) copyFloats(record + stateOffset, states + <usize>count * stateBytes, stateBytes);
     if (frequencies != 0) store<u32>(frequencies + ((<usize>count) << 2), frequency & MAX_FREQUENCY);
     if (steps != 0) store<u32>(steps + ((<usize>count) << 2), load<u32>(record, R_STEP));
     count++;
