@@ -146,7 +146,7 @@ export class EmbeddedTable implements Table {
   async assign(keys: BigUint64Array, rows: Float32Array, options: AssignOptions = {}): Promise<void> {
     const table = this.live();
     const what = `assign to "${this.name}"`;
-    checkFields(what, options, ["state", "ack", "mark"]);
+    checkFields(what, options, ["state", "frequency", "lastStep", "ack", "mark"]);
     checkWriteKeys(`${what}: keys`, keys);
     const n = keys.length;
     checkArray(`${what}: rows`, rows, Float32Array, {
@@ -160,7 +160,11 @@ export class EmbeddedTable implements Table {
     }
     checkWriteBytes(what, rows.byteLength + (state?.byteLength ?? 0));
     const states = state && table.stateFloats > 0 ? state : undefined;
-    await this.#write({ table, kind: "assign", keys, values: rows, states, learningRate: 0 }, options);
+    const history = checkedHistory(what, n, options);
+    await this.#write(
+      { table, kind: "assign", keys, values: rows, states, history, learningRate: 0 },
+      options,
+    );
   }
 
   async delete(keys: BigUint64Array, options: WriteOptions = {}): Promise<number> {
@@ -194,6 +198,19 @@ export class EmbeddedTable implements Table {
   stats(): TableStats {
     return statsOf(this.#shard, this.live());
   }
+}
+
+/** Frequencies and last steps, which come together or not at all. */
+function checkedHistory(
+  what: string,
+  n: number,
+  { frequency, lastStep }: AssignOptions,
+): RowWrite["history"] {
+  if (frequency === undefined && lastStep === undefined) return undefined;
+  const expected = { length: n, says: "one a key; frequency and lastStep go together" };
+  checkArray(`${what}: frequency`, frequency, Uint32Array, expected);
+  checkArray(`${what}: lastStep`, lastStep, Uint32Array, expected);
+  return { frequency, lastStep };
 }
 
 export function statsOf(shard: Shard, table: ArenaTable): TableStats {

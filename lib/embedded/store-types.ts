@@ -23,6 +23,13 @@ export interface PushOptions extends WriteOptions {
 export interface AssignOptions extends WriteOptions {
   /** Optimizer state, f32[n * stateFloats]. A row that exists keeps its state when this is left out. */
   readonly state?: Float32Array;
+  /**
+   * u32[n], given together with `lastStep`: how often the rows were pushed, as the store that they come from knows it. A
+   * frequency beyond the largest that is kept becomes that one. Left out: rows keep theirs, new ones begin at 0.
+   */
+  readonly frequency?: Uint32Array;
+  /** u32[n], given together with `frequency`: the steps of the rows' last pushes. */
+  readonly lastStep?: Uint32Array;
 }
 
 export interface PullOptions {
@@ -71,7 +78,7 @@ export interface Table {
 
   /**
    * Sets weights f32[n * dim], creating rows that do not exist. Where a key comes twice, the last value stays.
-   * Frequencies and steps are left alone. @throws as push
+   * Frequencies and steps are left alone unless given. @throws as push
    */
   assign(keys: BigUint64Array, rows: Float32Array, options?: AssignOptions): Promise<void>;
 

@@ -41,6 +41,7 @@ export interface KernelExports {
   ): void;
   createRows(table: number, keys: number, counts: number, n: number, positions: number, lsn: bigint): void;
   writeRows(table: number, positions: number, n: number, weights: number, states: number): void;
+  writeHistory(positions: number, n: number, counts: number, steps: number): void;
   deleteRows(table: number, keys: number, n: number, positions: number, removed: number, lsn: bigint): number;
   extractRows(table: number, keys: number, n: number, positions: number, into: number, lsn: bigint): number;
   keysOfRecords(records: number, n: number, bytes: number, keys: number): void;
@@ -78,6 +79,7 @@ export interface KernelExports {
     n: number,
     lsn: bigint,
   ): number;
+  replayHistory(positions: number, counts: number, steps: number, n: number, lsn: bigint): void;
   replayDelete(table: number, positions: number, keys: number, n: number, lsn: bigint): number;
   replayAdopt(table: number, positions: number, records: number, n: number, lsn: bigint): number;
   stampRows(positions: number, n: number, lsn: bigint): void;

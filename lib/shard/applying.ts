@@ -47,6 +47,7 @@ export function applyRun(run: Run, write: RowWrite, step: number, lsn: bigint): 
     case "assign":
       kernel.createRows(index, run.keys, run.counts, run.n, run.positions, lsn);
       kernel.writeRows(index, run.positions, run.n, run.values, run.states);
+      if (run.steps) kernel.writeHistory(run.positions, run.n, run.counts, run.steps);
       return run.n;
     case "delete":
       // The keys that had rows replace the ones asked for.
@@ -64,6 +65,12 @@ export function logRun(list: SectionList, run: Run, write: RowWrite): void {
   const values: Uint8Array[] = [];
   if (run.values) values.push(column(run.values, table.dim));
   if (run.states) values.push(column(run.states, table.stateFloats));
-  const code = kind === "assign" && run.states ? SECTION.assignState : SECTION[kind];
+  if (run.steps) values.push(column(run.steps, 1));
+  const code = kind === "assign" ? assignmentCode(run) : SECTION[kind];
   list.add(run, table.definition.number, code, write.learningRate, values);
+}
+
+function assignmentCode({ states, steps }: Run): number {
+  if (steps) return states ? SECTION.assignStateHistory : SECTION.assignHistory;
+  return states ? SECTION.assignState : SECTION.assign;
 }

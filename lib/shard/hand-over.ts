@@ -96,6 +96,7 @@ function moveKeys(
     positions: from.takeScratch(4 * n),
     values: 0,
     states: 0,
+    steps: 0,
   };
   const records = from.takeScratch(n * table.recordBytes);
   const moved = from.kernel.extractRows(table.index, keys, n, left.positions, records, lsn);
@@ -110,6 +111,7 @@ function moveKeys(
     positions: to.takeScratch(4 * moved),
     values: there,
     states: 0,
+    steps: 0,
   };
   to.kernel.adoptRows(table.index, there, moved, arrived.positions, lsn);
   from.kernel.keysOfRecords(records, moved, table.recordBytes, left.keys);

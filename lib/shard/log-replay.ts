@@ -150,6 +150,23 @@ function replaySection(
             count,
             lsn,
           );
+        case SECTION.assignHistory:
+        case SECTION.assignStateHistory: {
+          const states = section.kind === SECTION.assignStateHistory ? columns[1] : 0;
+          const steps = columns[columns.length - 1];
+          const assigned = kernel.replayAssign(
+            table.index,
+            positions,
+            keys,
+            counts,
+            columns[0],
+            states,
+            count,
+            lsn,
+          );
+          if (assigned >= 0) kernel.replayHistory(positions, counts, steps, count, lsn);
+          return assigned;
+        }
         case SECTION.delete:
           return kernel.replayDelete(table.index, positions, keys, count, lsn);
         default:
@@ -181,6 +198,10 @@ function columnWidths(section: Section, table: ArenaTable): number[] {
       return [4 * table.dim];
     case SECTION.assignState:
       return [4 * table.dim, 4 * table.stateFloats];
+    case SECTION.assignHistory:
+      return [4 * table.dim, 4];
+    case SECTION.assignStateHistory:
+      return [4 * table.dim, 4 * table.stateFloats, 4];
     case SECTION.adopt:
       return [table.recordBytes];
     default:

@@ -4,7 +4,16 @@
 export const RECORD = { rows: 1, define: 2, drop: 3, checkpoint: 4, handOver: 5 } as const;
 
 /** Kinds of sections in a record of rows. */
-export const SECTION = { push: 1, create: 2, assign: 3, assignState: 4, delete: 5, adopt: 6 } as const;
+export const SECTION = {
+  push: 1,
+  create: 2,
+  assign: 3,
+  assignState: 4,
+  delete: 5,
+  adopt: 6,
+  assignHistory: 13,
+  assignStateHistory: 14,
+} as const;
 
 export const rowsHeaderBytes = 64;
 export const sectionHeaderBytes = 48;

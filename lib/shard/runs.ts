@@ -38,7 +38,8 @@ export function splitRun(set: ArenaSet, staged: Run, write: RowWrite): Run[] {
   const { n } = staged;
   const { places, ends } = orderKeys(set, write.table, staged.keys, n);
   const stateBytes = staged.states ? 4 * write.table.stateFloats : 0;
-  const rowBytes = valueBytesOf(write) - stateBytes;
+  const stepBytes = staged.steps ? 4 : 0;
+  const rowBytes = valueBytesOf(write) - stateBytes - stepBytes;
   const gather = (from: number, bytes: number): number => {
     if (from === 0 || bytes === 0) return 0;
     const into = front.takeScratch(n * bytes);
@@ -51,6 +52,7 @@ export function splitRun(set: ArenaSet, staged: Run, write: RowWrite): Run[] {
     positions: front.takeScratch(4 * n),
     values: gather(staged.values, rowBytes),
     states: gather(staged.states, stateBytes),
+    steps: gather(staged.steps, stepBytes),
   };
   const runs: Run[] = [];
   ends.forEach((end, number) => {
@@ -65,6 +67,7 @@ export function splitRun(set: ArenaSet, staged: Run, write: RowWrite): Run[] {
       positions: at(sorted.positions, 4),
       values: at(sorted.values, rowBytes),
       states: at(sorted.states, stateBytes),
+      steps: at(sorted.steps, stepBytes),
     };
     runs.push(number === 0 ? run : carryRun(run, set.all[number], rowBytes, stateBytes));
   });
@@ -81,6 +84,7 @@ function carryRun(run: Run, to: Arena, rowBytes: number, stateBytes: number): Ru
     positions: to.takeScratch(4 * n),
     values: carry(run.arena, run.values, to, rowBytes * n),
     states: carry(run.arena, run.states, to, stateBytes * n),
+    steps: carry(run.arena, run.steps, to, 4 * n),
   };
 }
 

@@ -350,7 +350,13 @@ export class Shard {
 function sizesOf(writes: readonly RowWrite[], { mark }: WriteRequest): number[] {
   return [
     mark?.length ?? 0,
-    ...writes.flatMap(({ keys, values, states }) => [keys.length, values?.length ?? 0, states?.length ?? 0]),
+    ...writes.flatMap(({ keys, values, states, history }) => [
+      keys.length,
+      values?.length ?? 0,
+      states?.length ?? 0,
+      history?.frequency.length ?? 0,
+      history?.lastStep.length ?? 0,
+    ]),
   ];
 }
 

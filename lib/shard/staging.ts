@@ -15,7 +15,14 @@ export interface RowWrite {
   readonly values?: Float32Array | undefined;
   /** assign: f32[n * stateFloats] */
   readonly states?: Float32Array | undefined;
+  /** assign: what the rows have been through, u32[n] each. */
+  readonly history?: RowHistory | undefined;
   readonly learningRate: number;
+}
+
+export interface RowHistory {
+  readonly frequency: Uint32Array;
+  readonly lastStep: Uint32Array;
 }
 
 /** Rows in one arena's scratch; all but `n` and `arena` are pointers. */
@@ -27,6 +34,8 @@ export interface Run {
   readonly positions: number;
   readonly values: number;
   readonly states: number;
+  /** Last steps, where the write brings them; the frequencies are in `counts` then. */
+  readonly steps: number;
 }
 
 const chunkFloats = 65_536;
@@ -36,10 +45,10 @@ function distinctSlots(n: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(2 * n, 16)));
 }
 
-/** Bytes of values and states that a row of this write has in scratch. */
-export function valueBytesOf({ table, kind, states }: RowWrite): number {
+/** Bytes of values, states and last steps that a row of this write has in scratch. */
+export function valueBytesOf({ table, kind, states, history }: RowWrite): number {
   if (kind !== "push" && kind !== "assign") return 0;
-  return 4 * (table.dim + (states ? table.stateFloats : 0));
+  return 4 * (table.dim + (states ? table.stateFloats : 0) + (history ? 1 : 0));
 }
 
 /** Scratch that staging a write takes. */
@@ -71,13 +80,22 @@ export function stage(arena: Arena, write: RowWrite): StagedRun {
     positions: arena.takeScratch(4 * n),
     values: write.values ? arena.takeScratch(4 * n * write.table.dim) : 0,
     states: write.states ? arena.takeScratch(4 * n * write.table.stateFloats) : 0,
+    steps: write.history ? arena.takeScratch(4 * n) : 0,
   };
   arena.u64.set(write.keys, run.keys / 8);
   if (write.kind === "push") return stagePush(run, write);
-  arena.u32.fill(0, run.counts / 4, run.counts / 4 + n);
+  if (write.history) stageHistory(run, write.history);
+  else arena.u32.fill(0, run.counts / 4, run.counts / 4 + n);
   if (write.values) refuseNonFinite(write, copyChecked(arena, write.values, run.values), "value");
   if (write.states) refuseNonFinite(write, copyChecked(arena, write.states, run.states), "state");
   return run;
+}
+
+/** The bit above a frequency says that the row is created: what would reach it is the largest frequency. */
+function stageHistory({ arena, counts, steps, n }: Run, { frequency, lastStep }: RowHistory): void {
+  const into = arena.u32.subarray(counts / 4, counts / 4 + n);
+  for (let i = 0; i < n; i++) into[i] = Math.min(frequency[i], 0x7fff_ffff);
+  arena.u32.set(lastStep, steps / 4);
 }
 
 function stagePush(staged: StagedRun, write: RowWrite): StagedRun {

@@ -70,6 +70,7 @@ export type Operation =
       readonly kind: "assign";
       readonly part: Part;
       readonly state: Float32Array | undefined;
+      readonly history: { readonly frequency: Uint32Array; readonly lastStep: Uint32Array } | undefined;
       readonly ack: Ack;
     }
   | { readonly kind: "delete"; readonly table: string; readonly keys: BigUint64Array; readonly ack: Ack }
@@ -160,10 +161,13 @@ function contentOf(random: Prng, i: number, scale: Scale, present: typeof tables
       const keys = keysOf(random, scale.keys, 1 + random.below(scale.batch));
       const state =
         name === "users" && random.below(2) === 0 ? positive(random, keys.length * 11) : undefined;
+      const column = () => Uint32Array.from(keys, () => random.u32() >>> random.below(32));
+      const history = random.below(2) === 0 ? { frequency: column(), lastStep: column() } : undefined;
       return {
         kind: "assign",
         part: { table: name, keys, values: floats(random, keys.length * dim) },
         state,
+        history,
         ack,
       };
     }

@@ -28,8 +28,9 @@ export class Performer {
       case "push":
         return this.#push(operation, mark);
       case "assign": {
-        const { part, state, ack } = operation;
-        return this.#table(part.table).assign(part.keys, part.values, { ack, mark, ...(state && { state }) });
+        const { part, state, history, ack } = operation;
+        const columns = { ...(state && { state }), ...history };
+        return this.#table(part.table).assign(part.keys, part.values, { ack, mark, ...columns });
       }
       case "delete":
         await this.#table(operation.table).delete(operation.keys, { ack: operation.ack, mark });

@@ -45,6 +45,7 @@ export class World {
           operation.part.keys,
           operation.part.values,
           operation.state,
+          operation.history,
         );
         break;
       case "delete":

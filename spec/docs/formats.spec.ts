@@ -95,7 +95,13 @@ async function writeSome(store: Store, random: Prng, writes: number): Promise<vo
         });
         break;
       case 2:
-        await kept.assign(some, floats(5 * n), random.below(2) === 0 ? {} : { state: floats(5 * n) });
+        await kept.assign(some, floats(5 * n), {
+          ...(random.below(2) === 0 && { state: floats(5 * n) }),
+          ...(random.below(2) === 0 && {
+            frequency: Uint32Array.from(some, () => random.below(99)),
+            lastStep: Uint32Array.from(some, () => random.u32()),
+          }),
+        });
         break;
       case 3:
         await plain.pull(some, { create: true });

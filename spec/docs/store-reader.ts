@@ -239,11 +239,16 @@ class Reader {
           const change = Math.fround(learningRate * float(i * dim + j));
           view.setFloat32(weight(j), view.getFloat32(weight(j), true) - change, true);
         }
-      } else if (kind === 3 || kind === 4) {
+      } else if (kind === 3 || kind === 4 || kind === 13 || kind === 14) {
         for (let j = 0; j < dim; j++) view.setFloat32(weight(j), float(i * dim + j), true);
-        if (kind === 4)
+        if (kind === 4 || kind === 14)
           for (let j = 0; j < stateCount; j++)
             view.setFloat32(weight(dim + j), float(n * dim + i * stateCount + j), true);
+        if (kind > 4) {
+          const floats = kind === 14 ? dim + stateCount : dim;
+          view.setUint32(row + 8, (0x8000_0000 | count) >>> 0, true);
+          view.setUint32(row + 12, payload.getUint32(values + 4 * (n * floats + i), true), true);
+        }
       } else demand(kind === 2, `a section of kind ${kind}`);
     }
   }

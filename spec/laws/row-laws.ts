@@ -87,6 +87,39 @@ export function rowLaws(law: Law): void {
     await twin.compareAll();
   });
 
+  law("assigning sets frequency and step, too, where they are given", async ({ store, reopen }) => {
+    let opened = store;
+    const twin = await Twin.open(opened, "t", options);
+    const random = new Prng(14);
+    await twin.push(keysOfNumbers(1, 9), randomFloats(random, 6), { step: 3 });
+    const words = (...numbers: number[]) => Uint32Array.from(numbers);
+    const history = (n: number) => ({
+      frequency: Uint32Array.from({ length: n }, () => random.below(1000)),
+      lastStep: Uint32Array.from({ length: n }, () => random.u32()),
+    });
+    const keys = keysOfNumbers(1, 2, 1, 3);
+    await twin.assign(keys, randomFloats(random, 12), history(4));
+    await twin.compareAll();
+    await twin.assign(keysOfNumbers(5, 6), randomFloats(random, 6), {
+      frequency: words(0xffff_ffff, 0),
+      lastStep: words(0, 0xffff_ffff),
+      state: randomFloats(random, 6).map(Math.abs),
+    });
+    await twin.compareAll();
+    await twin.push(keysOfNumbers(5, 2, 1), randomFloats(random, 9), { step: 8 });
+    await twin.assign(randomKeys(random, 900, 400), randomFloats(random, 2700), history(900));
+    await twin.compareAll();
+    opened = await reopen();
+    twin.table = await opened.table("t");
+    await twin.compareAll();
+    for (const wrong of [
+      { frequency: words(1, 2, 3, 4) },
+      { lastStep: words(1, 2, 3, 4) },
+      { frequency: words(1), lastStep: words(1, 2, 3, 4) },
+    ])
+      assert.is(await codeOf(() => twin.table.assign(keys, new Float32Array(12), wrong)), "INVALID_ARGUMENT");
+  });
+
   law("what is deleted begins anew", async ({ store }) => {
     const twin = await Twin.open(store, "t", options);
     const random = new Prng(5);

@@ -42,7 +42,8 @@ export class Twin {
   }
 
   async assign(keys: BigUint64Array, rows: Float32Array, options: AssignOptions = {}): Promise<void> {
-    this.oracle.assign(keys, rows, options.state);
+    const { frequency, lastStep } = options;
+    this.oracle.assign(keys, rows, options.state, frequency && lastStep && { frequency, lastStep });
     await this.table.assign(keys, rows, options);
   }
 

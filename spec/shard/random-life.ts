@@ -212,10 +212,11 @@ export class RandomLife {
           );
         case "assign": {
           const state = random.below(2) === 0 ? floats(random, action.n * table.stateFloats) : undefined;
+          const history = random.below(2) === 0 ? historyOf(random, action.n) : undefined;
           return this.#track(
-            table.assign(keys, values, { ...options, ...(state && { state }) }),
+            table.assign(keys, values, { ...options, ...(state && { state }), ...history }),
             this.#become({
-              tables: this.#changed(name, (oracle) => oracle.assign(keys, values, state)),
+              tables: this.#changed(name, (oracle) => oracle.assign(keys, values, state, history)),
               ...kept,
             }),
             logged,
@@ -413,6 +414,11 @@ function floats(random: Prng, n: number): Float32Array {
   const values = new Float32Array(n);
   for (let i = 0; i < n; i++) values[i] = random.unit() - 0.5;
   return values;
+}
+
+function historyOf(random: Prng, n: number): { frequency: Uint32Array; lastStep: Uint32Array } {
+  const column = () => Uint32Array.from({ length: n }, () => random.u32() >>> random.below(32));
+  return { frequency: column(), lastStep: column() };
 }
 
 function same(found: Float32Array | Uint8Array, expected: Float32Array | Uint8Array, what: string): void {

@@ -29,6 +29,7 @@ export {
   replayAdopt,
   replayAssign,
   replayDelete,
+  replayHistory,
   replayPush,
   stampRows,
 } from "./replay";
@@ -46,5 +47,6 @@ export {
   pullRows,
   pushRows,
   scanPage,
+  writeHistory,
   writeRows,
 } from "./rows";

@@ -32,7 +32,7 @@ import {
 import { applyRows } from "./optimize";
 import { claimPage, metaOf } from "./pages";
 import { beginRecord } from "./record";
-import { CREATED, tableAt } from "./rows";
+import { CREATED, setHistory, tableAt } from "./rows";
 
 /** What a replay function returns besides a row count: the position does not add up with its page. */
 const MISPLACED: i32 = -1;
@@ -130,6 +130,15 @@ export function replayAssign(
     applied++;
   }
   return applied;
+}
+
+/** Applies the frequencies and last steps of a logged assignment to rows that replayAssign has settled. */
+export function replayHistory(positions: usize, counts: usize, steps: usize, n: i32, lsn: u64): void {
+  for (let i = 0; i < n; i++) {
+    const four = (<usize>i) << 2;
+    const record = (<usize>load<u32>(positions + four)) << 3;
+    if (lsnOf(record) < lsn) setHistory(record, load<u32>(counts + four), load<u32>(steps + four));
+  }
 }
 
 /** Applies a logged deletion. Returns rows applied, or MISPLACED. */

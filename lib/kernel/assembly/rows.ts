@@ -343,6 +343,23 @@ export function writeRows(table: u32, positions: usize, n: i32, weights: usize, 
   }
 }
 
+/**
+ * Sets frequencies, u32[n] at `counts` below their bit CREATED, and last steps u32[n] of rows that createRows has made
+ * sure of. A key that comes twice ends with its last values.
+ */
+export function writeHistory(positions: usize, n: i32, counts: usize, steps: usize): void {
+  for (let i = 0; i < n; i++) {
+    const four = (<usize>i) << 2;
+    setHistory((<usize>load<u32>(positions + four)) << 3, load<u32>(counts + four), load<u32>(steps + four));
+  }
+}
+
+/** A frequency beyond the largest that is kept is that one. */
+export function setHistory(record: usize, count: u32, step: u32): void {
+  store<u32>(record, LIVE | min(count & ~CREATED, MAX_FREQUENCY), R_FREQUENCY);
+  store<u32>(record, step, R_STEP);
+}
+
 /** Deletes rows. Writes where they were to `positions` and their keys to `removed`; returns how many existed. */
 export function deleteRows(table: u32, keys: usize, n: i32, positions: usize, removed: usize, lsn: u64): i32 {
   const t = tableAt(table);

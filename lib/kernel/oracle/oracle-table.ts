@@ -19,6 +19,12 @@ export interface OracleRow {
   lastStep: number;
 }
 
+/** What a row has been through, columns u32[n]. */
+export interface OracleHistory {
+  readonly frequency: Uint32Array;
+  readonly lastStep: Uint32Array;
+}
+
 const MAX_FREQUENCY = 0x7fff_ffff;
 
 /**
@@ -83,14 +89,21 @@ export class OracleTable {
     }
   }
 
-  /** Writes weights f32[n * dim] and, if given, state f32[n * stateFloats]. The last value of a repeated key stays. */
-  assign(keys: Iterable<bigint>, weights: Float32Array, state?: Float32Array): void {
+  /**
+   * Writes weights f32[n * dim] and, if given, state f32[n * stateFloats], frequency and last step. The last value of a
+   * repeated key stays.
+   */
+  assign(keys: Iterable<bigint>, weights: Float32Array, state?: Float32Array, history?: OracleHistory): void {
     let i = 0;
     for (const key of keys) {
       const row = this.#rowOf(key);
       const floats = row.state.length;
       row.weights = weights.slice(i * this.definition.dim, (i + 1) * this.definition.dim);
       if (state) row.state = state.slice(i * floats, (i + 1) * floats);
+      if (history) {
+        row.frequency = Math.min(history.frequency[i], MAX_FREQUENCY);
+        row.lastStep = history.lastStep[i];
+      }
       i += 1;
     }
   }
