@@ -58,6 +58,26 @@ export interface KernelExports {
     steps: number,
   ): bigint;
   nextPageOf(table: number, page: number, end: number): number;
+  sampleScores(
+    table: number,
+    by: number,
+    first: number,
+    end: number,
+    every: number,
+    perPage: number,
+    into: number,
+  ): number;
+  findVictims(
+    table: number,
+    by: number,
+    threshold: number,
+    cursor: number,
+    end: number,
+    places: number,
+    limit: number,
+    keys: number,
+    positions: number,
+  ): number;
   replayPush(
     table: number,
     positions: number,

@@ -50,3 +50,4 @@ export {
   writeHistory,
   writeRows,
 } from "./rows";
+export { findVictims, sampleScores } from "./victims";

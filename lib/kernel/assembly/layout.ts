@@ -71,6 +71,14 @@ export const T_STATE_BYTES: usize = 80; // u32: elements and scalars
 export const T_SCALARS_OFFSET: usize = 84; // u32: where the scalars of state begin
 export const T_EXTRAS_OFFSET: usize = 88; // u32
 export const T_EXTRAS_BYTES: usize = 92; // u32
+// Eviction and counters: where a record has what they need, 0 = not at all, and what they are now.
+export const T_TOUCHED: usize = 96; // u32: place of `touched` in a record
+export const T_COUNTERS: usize = 100; // u32: place of the decay epoch in a record, counters f32 behind it
+export const T_COUNTER_COUNT: usize = 104; // u32
+export const T_NOW: usize = 108; // u32: what a write sets `touched` to
+export const T_EPOCH: usize = 112; // u32: decays so far
+export const T_DECAY: usize = 116; // f32: what one decay multiplies counters by
+export const T_SCORE: usize = 120; // f32[2]: coefficients of the counters in a row's score
 // Owned by optimizers and initializers.
 export const T_OPTIMIZER: usize = 192; // u32
 export const T_INITIALIZER: usize = 196; // u32
