@@ -19,7 +19,12 @@ export function failureOf(error: unknown, environment: NodeJS.ProcessEnv): Failu
     return { text: "", exitCode: error.exitCode === 0 ? EXIT.ok : EXIT.usage };
   }
   if (error instanceof EmbershardError) {
-    const exitCode = error.code === "INVALID_OPTIONS" ? EXIT.usage : EXIT.failed;
+    const exitCode =
+      error.code === "INVALID_OPTIONS"
+        ? EXIT.usage
+        : error.code === "ABORTED"
+          ? EXIT.interrupted
+          : EXIT.failed;
     return { text: `error ${error.code}: ${error.message}\n`, exitCode };
   }
   if (isSystemError(error)) return { text: `error IO: ${error.message}\n`, exitCode: EXIT.failed };

@@ -1,11 +1,13 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { benchCommand } from "./bench-command.js";
+import { completionCommand } from "./completion-command.js";
 import { demoCommand } from "./demo-command.js";
 import { EXIT, failureOf } from "./failure.js";
 import { inspectCommand } from "./inspect-command.js";
 import { teach } from "./options.js";
 import type { Output } from "./output.js";
+import { histogramCommand, topCommand } from "./survey-commands.js";
 
 /** Runs the command line `args` (without node and script) and gives the exit code. Never rejects. */
 export async function runProgram(
@@ -23,14 +25,16 @@ export async function runProgram(
     .version(version(), "-V, --version", "print the version")
     .addCommand(demoCommand(output, exit))
     .addCommand(inspectCommand(output))
-    .addCommand(benchCommand(exit));
+    .addCommand(topCommand(output))
+    .addCommand(histogramCommand(output))
+    .addCommand(benchCommand(exit))
+    .addCommand(completionCommand(output));
   teach(program, [
     "embershard demo                      train in a store, end it, start it again",
     "embershard inspect ./model           what is in a store, open or not",
     "embershard help inspect              more about one command",
   ]);
-  prepare(program, "embershard", output);
-  for (const command of program.commands) prepare(command, `embershard ${command.name()}`, output);
+  prepareAll(program, "embershard", output);
   try {
     await program.parseAsync(args, { from: "user" });
     return exitCode;
@@ -39,6 +43,11 @@ export async function runProgram(
     if (failure.text) output.err.write(failure.text);
     return failure.exitCode;
   }
+}
+
+function prepareAll(command: Command, name: string, output: Output): void {
+  prepare(command, name, output);
+  for (const one of command.commands) prepareAll(one, `${name} ${one.name()}`, output);
 }
 
 /** Lets commander throw instead of ending the process, and say errors as everything else does. */

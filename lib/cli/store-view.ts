@@ -1,7 +1,15 @@
-import { connectControl } from "../embedded/control-client.js";
+import { type AskOptions, connectControl } from "../embedded/control-client.js";
 import { type InspectedRows, inspectRows } from "../embedded/inspection.js";
 import { openStore } from "../embedded/open-store.js";
 import type { StoreStats } from "../embedded/store-types.js";
+import {
+  type Histogram,
+  histogram,
+  type SurveyOptions,
+  type SurveyProgress,
+  type TopRows,
+  topRows,
+} from "../embedded/table-survey.js";
 
 /** A store to look at, wherever it is open. */
 export interface StoreView {
@@ -10,6 +18,9 @@ export interface StoreView {
   stats(): Promise<StoreStats>;
   /** Keys in decimal or hexadecimal. TABLE_NOT_FOUND, INVALID_ARGUMENT. */
   rows(table: string, keys: readonly string[]): Promise<InspectedRows>;
+  /** The hottest rows of a table, and how its rows are spread: see `topRows` and `histogram`. */
+  top(question: { table: string; by?: string; count?: number }, options?: SurveyOptions): Promise<TopRows>;
+  histogram(question: { table: string; of?: string }, options?: SurveyOptions): Promise<Histogram>;
   close(): Promise<void>;
 }
 
@@ -25,6 +36,9 @@ export async function openView(directory: string): Promise<StoreView> {
       owner: pid,
       stats: async () => (await client.ask("inspect")) as StoreStats,
       rows: async (table, keys) => (await client.ask("rows", { table, keys })) as InspectedRows,
+      top: async (question, options) => (await client.ask("top", question, asked(options))) as TopRows,
+      histogram: async (question, options) =>
+        (await client.ask("histogram", question, asked(options))) as Histogram,
       close: async () => client.close(),
     };
   }
@@ -33,6 +47,13 @@ export async function openView(directory: string): Promise<StoreView> {
     owner: undefined,
     stats: async () => store.stats(),
     rows: (table, keys) => inspectRows(store, { table, keys }),
+    top: (question, options) => topRows(store, question, options),
+    histogram: (question, options) => histogram(store, question, options),
     close: () => store.close(),
   };
+}
+
+/** The owner may only be alive, with nothing to tell. */
+function asked({ signal, onProgress }: SurveyOptions = {}): AskOptions {
+  return { signal, onProgress: (progress) => progress && onProgress?.(progress as SurveyProgress) };
 }

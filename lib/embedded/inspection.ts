@@ -1,6 +1,7 @@
 import { EmbershardError } from "../base/errors.js";
 import type { ControlHandlers } from "./control-socket.js";
 import type { Store } from "./store-types.js";
+import { histogram, topRows } from "./table-survey.js";
 
 /** One row as JSON: numbers beyond 2^53 do not survive there, so a key is its decimal text. */
 export interface InspectedRow {
@@ -30,6 +31,8 @@ export function controlHandlers(store: InspectedStore): ControlHandlers {
   return {
     inspect: () => store.stats(),
     rows: (params) => inspectRows(store, params),
+    top: (params, { signal, progress }) => topRows(store, params, { signal, onProgress: progress }),
+    histogram: (params, { signal, progress }) => histogram(store, params, { signal, onProgress: progress }),
   };
 }
 

@@ -63,7 +63,7 @@ test("tells the version of the package", async () => {
 
 test("wrong usage is one line that says what, and exit code 2", async ({ directory }) => {
   const wrong: [string[], RegExp][] = [
-    [["nope"], /^error INVALID_OPTIONS: unknown command 'nope'; see embershard --help\n$/],
+    [["conjure"], /^error INVALID_OPTIONS: unknown command 'conjure'; see embershard --help\n$/],
     [
       ["inspekt"],
       /^error INVALID_OPTIONS: unknown command 'inspekt' \(Did you mean inspect\?\); see embershard --help\n$/,
