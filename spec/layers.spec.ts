@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const layers: Readonly<Record<string, readonly string[]>> = {
   index: ["embedded", "table", "base"],
   cli: ["index", "embedded", "shard", "table", "store", "base"],
-  embedded: ["shard", "table", "store", "kernel", "base"],
+  embedded: ["shard", "table", "store", "base"],
   shard: ["table", "store", "kernel", "base"],
   table: ["kernel", "base"],
   store: ["base"],
