@@ -57,6 +57,31 @@ export interface KernelExports {
     frequencies: number,
     steps: number,
   ): bigint;
+  readRecords(
+    table: number,
+    records: number,
+    n: number,
+    stride: number,
+    weights: number,
+    states: number,
+    frequencies: number,
+    steps: number,
+  ): void;
+  sealRecords(records: number, n: number, bytes: number, seed: bigint, values: number): void;
+  openValues(values: number, n: number, bytes: number, records: number): void;
+  checkValues(values: number, n: number, bytes: number, seed: bigint, keys: number): number;
+  digestRecords(records: number, n: number, bytes: number, seed: bigint): bigint;
+  copyVictims(positions: number, n: number, bytes: number, changed: number, clean: number): number;
+  demoteRows(
+    table: number,
+    copies: number,
+    n: number,
+    positions: number,
+    removed: number,
+    lsn: bigint,
+  ): number;
+  uniqueKeys(keys: number, n: number, work: number, unique: number, ranks: number): number;
+  storeKeys(keys: number, n: number, prefix: number, table: number, into: number): void;
   nextPageOf(table: number, page: number, end: number): number;
   sampleScores(
     table: number,

@@ -27,7 +27,13 @@ export const KIND_SCRATCH = 4;
 /** Pages of a dropped table, until a checkpoint has forgotten them. Known to TypeScript only. */
 export const KIND_DROPPED = 5;
 
+export const R_FREQUENCY = 8;
 export const R_WEIGHTS = 16;
+
+/** Bits of a record's frequency: the row is live; a copy of it is among the cold rows. */
+export const LIVE = 0x80000000;
+export const CLEAN = 0x40000000;
+export const MAX_FREQUENCY = 0x3fffffff;
 
 export const T_ROWS_PER_PAGE = 12;
 export const T_DIM = 16;

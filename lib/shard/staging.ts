@@ -1,5 +1,6 @@
 // Staging: a write's rows are laid out in an arena's scratch, checked, and equal keys summed. Nothing is changed yet.
 import { EmbershardError } from "../base/errors.js";
+import { MAX_FREQUENCY } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 
@@ -94,7 +95,7 @@ export function stage(arena: Arena, write: RowWrite): StagedRun {
 /** The bit above a frequency says that the row is created: what would reach it is the largest frequency. */
 function stageHistory({ arena, counts, steps, n }: Run, { frequency, lastStep }: RowHistory): void {
   const into = arena.u32.subarray(counts / 4, counts / 4 + n);
-  for (let i = 0; i < n; i++) into[i] = Math.min(frequency[i], 0x7fff_ffff);
+  for (let i = 0; i < n; i++) into[i] = Math.min(frequency[i], MAX_FREQUENCY);
   arena.u32.set(lastStep, steps / 4);
 }
 

@@ -1,6 +1,6 @@
 import { Level } from "level";
 import { EmbershardError } from "../base/errors.js";
-import type { KeyRange, PageBatch, PageEntry, PageStore } from "./page-store.js";
+import type { FoundValues, KeyRange, PageBatch, PageEntry, PageStore } from "./page-store.js";
 
 // In Node, `level` is ClassicLevel; its types keep to what browsers have too.
 type Database = Level<Uint8Array, Uint8Array> & {
@@ -9,6 +9,9 @@ type Database = Level<Uint8Array, Uint8Array> & {
 
 type Operation = { type: "put"; key: Uint8Array; value: Uint8Array } | { type: "del"; key: Uint8Array };
 
+/** Threads that read many values at once, and values that each gets at least. */
+const readParts = 4;
+const leastPart = 128;
 const batchBytes = 4 * 2 ** 20;
 const batchEntries = 4096;
 // What a batch copies beyond this has memory of its own.
@@ -31,6 +34,7 @@ export class LevelPageStore implements PageStore {
   #failure: EmbershardError | undefined;
   // Memory for the next batch: new memory for each would cost more in page faults than the copy.
   #spareStaging: Uint8Array | undefined;
+  #writing: Promise<void> | undefined;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -53,6 +57,20 @@ export class LevelPageStore implements PageStore {
     return this.#guard("read", this.#usable().get(key, { fillCache: false }));
   }
 
+  async getMany(keys: Uint8Array, keyBytes: number): Promise<FoundValues> {
+    const database = this.#usable();
+    // Not slice(): that of a Buffer shares its memory.
+    const own = new Uint8Array(keys);
+    const all: Uint8Array[] = [];
+    for (let at = 0; at < own.length; at += keyBytes) all.push(own.subarray(at, at + keyBytes));
+    // Each part is read by a thread of its own.
+    const part = Math.max(leastPart, Math.ceil(all.length / readParts));
+    const reads: Promise<(Uint8Array | undefined)[]>[] = [];
+    for (let from = 0; from < all.length; from += part)
+      reads.push(database.getMany(all.slice(from, from + part), { fillCache: false }));
+    return joinValues((await this.#guard("read", Promise.all(reads))).flat());
+  }
+
   batch(): PageBatch {
     this.#usable();
     const staging = this.#spareStaging ?? new Uint8Array(stagingBytes);
@@ -65,11 +83,22 @@ export class LevelPageStore implements PageStore {
 
   /** Writes a batch without copying it first: keys and values are borrowed until it resolves. */
   async write(changes: readonly PageChange[]): Promise<void> {
-    const database = this.#usable();
-    const operations = changes.map(
-      ({ key, value }): Operation => (value ? { type: "put", key, value } : { type: "del", key }),
-    );
-    await this.#guard("write", database.batch(operations, { sync: true }));
+    const before = this.#writing;
+    const mine = (async () => {
+      await before?.catch(() => {});
+      // What the engine takes after a write that failed it may lose: none begins before the one ahead has succeeded.
+      const database = this.#usable();
+      const operations = changes.map(
+        ({ key, value }): Operation => (value ? { type: "put", key, value } : { type: "del", key }),
+      );
+      await this.#guard("write", database.batch(operations, { sync: true }));
+    })();
+    this.#writing = mine;
+    try {
+      await mine;
+    } finally {
+      if (this.#writing === mine) this.#writing = undefined;
+    }
   }
 
   async compact({ gte, lt }: KeyRange): Promise<void> {
@@ -103,6 +132,15 @@ export class LevelPageStore implements PageStore {
       throw this.#failure;
     }
   }
+}
+
+function joinValues(values: readonly (Uint8Array | undefined)[]): FoundValues {
+  const ends = new Uint32Array(values.length);
+  let length = 0;
+  for (const [i, value] of values.entries()) ends[i] = length += value?.length ?? 0;
+  const bytes = new Uint8Array(length);
+  for (const [i, value] of values.entries()) if (value) bytes.set(value, ends[i] - value.length);
+  return { bytes, ends };
 }
 
 /** Without a value: a deletion. */

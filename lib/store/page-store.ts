@@ -9,6 +9,12 @@ export interface PageEntry {
   readonly value: Uint8Array;
 }
 
+/** Values of several keys: value i is the bytes from `ends[i - 1]` (0 for the first) to `ends[i]`, none where there is no value. */
+export interface FoundValues {
+  readonly bytes: Uint8Array;
+  readonly ends: Uint32Array;
+}
+
 /**
  * An ordered map of byte strings on the disk, written in durable batches: pages, cold rows and the manifest. What it
  * gives back may be damaged without its noticing; whoever reads it checks the key and checksum inside each value.
@@ -21,7 +27,12 @@ export interface PageStore {
   entries(range: KeyRange): AsyncIterable<readonly PageEntry[]>;
   /** The value of `key`, owned by the caller; undefined when there is none. */
   get(key: Uint8Array): Promise<Uint8Array | undefined>;
-  /** A new, empty batch. One batch is written at a time: parallel ones have no defined order. */
+  /**
+   * The values of keys that lie one behind the other, `keyBytes` each, owned by the caller: as of the call, whatever is
+   * written later. No value is empty. The keys are borrowed until this returns.
+   */
+  getMany(keys: Uint8Array, keyBytes: number): Promise<FoundValues>;
+  /** A new, empty batch. Batches are written one after the other, in the order of `write`. */
   batch(): PageBatch;
   /** Gives the space of deleted entries in `range` back to the file system. Slow: it rewrites what is left there. */
   compact(range: KeyRange): Promise<void>;

@@ -5,6 +5,7 @@ import type { PageEntry } from "./page-store.js";
 export type PageCall =
   | { readonly call: "open" | "reopen" | "close" }
   | { readonly call: "get"; readonly key: Uint8Array }
+  | { readonly call: "getMany"; readonly memory: ArrayBuffer; readonly keyBytes: number }
   | { readonly call: "write"; readonly memory: ArrayBuffer; readonly usedBytes: number }
   | { readonly call: "compact"; readonly gte: Uint8Array; readonly lt: Uint8Array }
   | { readonly call: "iterate"; readonly gte: Uint8Array; readonly lt: Uint8Array }
@@ -19,6 +20,8 @@ export interface PageAnswer {
   readonly memory?: ArrayBuffer;
   readonly usedBytes?: number;
   readonly value?: Uint8Array | undefined;
+  /** Of `getMany`: where each value ends in `memory`. */
+  readonly ends?: Uint32Array;
   readonly iteration?: number;
 }
 

@@ -39,6 +39,10 @@ async function serve(body: PageCall): Promise<PageAnswer> {
       return {};
     case "get":
       return { value: await store.get(body.key) };
+    case "getMany": {
+      const { bytes, ends } = await store.getMany(new Uint8Array(body.memory), body.keyBytes);
+      return { memory: bytes.buffer as ArrayBuffer, ends };
+    }
     case "write":
       await store.write([...unpackEntries(body.memory, body.usedBytes)]);
       return { memory: body.memory };

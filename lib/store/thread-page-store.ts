@@ -4,7 +4,7 @@ import { Worker } from "node:worker_threads";
 import "level";
 import { EmbershardError } from "../base/errors.js";
 import { EntryBuffer, unpackEntries } from "./entry-buffer.js";
-import type { KeyRange, PageBatch, PageEntry, PageStore } from "./page-store.js";
+import type { FoundValues, KeyRange, PageBatch, PageEntry, PageStore } from "./page-store.js";
 import type { PageAnswer, PageCall, PageReply, PageRequest } from "./page-thread-messages.js";
 
 /**
@@ -86,6 +86,12 @@ class ThreadPageStore implements PageStore {
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
     return (await this.#call({ call: "get", key })).value;
+  }
+
+  async getMany(keys: Uint8Array, keyBytes: number): Promise<FoundValues> {
+    const memory = new Uint8Array(keys).buffer;
+    const { memory: found, ends } = await this.#call({ call: "getMany", memory, keyBytes }, [memory]);
+    return { bytes: new Uint8Array(found!), ends: ends! };
   }
 
   batch(): PageBatch {

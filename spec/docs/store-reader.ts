@@ -232,8 +232,8 @@ class Reader {
           table.optimizer.kind === "sgd" && table.optimizer.momentum === 0,
           "this reader knows plain SGD only",
         );
-        const frequency = (view.getUint32(row + 8, true) & 0x7fff_ffff) + (count & 0x7fff_ffff);
-        view.setUint32(row + 8, (0x8000_0000 | Math.min(frequency, 0x7fff_ffff)) >>> 0, true);
+        const frequency = (view.getUint32(row + 8, true) & 0x3fff_ffff) + (count & 0x3fff_ffff);
+        view.setUint32(row + 8, (0x8000_0000 | Math.min(frequency, 0x3fff_ffff)) >>> 0, true);
         view.setUint32(row + 12, step, true);
         for (let j = 0; j < dim; j++) {
           const change = Math.fround(learningRate * float(i * dim + j));
@@ -268,7 +268,7 @@ class Reader {
         rows.set(key, {
           weights: new Float32Array(page.rows.slice(row + 16, row + state).buffer),
           state: new Float32Array(page.rows.slice(row + state, row + state + 4 * stateFloats(table)).buffer),
-          frequency: frequency & 0x7fff_ffff,
+          frequency: frequency & 0x3fff_ffff,
           lastStep: page.view.getUint32(row + 12, true),
         });
       }

@@ -1,6 +1,6 @@
 import { EmbershardError } from "../../lib/base/errors.js";
 import { Prng } from "../../lib/base/prng.js";
-import type { KeyRange, PageBatch, PageEntry, PageStore } from "../../lib/store/page-store.js";
+import type { FoundValues, KeyRange, PageBatch, PageEntry, PageStore } from "../../lib/store/page-store.js";
 
 export type PageOperation = "read" | "write" | "compact" | "open";
 
@@ -25,6 +25,7 @@ export class MemoryPageStore implements PageStore {
   #failure: EmbershardError | undefined;
   #life = 0;
   #inFlight: Change[] | undefined;
+  #writing: Promise<void> | undefined;
 
   constructor(seed: number) {
     this.#random = new Prng(seed);
@@ -48,13 +49,37 @@ export class MemoryPageStore implements PageStore {
     return this.#entries.get(hexOf(key))?.slice();
   }
 
+  async getMany(keys: Uint8Array, keyBytes: number): Promise<FoundValues> {
+    this.#demandOpen();
+    const values: Uint8Array[] = [];
+    for (let at = 0; at < keys.length; at += keyBytes)
+      values.push(this.#entries.get(hexOf(keys.subarray(at, at + keyBytes))) ?? new Uint8Array(0));
+    const ends = new Uint32Array(values.length);
+    let length = 0;
+    for (const [i, value] of values.entries()) ends[i] = length += value.length;
+    const bytes = new Uint8Array(Buffer.concat(values));
+    await this.#operation("read");
+    return { bytes, ends };
+  }
+
   batch(): PageBatch {
     this.#demandOpen();
     const changes: Change[] = [];
     return {
       put: (key, value) => void changes.push({ key: hexOf(key), value: value.slice() }),
       del: (key) => void changes.push({ key: hexOf(key), value: undefined }),
-      write: () => this.#write(changes),
+      write: () => {
+        const life = this.#life;
+        const before = this.#writing;
+        const mine = (async () => {
+          await before?.catch(() => {});
+          if (life !== this.#life) throw new EmbershardError("CLOSED", "the process has ended");
+          this.#demandOpen();
+          await this.#write(changes);
+        })();
+        this.#writing = mine;
+        return mine;
+      },
     };
   }
 

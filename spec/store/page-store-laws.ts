@@ -79,6 +79,38 @@ export function pageStoreLaws(name: string, test: Test, make: () => Promise<Page
     assert.is(await store.get(keyOf(1, 2)), undefined);
   });
 
+  law("many values are read as of the call, in the order of the keys", async (store) => {
+    const put = async (pages: readonly number[], fill: number) => {
+      const batch = store.batch();
+      for (const page of pages) batch.put(keyOf(4, page), new Uint8Array(8 + (page % 5)).fill(fill));
+      await batch.write();
+    };
+    const pages = Array.from({ length: 700 }, (_, i) => i * 3);
+    await put(pages, 1);
+    const asked = [5, 0, 2097, 3, 3, 7, ...pages];
+    const keys = Buffer.concat(asked.map((page) => keyOf(4, page)));
+    const reading = store.getMany(keys, 10);
+    keys.fill(255);
+    // Written while they are read.
+    const batch = store.batch();
+    for (const page of pages) {
+      if (page % 2 === 0) batch.del(keyOf(4, page));
+      else batch.put(keyOf(4, page), new Uint8Array(3).fill(9));
+    }
+    const writing = batch.write();
+    const later = store.batch();
+    later.put(keyOf(4, 0), Uint8Array.of(4));
+    await Promise.all([writing, later.write()]);
+    const { bytes, ends } = await reading;
+    assert.is(ends.length, asked.length);
+    for (const [i, page] of asked.entries()) {
+      const value = [...bytes.subarray(i === 0 ? 0 : ends[i - 1], ends[i])];
+      assert.equal(value, page % 3 === 0 ? new Array(8 + (page % 5)).fill(1) : [], `page ${page}`);
+    }
+    assert.equal([...(await store.get(keyOf(4, 0)))!], [4]);
+    assert.is((await store.getMany(new Uint8Array(0), 10)).ends.length, 0);
+  });
+
   law("an unwritten batch changes nothing, an empty one is fine", async (store) => {
     store.batch().put(keyOf(1, 1), new Uint8Array(1));
     await store.batch().write();

@@ -9,6 +9,16 @@ export {
   scatterRows,
   sumEqualKeys,
 } from "./batch";
+export {
+  checkValues,
+  copyVictims,
+  demoteRows,
+  digestRecords,
+  openValues,
+  sealRecords,
+  storeKeys,
+  uniqueKeys,
+} from "./cold";
 export { hashStrings, slotsOf, xxh64 } from "./hash";
 export { initialRow } from "./initialize";
 export { applyRows, initialState } from "./optimize";
@@ -46,6 +56,7 @@ export {
   pagesFor,
   pullRows,
   pushRows,
+  readRecords,
   scanPage,
   writeHistory,
   writeRows,

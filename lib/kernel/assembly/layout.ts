@@ -37,7 +37,7 @@ export const KIND_INDEX: u16 = 2;
 export const KIND_DIRECTORY: u16 = 3;
 export const KIND_SCRATCH: u16 = 4;
 
-// A record: key u64, frequency u32 with bit 31 = live, last step u32, weights, [int8: their scale, f32], state elements, state
+// A record: key u64, frequency u32 with bit 31 = live and bit 30 = clean, last step u32, weights, [int8: their scale, f32], state elements, state
 // scalars f32[], extras (fields of 4 bytes), up to a multiple of 8. Each part begins at a multiple of 4. Weights are dim numbers
 // of T_STORAGE; elements of state are T_STATE_ELEMENTS numbers of T_STATE_STORAGE, scalars the rest of T_STATE floats.
 // Where both are f32, weights and state are f32[dim] and f32[T_STATE], one behind the other.
@@ -46,7 +46,9 @@ export const R_FREQUENCY: usize = 8;
 export const R_STEP: usize = 12;
 export const R_WEIGHTS: usize = 16;
 export const LIVE: u32 = 0x80000000;
-export const MAX_FREQUENCY: u32 = 0x7fffffff;
+/** The row has not changed since it was read from the cold rows, where a copy of it still is. Every change clears it. */
+export const CLEAN: u32 = 0x40000000;
+export const MAX_FREQUENCY: u32 = 0x3fffffff;
 
 // Table descriptor.
 export const T_DEPTH: usize = 4; // u32: the directory has 2^depth entries

@@ -2,6 +2,7 @@
 // index is built from the keys in the rows.
 import { entryOf, homeOfEntry, insertUnique, tagUnder } from "./index";
 import {
+  CLEAN,
   DIRTY,
   KIND_FREE,
   KIND_ROWS,
@@ -125,7 +126,10 @@ export function replayAssign(
     if (!owns(t, table, record)) return MISPLACED;
     if (!settle(t, record, load<u64>(keys + ((<usize>i) << 3)), (load<u32>(counts + four) & CREATED) != 0))
       return MISPLACED;
-    if (weights != 0) memory.copy(record + R_WEIGHTS, weights + <usize>i * bytes, bytes);
+    if (weights != 0) {
+      store<u32>(record, load<u32>(record, R_FREQUENCY) & ~CLEAN, R_FREQUENCY);
+      memory.copy(record + R_WEIGHTS, weights + <usize>i * bytes, bytes);
+    }
     if (states != 0) memory.copy(record + stateOffset, states + <usize>i * stateBytes, stateBytes);
     applied++;
   }

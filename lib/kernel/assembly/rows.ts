@@ -17,6 +17,7 @@ import {
 } from "./index";
 import { initialRow } from "./initialize";
 import {
+  CLEAN,
   DIRTY,
   KIND_ROWS,
   LIVE,
@@ -103,7 +104,8 @@ function hasSpace(t: usize, meta: usize): bool {
   return load<u16>(meta, M_FREE) != 0 || <u32>load<u16>(meta, M_BUMP) < load<u32>(t, T_ROWS_PER_PAGE);
 }
 
-function release(t: usize, record: usize): void {
+/** Gives a record's place back to its page. Its key is out of the index. */
+export function release(t: usize, record: usize): void {
   const page = <u32>(record >> PAGE_SHIFT);
   const meta = metaOf(page);
   const place = <u32>(record & (PAGE_BYTES - 1)) / load<u32>(t, T_RECORD);
@@ -119,7 +121,8 @@ function release(t: usize, record: usize): void {
   }
 }
 
-function stamp(record: usize, lsn: u64): void {
+/** Marks a record's page as changed by the log record `lsn`. */
+export function stamp(record: usize, lsn: u64): void {
   store<u64>(PAGE_LSNS + ((record >> PAGE_SHIFT) << 3), lsn | DIRTY);
 }
 
@@ -338,6 +341,7 @@ export function writeRows(table: u32, positions: usize, n: i32, weights: usize, 
   const stateOffset = <usize>load<u32>(t, T_STATE_OFFSET);
   for (let i = 0; i < n; i++) {
     const record = (<usize>load<u32>(positions + ((<usize>i) << 2))) << 3;
+    store<u32>(record, load<u32>(record, R_FREQUENCY) & ~CLEAN, R_FREQUENCY);
     copyFloats(weights + <usize>i * bytes, record + R_WEIGHTS, bytes);
     if (states != 0) copyFloats(states + <usize>i * stateBytes, record + stateOffset, stateBytes);
   }
@@ -468,6 +472,34 @@ export function scanPage(
     count++;
   }
   return <u64>count | ((<u64>(from < end ? from : 0)) << 32);
+}
+
+/**
+ * Reads `n` whole records that lie `stride` bytes apart from `records` on into columns, as scanPage does; each column may
+ * be 0.
+ */
+export function readRecords(
+  table: u32,
+  records: usize,
+  n: i32,
+  stride: u32,
+  weights: usize,
+  states: usize,
+  frequencies: usize,
+  steps: usize,
+): void {
+  const t = tableAt(table);
+  const weightBytes = (<usize>load<u32>(t, T_DIM)) << 2;
+  const stateBytes = (<usize>load<u32>(t, T_STATE)) << 2;
+  const stateOffset = <usize>load<u32>(t, T_STATE_OFFSET);
+  for (let i = 0; i < n; i++) {
+    const record = records + <usize>i * <usize>stride;
+    if (weights != 0) copyFloats(record + R_WEIGHTS, weights + <usize>i * weightBytes, weightBytes);
+    if (states != 0) copyFloats(record + stateOffset, states + <usize>i * stateBytes, stateBytes);
+    if (frequencies != 0)
+      store<u32>(frequencies + ((<usize>i) << 2), load<u32>(record, R_FREQUENCY) & MAX_FREQUENCY);
+    if (steps != 0) store<u32>(steps + ((<usize>i) << 2), load<u32>(record, R_STEP));
+  }
 }
 
 /** The first page of `table`'s rows at or after `page`, 0 when there is none. */

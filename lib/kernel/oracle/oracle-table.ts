@@ -25,7 +25,7 @@ export interface OracleHistory {
   readonly lastStep: Uint32Array;
 }
 
-const MAX_FREQUENCY = 0x7fff_ffff;
+const MAX_FREQUENCY = 0x3fff_ffff;
 
 /**
  * What a table is meant to do, as plainly as it can be said: a map of rows. Tests compare stores with it, bit for bit.
