@@ -22,8 +22,11 @@ export type OpenMode = "create" | "write" | "read";
 
 /** One open file. Positions and sizes are in bytes. */
 export interface OpenFile {
-  /** Writes all of `bytes`, which must not change until it resolves; on an error any part may have been written. */
-  write(bytes: Uint8Array, position: number): Promise<void>;
+  /**
+   * Writes all of `bytes`, which must not change until it resolves, and `zeros` (4096 at most) zero bytes behind them; on
+   * an error any part may have been written.
+   */
+  write(bytes: Uint8Array, position: number, zeros?: number): Promise<void>;
   /** Fills `into`; resolves to the bytes read, fewer only at the end of the file. */
   read(into: Uint8Array, position: number): Promise<number>;
   /** Makes all that was written, and the size, durable. After an error nothing written since the last success can be trusted. */

@@ -47,6 +47,12 @@ interface Failure {
   readonly rewind: boolean;
 }
 
+/**
+ * Where a file is written over, zeros fill the last block of each write, which the system would have to read otherwise: a
+ * read waits behind all that is being synced. The next write takes their place.
+ */
+const blockBytes = 4096;
+
 /** Written records are forgotten in pieces of this many bytes. */
 const forgetBytes = 1 << 20;
 
@@ -189,7 +195,11 @@ export class LogFlusher {
       const { lastLsn, bytes } = run;
       run.writing = true;
       try {
-        await segment.file!.write(run.block.bytes.subarray(run.offset, run.offset + bytes), run.fileOffset);
+        await segment.file!.write(
+          run.block.bytes.subarray(run.offset, run.offset + bytes),
+          run.fileOffset,
+          segment.longer ? -(run.fileOffset + bytes) & (blockBytes - 1) : 0,
+        );
       } catch (error) {
         run.writing = false;
         this.#fail(error, { rewind: false });

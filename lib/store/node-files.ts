@@ -28,6 +28,8 @@ const flagsOf: Record<OpenMode, string> = { create: "w+", write: "r+", read: "r"
 /** POSIX_FADV_DONTNEED of Linux's posix_fadvise(2). */
 const fadviseDontNeed = 4;
 
+const zeroBytes = new Uint8Array(4096);
+
 class NodeFile implements OpenFile {
   readonly #path: string;
   readonly #fd: number;
@@ -37,10 +39,15 @@ class NodeFile implements OpenFile {
     this.#fd = fd;
   }
 
-  async write(bytes: Uint8Array, position: number): Promise<void> {
-    for (let done = 0; done < bytes.length; ) {
+  async write(bytes: Uint8Array, position: number, zeros = 0): Promise<void> {
+    const all = bytes.length + zeros;
+    for (let done = 0; done < all; ) {
+      const rest = done === 0 ? bytes : bytes.subarray(done);
+      const padding = zeroBytes.subarray(0, Math.min(zeros, all - done));
       done += await system<number>(`write ${this.#path}`, (reply) =>
-        fs.write(this.#fd, bytes, done, bytes.length - done, position + done, reply),
+        padding.length === 0
+          ? fs.write(this.#fd, rest, 0, rest.length, position + done, reply)
+          : fs.writev(this.#fd, [rest, padding], position + done, reply),
       );
     }
   }

@@ -37,6 +37,16 @@ export function filesLaws(name: string, test: Test, make: () => Files): void {
     await file.close();
   });
 
+  law("zeros behind a write take the place of what was there", async (files) => {
+    const file = await files.open("a", "create");
+    await file.write(Uint8Array.of(1, 2, 3, 4, 5, 6), 0);
+    await file.write(Uint8Array.of(7, 8), 1, 2);
+    assert.equal(await readWhole(files, "a"), [1, 7, 8, 0, 0, 6]);
+    await file.write(Uint8Array.of(9), 5, 4096);
+    assert.is(await file.size(), 5 + 1 + 4096);
+    await file.close();
+  });
+
   law("create empties, write keeps, read finds", async (files) => {
     await (await files.open("a", "create")).write(Uint8Array.of(1, 2, 3, 4), 0);
     const again = await files.open("a", "write");

@@ -222,14 +222,21 @@ export class MemoryFiles implements Files {
       if (life !== this.#life) throw ioError("EBADF");
     };
     return {
-      write: async (bytes, position) => {
-        const flight = { inode, change: { position, bytes } };
+      write: async (given, position, zeros = 0) => {
+        const withZeros = () =>
+          new Uint8Array(zeros === 0 ? given : Buffer.concat([given, Buffer.alloc(zeros)]));
+        const flight = {
+          inode,
+          get change() {
+            return { position, bytes: withZeros() };
+          },
+        };
         this.#inFlight.add(flight);
         try {
           await this.#operation("write");
           demandLife();
           // The disk reads the memory when it gets to it, as a thread of the system does.
-          this.#write(inode, position, bytes.slice());
+          this.#write(inode, position, withZeros());
         } finally {
           this.#inFlight.delete(flight);
         }
