@@ -22,3 +22,6 @@ export {
   rowWiseAdagrad,
   sgd,
 } from "./table/optimizers.js";
+export { exportTable } from "./transfer/export-table.js";
+export { importTable } from "./transfer/import-table.js";
+export type * from "./transfer/transfer-types.js";

@@ -9,8 +9,9 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** For each layer the other layers that it may import. */
 const layers: Readonly<Record<string, readonly string[]>> = {
-  index: ["embedded", "table", "base"],
-  cli: ["index", "embedded", "shard", "table", "store", "base"],
+  index: ["transfer", "embedded", "table", "base"],
+  cli: ["index", "transfer", "embedded", "shard", "table", "store", "base"],
+  transfer: ["embedded", "base"],
   embedded: ["shard", "table", "store", "base"],
   shard: ["table", "store", "kernel", "base"],
   table: ["kernel", "base"],
@@ -22,6 +23,9 @@ const layers: Readonly<Record<string, readonly string[]>> = {
 /** Packages, and modules of Node, by the files that may import them. Others are used nowhere. */
 const packages: Readonly<Record<string, RegExp>> = {
   commander: /^lib\/cli\//,
+  aws4fetch: /^lib\/transfer\//,
+  hyparquet: /^lib\/transfer\//,
+  "hyparquet-writer": /^lib\/transfer\//,
   level: /^lib\/store\//,
   "abstract-level": /^lib\/store\//,
   "classic-level": /^lib\/store\//,
@@ -29,12 +33,12 @@ const packages: Readonly<Record<string, RegExp>> = {
   "node:net": /^lib\/embedded\/control-[a-z]+\.ts$/,
   "node:child_process": /^lib\/cli\//,
   "node:worker_threads": /^lib\/(store|cli)\//,
-  "node:crypto": /^lib\/(embedded|cli)\//,
+  "node:crypto": /^lib\/(embedded|transfer|cli)\//,
   "node:fs": /^lib\/(embedded|store|cli)\//,
-  "node:fs/promises": /^lib\/(embedded|store|cli)\//,
+  "node:fs/promises": /^lib\/(embedded|store|transfer|cli)\//,
   "node:module": /^lib\/(base\/system-calls\.ts|cli\/)/,
   "node:os": /^lib\/(embedded|cli)\//,
-  "node:path": /^lib\/(embedded|store|cli)\//,
+  "node:path": /^lib\/(embedded|store|transfer|cli)\//,
   "node:process": /^lib\/cli\//,
   "node:readline": /^lib\/cli\//,
   "node:url": /^lib\/(cli|store)\//,

@@ -1,0 +1,92 @@
+import { join } from "node:path";
+import type { ScanBatch, Store, Table } from "../embedded/store-types.js";
+import { FORMATS, formatOf } from "./formats.js";
+import type { RowWriter } from "./row-file.js";
+import { rowFilter } from "./row-filter.js";
+import { StagedTarget } from "./staged-target.js";
+import { describeTable } from "./table-description.js";
+import { checkOptions, checkPath, demandGoing } from "./transfer-options.js";
+import type { ExportOptions, ExportReport, TransferFormat } from "./transfer-types.js";
+
+/** Bytes of a batch that is read from the table, about. */
+const BATCH_BYTES = 4 << 20;
+
+/**
+ * Writes a table's rows into a file or files that other tools read, while writes go on: a row that is there throughout is
+ * written exactly once. The target appears, or is replaced, when it is whole; an export that fails or is aborted leaves
+ * nothing. Holds a few batches of rows in memory, never the table.
+ *
+ * @throws TABLE_NOT_FOUND, TABLE_MISMATCH for a tensor, INVALID_OPTIONS, INVALID_ARGUMENT, ABORTED, IO, CLOSED
+ */
+export async function exportTable(
+  store: Pick<Store, "table">,
+  name: string,
+  target: string,
+  options: ExportOptions = {},
+): Promise<ExportReport> {
+  checkOptions("exportTable", options);
+  checkPath("exportTable", target);
+  const format = formatOf(target, options.format);
+  const table = await store.table(name);
+  return exportToPath(table, target, format, options);
+}
+
+async function exportToPath(
+  table: Table,
+  path: string,
+  format: TransferFormat,
+  options: ExportOptions,
+): Promise<ExportReport> {
+  const { directory, create } = FORMATS[format];
+  const sync = options.sync ?? true;
+  const target = await StagedTarget.at(path, directory);
+  let writer: RowWriter | undefined;
+  try {
+    writer = await create({
+      path: target.staging,
+      dim: table.dim,
+      stateFloats: options.state ? table.stateFloats : 0,
+      description: describeTable(table.options),
+      expectedRows: options.rows ? 0 : table.stats().rows,
+      sync,
+    });
+    const rows = await writeRows(table, writer, options);
+    const files = await writer.finish();
+    demandGoing(`the export of "${table.name}"`, options.signal);
+    await target.commit(sync);
+    return {
+      format,
+      rows,
+      bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+      files: files.map((file) => (file.name === "" ? path : join(path, file.name))),
+    };
+  } catch (error) {
+    await writer?.abandon();
+    await target.abandon();
+    throw error;
+  }
+}
+
+/** Returns how many. */
+async function writeRows(table: Table, writer: RowWriter, options: ExportOptions): Promise<number> {
+  const { signal, onProgress } = options;
+  const { dim, stateFloats } = table;
+  const filter = rowFilter(options, { dim, stateFloats });
+  const batch = Math.max(1, Math.min(65_536, Math.floor(BATCH_BYTES / (24 + 4 * (dim + stateFloats)))));
+  const source: AsyncIterable<ScanBatch> = options.rows ?? table.scan({ batch });
+  let [read, written] = [0, 0];
+  for await (const part of source) {
+    demandGoing(`the export of "${table.name}"`, signal);
+    const kept = filter ? filter(part) : part;
+    if (kept.keys.length > 0) await writer.write(kept);
+    read += part.keys.length;
+    written += kept.keys.length;
+    onProgress?.({
+      phase: "export",
+      done: read,
+      total: Math.max(read, options.rows ? read : table.stats().rows),
+    });
+  }
+  demandGoing(`the export of "${table.name}"`, signal);
+  return written;
+}

@@ -1,0 +1,78 @@
+// What is found out about a file of rows before the first row of a table changes.
+import { EmbershardError } from "../base/errors.js";
+import type { Table } from "../embedded/store-types.js";
+import { firstNonFinite } from "./element-types.js";
+import { KeySet, partOf, wordsOf } from "./key-set.js";
+import type { RowReader } from "./row-file.js";
+
+/** Keys of a set at most: 128 MiB of memory. More are looked at in several passes over the keys. */
+const KEYS_OF_A_SET = 1 << 22;
+
+/** In how many parts a file's keys are looked at. */
+export function partsOf(rows: number): number {
+  return Math.max(1, Math.ceil(rows / KEYS_OF_A_SET));
+}
+
+/** The keys of a file that are in one part. @throws CORRUPT when a key comes twice. */
+export async function keysOfPart(
+  what: string,
+  reader: RowReader,
+  part: number,
+  parts: number,
+): Promise<KeySet> {
+  const set = new KeySet(parts === 1 ? reader.rows : KEYS_OF_A_SET);
+  let from = 0;
+  for await (const keys of reader.keys()) {
+    const words = wordsOf(keys);
+    for (let i = 0; i < words.length; i += 2) {
+      const [low, high] = [words[i], words[i + 1]];
+      if (parts > 1 && partOf(low, high, parts) !== part) continue;
+      if (!set.add(low, high))
+        throw new EmbershardError(
+          "CORRUPT",
+          `${what}: key ${keys[i / 2]} of row ${from + i / 2} came before: expected each key once`,
+        );
+    }
+    from += keys.length;
+  }
+  return set;
+}
+
+/** Reads all rows and demands that every number is finite. @throws NON_FINITE, CORRUPT */
+export async function demandFinite(
+  what: string,
+  reader: RowReader,
+  state: boolean,
+  onRows: (done: number) => void,
+): Promise<void> {
+  let from = 0;
+  for await (const batch of reader.batches({ state })) {
+    const columns = [
+      ["weights", batch.rows, reader.dim] as const,
+      ...(batch.state ? [["state", batch.state, reader.stateFloats] as const] : []),
+    ];
+    for (const [name, floats, width] of columns) {
+      const bad = firstNonFinite(floats);
+      if (bad < 0) continue;
+      const row = Math.floor(bad / width);
+      throw new EmbershardError(
+        "NON_FINITE",
+        `${what}: the ${name} of row ${from + row}, key ${batch.keys[row]}, are ${floats[bad]} at element ${bad % width} (as float32); nothing was changed`,
+      );
+    }
+    from += batch.keys.length;
+    onRows(from);
+  }
+}
+
+/** @throws INVALID_ARGUMENT when the table has one of the file's keys. */
+export async function demandAbsent(what: string, reader: RowReader, table: Table): Promise<void> {
+  for await (const keys of reader.keys()) {
+    const there = (await table.contains(keys)).indexOf(1);
+    if (there < 0) continue;
+    throw new EmbershardError(
+      "INVALID_ARGUMENT",
+      `${what}: key ${keys[there]} has a row in "${table.name}" already; nothing was changed. Import with existing: "merge" or "replace", or into another table`,
+    );
+  }
+}

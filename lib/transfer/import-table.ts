@@ -1,0 +1,154 @@
+import { EmbershardError } from "../base/errors.js";
+import type { Store, Table } from "../embedded/store-types.js";
+import { demandAbsent, demandFinite, keysOfPart, partsOf } from "./file-survey.js";
+import { FORMATS, formatOf } from "./formats.js";
+import { partOf, wordsOf } from "./key-set.js";
+import type { RowReader } from "./row-file.js";
+import { describeTable, optionsOf, sameState } from "./table-description.js";
+import { checkOptions, checkPath, demandGoing } from "./transfer-options.js";
+import type { ImportOptions, ImportReport, TransferFormat } from "./transfer-types.js";
+
+type TableStore = Pick<Store, "table" | "tables" | "dropTable">;
+
+/**
+ * Brings the rows of a file into a table, which is made if it is not there: with `options.table`, or as the file
+ * describes it. All of the file is read and checked before the first row changes. Rows then change in batches, each whole
+ * or not at all: where the import is cut short, importing again with "merge" completes it.
+ *
+ * @throws CORRUPT, UNSUPPORTED, TOO_LARGE, NON_FINITE and TABLE_MISMATCH for what the file holds, INVALID_ARGUMENT for keys
+ *   that are there under "fail", TABLE_NOT_FOUND where nothing says how to make the table, INVALID_OPTIONS, IO, and as
+ *   Table.assign: nothing has changed then. ABORTED, READ_ONLY, CLOSED: some batches may have been taken.
+ */
+export async function importTable(
+  store: TableStore,
+  name: string,
+  source: string,
+  options: ImportOptions = {},
+): Promise<ImportReport> {
+  checkOptions("importTable", options);
+  checkPath("importTable", source);
+  const format = formatOf(source, options.format);
+  return importFromPath(store, name, source, format, options);
+}
+
+async function importFromPath(
+  store: TableStore,
+  name: string,
+  path: string,
+  format: TransferFormat,
+  options: ImportOptions,
+): Promise<ImportReport> {
+  const reader = await FORMATS[format].open(path);
+  try {
+    const known = store.tables().some((table) => table.name === name);
+    if (known) demandDim(path, reader, name, (await store.table(name)).dim);
+    await checkFile(path, reader, options);
+    const wanted =
+      options.table ?? (known || !reader.description ? undefined : optionsOf(reader.description));
+    const table = await store.table(name, wanted);
+    let restored: ImportReport["state"];
+    try {
+      demandDim(path, reader, name, table.dim);
+      restored = stateOutcome(path, reader, table, options);
+      if ((options.existing ?? "fail") === "fail") await demandAbsent(path, reader, table);
+      await reader.demandUnchanged();
+    } catch (error) {
+      if (!known) await store.dropTable(name);
+      throw error;
+    }
+    await assignRows(table, reader, restored === "restored", options);
+    const deleted = options.existing === "replace" ? await deleteOthers(path, table, reader, options) : 0;
+    return { format, rows: reader.rows, deleted, created: !known, state: restored, history: reader.history };
+  } finally {
+    await reader.close();
+  }
+}
+
+function demandDim(path: string, reader: RowReader, name: string, dim: number): void {
+  if (dim === reader.dim) return;
+  throw new EmbershardError(
+    "TABLE_MISMATCH",
+    `${path}: its weights have ${reader.dim} elements, table "${name}" has dim ${dim}; nothing was changed. Import it into another table`,
+  );
+}
+
+/** Reads everything once: numbers, and that no key comes twice. */
+async function checkFile(
+  path: string,
+  reader: RowReader,
+  { onProgress, signal, state }: ImportOptions,
+): Promise<void> {
+  await demandFinite(path, reader, state !== false, (done) => {
+    demandGoing(`the import of ${path}`, signal);
+    onProgress?.({ phase: "check", done, total: reader.rows });
+  });
+  const parts = partsOf(reader.rows);
+  for (let part = 0; part < parts; part++) {
+    await keysOfPart(path, reader, part, parts);
+    demandGoing(`the import of ${path}`, signal);
+  }
+}
+
+/** @throws TABLE_MISMATCH where state was asked for and cannot be had. */
+function stateOutcome(
+  path: string,
+  reader: RowReader,
+  table: Table,
+  { state }: ImportOptions,
+): ImportReport["state"] {
+  if (state === false) return "left out";
+  const fits =
+    reader.stateFloats === table.stateFloats && sameState(reader.description, describeTable(table.options));
+  if (fits) return table.stateFloats > 0 ? "restored" : "none";
+  if (state === true)
+    throw new EmbershardError(
+      "TABLE_MISMATCH",
+      `${path}: found ${reader.stateFloats} floats of state of ${reader.description?.optimizer.kind ?? "an unknown optimizer"}, table "${table.name}" has ${table.stateFloats} of ${table.options.optimizer.kind}; nothing was changed. Import without state: true`,
+    );
+  return reader.stateFloats === 0 ? "none" : "does not fit";
+}
+
+async function assignRows(
+  table: Table,
+  reader: RowReader,
+  state: boolean,
+  { signal, onProgress, ack }: ImportOptions,
+): Promise<void> {
+  let done = 0;
+  for await (const batch of reader.batches({ state })) {
+    demandGoing(`the import into "${table.name}"`, signal);
+    const { keys, rows, ...columns } = batch;
+    done += keys.length;
+    // The log keeps the order: once the last batch is as durable as it must be, all are.
+    const level = done < reader.rows ? "memory" : ack;
+    await table.assign(keys, rows, { ...columns, ...(level && { ack: level }) });
+    onProgress?.({ phase: "import", done, total: reader.rows });
+  }
+}
+
+/** Deletes the rows whose keys the file does not have; in several passes where those are many. */
+async function deleteOthers(
+  path: string,
+  table: Table,
+  reader: RowReader,
+  { signal, onProgress, ack }: ImportOptions,
+): Promise<number> {
+  const parts = partsOf(reader.rows);
+  let deleted = 0;
+  for (let part = 0; part < parts; part++) {
+    const kept = await keysOfPart(path, reader, part, parts);
+    let scanned = 0;
+    for await (const { keys } of table.scan()) {
+      demandGoing(`the import into "${table.name}"`, signal);
+      const words = wordsOf(keys);
+      const others = keys.filter((_, i) => {
+        const [low, high] = [words[2 * i], words[2 * i + 1]];
+        return (parts === 1 || partOf(low, high, parts) === part) && !kept.has(low, high);
+      });
+      if (others.length > 0) deleted += await table.delete(others, ack ? { ack } : {});
+      scanned += keys.length;
+      onProgress?.({ phase: "delete", done: scanned, total: Math.max(scanned, table.stats().rows) });
+    }
+  }
+  return deleted;
+}

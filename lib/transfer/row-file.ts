@@ -1,0 +1,48 @@
+import type { ScanBatch } from "../embedded/store-types.js";
+import type { TableDescription } from "./table-description.js";
+
+/** Rows as an import reads them, in columns of one length; borrowed until the next batch is asked for. */
+export interface RowColumns {
+  /** u64[n] */
+  readonly keys: BigUint64Array;
+  /** f32[n * dim] */
+  readonly rows: Float32Array;
+  /** f32[n * stateFloats] */
+  readonly state?: Float32Array;
+  /** u32[n] each, both or none. */
+  readonly frequency?: Uint32Array;
+  readonly lastStep?: Uint32Array;
+}
+
+/** What a file of rows has. */
+export interface RowShape {
+  readonly dim: number;
+  /** Floats of state of a row; 0 where there is no state. */
+  readonly stateFloats: number;
+}
+
+/** Takes rows and becomes files. One call at a time; after `finish` or `abandon` no more. */
+export interface RowWriter {
+  /** Takes a batch; the caller gives its arrays away. May resolve before it is written. @throws IO */
+  write(batch: ScanBatch): Promise<void>;
+  /** Writes what is left and the ends of files, and makes them durable if asked to. Gives the bytes of each file. @throws IO */
+  finish(): Promise<readonly { readonly name: string; readonly bytes: number }[]>;
+  /** Lets go of the files, which the caller removes. */
+  abandon(): Promise<void>;
+}
+
+/** A file of rows whose structure adds up. What its columns hold is known only when they have been read. */
+export interface RowReader extends RowShape {
+  readonly rows: number;
+  /** Whether it has frequencies and last steps. */
+  readonly history: boolean;
+  /** What the file says of the table that it comes from. */
+  readonly description: TableDescription | undefined;
+  /** All keys in order; each array is borrowed until the next is asked for. @throws IO, CORRUPT, UNSUPPORTED */
+  keys(): AsyncIterable<BigUint64Array>;
+  /** All rows in order, `state` only if asked for. @throws IO, CORRUPT, UNSUPPORTED */
+  batches(options: { readonly state: boolean }): AsyncIterable<RowColumns>;
+  /** @throws CORRUPT when the file was changed since it was opened. */
+  demandUnchanged(): Promise<void>;
+  close(): Promise<void>;
+}

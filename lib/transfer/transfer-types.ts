@@ -1,0 +1,93 @@
+// The public shapes of export and import.
+import type { Ack, ScanBatch, TableOptions } from "../embedded/store-types.js";
+
+/** How rows lie in files: docs/export-and-import.md. */
+export type TransferFormat = "safetensors" | "npy";
+
+/** How far an export or import is. */
+export interface TransferProgress {
+  /** What is being done: rows are read and written, a file is checked, rows are deleted, bytes go over the network. */
+  readonly phase: "export" | "check" | "import" | "delete" | "upload" | "download";
+  /** Rows, or bytes of an upload or download, that are done, and all of them as far as that is known. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/** Where an S3-compatible server is and who asks. What is left out comes from the usual AWS_* variables of the environment. */
+export interface S3Options {
+  /** Such as "http://127.0.0.1:9000", with the bucket as the first part of the path; AWS's own unless given. */
+  readonly endpoint?: string;
+  readonly region?: string;
+  readonly accessKeyId?: string;
+  readonly secretAccessKey?: string;
+  readonly sessionToken?: string;
+  /** Bytes of a part, 5 MiB to 5 GiB; 16 MiB unless given, more where the object would have over 10,000 parts. */
+  readonly partBytes?: number;
+  /** Tries of a request that fails for reasons that pass: 6 unless given. */
+  readonly tries?: number;
+  /** Milliseconds before the second try, doubled for each further one: 200 unless given. */
+  readonly retryMs?: number;
+}
+
+interface TransferOptions {
+  /** Told by the end of the name unless given: `.safetensors`, `.parquet`, else a directory of `.npy` files. */
+  readonly format?: TransferFormat;
+  readonly signal?: AbortSignal;
+  /** Called often; must be quick. */
+  readonly onProgress?: (progress: TransferProgress) => void;
+  readonly s3?: S3Options;
+  /** Directory for the copy of what goes to or comes from S3; the system's for temporary files unless given. */
+  readonly scratch?: string;
+}
+
+export interface ExportOptions extends TransferOptions {
+  /** Optimizer state, too. False unless given. */
+  readonly state?: boolean;
+  /** Only rows that were pushed at least so often. */
+  readonly minFrequency?: number;
+  /** Only rows whose weights have at least this Euclidean norm. */
+  readonly minNorm?: number;
+  /** Only rows of these keys. */
+  readonly keys?: BigUint64Array;
+  /** Rows to take instead of all of the table's: batches as `table.scan()` gives them, each key at most once in all. */
+  readonly rows?: AsyncIterable<ScanBatch>;
+  /** False: what is written is left to the system, as `cp` does, and may be lost with the power. True unless given. */
+  readonly sync?: boolean;
+}
+
+export interface ExportReport {
+  readonly format: TransferFormat;
+  readonly rows: number;
+  /** Of all files. */
+  readonly bytes: number;
+  /** Paths or s3:// addresses. */
+  readonly files: readonly string[];
+}
+
+export interface ImportOptions extends TransferOptions {
+  /**
+   * What becomes of rows that are there. "merge": the file's rows take the place of those of the same keys; "replace":
+   * and all other rows are deleted; "fail": nothing is changed where one key is there. "fail" unless given.
+   */
+  readonly existing?: "merge" | "replace" | "fail";
+  /** Optimizer state. Unless given: if the file has some that fits. True: refuse a file without. False: leave it out. */
+  readonly state?: boolean;
+  /** What the table is made with if there is none; the file's own description unless given. */
+  readonly table?: TableOptions;
+  /** Of the writes; the table's unless given. */
+  readonly ack?: Ack;
+}
+
+export interface ImportReport {
+  readonly format: TransferFormat;
+  /** Rows of the file, all of which are in the table now. */
+  readonly rows: number;
+  /** Rows that "replace" deleted. */
+  readonly deleted: number;
+  /** Whether the table was made. */
+  readonly created: boolean;
+  /** Whether optimizer state came with the rows, and if not, why. */
+  readonly state: "restored" | "none" | "left out" | "does not fit";
+  /** Whether frequencies and last steps came with the rows. */
+  readonly history: boolean;
+}
