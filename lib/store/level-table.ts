@@ -1,0 +1,157 @@
+// LevelDB's table files (doc/table_format.md), read without LevelDB: every block, also of files that nothing refers to.
+import { ByteReader } from "./byte-reader.js";
+import { maskedCrc32c } from "./crc32c.js";
+import type { LevelDefect } from "./level-log-file.js";
+import { viewOf } from "./log-format.js";
+
+/** One entry of a table file. `key` and `value` are views of the file's bytes. */
+export interface LevelEntry {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  readonly deletion: boolean;
+  /** Of entries with equal keys the one with the greatest sequence counts. */
+  readonly sequence: number;
+  /** Where the value begins in the file. */
+  readonly offset: number;
+}
+
+interface Handle {
+  readonly offset: number;
+  readonly size: number;
+}
+
+const footerBytes = 48;
+const magic = 0xdb47_7524_8b80_fb57n;
+const trailerBytes = 5;
+
+/**
+ * Reads the table file `bytes`. `visit` is given each entry and says whether the entry proves itself by a checksum of
+ * its own. LevelDB's checksum is looked at for all other blocks, or, with `everyBlock`, for all of them and before their
+ * entries are visited: damaged ones are left out then.
+ */
+export function* readLevelTable(
+  bytes: Uint8Array,
+  visit: (entry: LevelEntry) => boolean,
+  everyBlock = false,
+): Generator<number, LevelDefect[]> {
+  const defects: LevelDefect[] = [];
+  const defect = (offset: number, reason: string) => void defects.push({ offset, reason, tail: false });
+  const footer = readFooter(bytes);
+  if (!footer) {
+    defect(Math.max(0, bytes.length - footerBytes), "its footer does not add up");
+    return defects;
+  }
+  const index = readBlock(bytes, footer.index);
+  const meta = readBlock(bytes, footer.meta);
+  if (!meta) defect(footer.meta.offset, "the index of its filters does not match its checksum");
+  for (const { value } of meta ?? []) {
+    const handle = readHandle(new ByteReader(value));
+    if (!handle || !blockVerifies(bytes, handle))
+      defect(handle?.offset ?? footer.meta.offset, "a filter does not match its checksum");
+  }
+  if (!index) {
+    defect(footer.index.offset, "its index does not match its checksum");
+    return defects;
+  }
+  for (const { value } of index) {
+    const handle = readHandle(new ByteReader(value));
+    if (!handle || handle.offset + handle.size + trailerBytes > bytes.length) {
+      defect(footer.index.offset, "its index names a block that is not there");
+      continue;
+    }
+    if (everyBlock && !blockVerifies(bytes, handle)) {
+      defect(handle.offset, "a block does not match its checksum");
+      continue;
+    }
+    const entries = parseBlock(bytes, handle);
+    if (!entries) {
+      defect(handle.offset, "a block does not add up");
+      continue;
+    }
+    let proven = true;
+    for (const { key, value, offset } of entries) {
+      const inner = innerKey(key);
+      if (!inner) {
+        proven = false;
+        continue;
+      }
+      if (!visit({ ...inner, value, offset })) proven = false;
+    }
+    if (!proven && !everyBlock && !blockVerifies(bytes, handle))
+      defect(handle.offset, "a block does not match its checksum");
+    yield handle.offset + handle.size;
+  }
+  return defects;
+}
+
+function readFooter(bytes: Uint8Array): { meta: Handle; index: Handle } | undefined {
+  if (bytes.length < footerBytes) return undefined;
+  const at = bytes.length - footerBytes;
+  if (viewOf(bytes).getBigUint64(at + 40, true) !== magic) return undefined;
+  const read = new ByteReader(bytes, at, at + 40);
+  const meta = readHandle(read);
+  const index = readHandle(read);
+  return meta && index && { meta, index };
+}
+
+function readHandle(read: ByteReader): Handle | undefined {
+  const [offset, size] = [read.varint(), read.varint()];
+  return Number.isNaN(offset + size) ? undefined : { offset, size };
+}
+
+/** A block is `size` bytes, a type (0: not compressed) and the masked checksum of both. */
+function blockVerifies(bytes: Uint8Array, { offset, size }: Handle): boolean {
+  const end = offset + size;
+  if (end + trailerBytes > bytes.length) return false;
+  return viewOf(bytes).getUint32(end + 1, true) === maskedCrc32c(bytes, offset, end + 1);
+}
+
+function readBlock(bytes: Uint8Array, handle: Handle): BlockEntry[] | undefined {
+  return blockVerifies(bytes, handle) ? parseBlock(bytes, handle) : undefined;
+}
+
+interface BlockEntry {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  readonly offset: number;
+}
+
+/** The entries of a block; undefined where lengths, restarts or compression do not add up. */
+function parseBlock(bytes: Uint8Array, { offset, size }: Handle): BlockEntry[] | undefined {
+  const end = offset + size;
+  if (size < 4 || end + trailerBytes > bytes.length || bytes[end] !== 0) return undefined;
+  const view = viewOf(bytes);
+  const restarts = view.getUint32(end - 4, true);
+  const restartsAt = end - 4 - 4 * restarts;
+  if (restartsAt < offset) return undefined;
+  const read = new ByteReader(bytes, offset, restartsAt);
+  const entries: BlockEntry[] = [];
+  let key: Uint8Array = new Uint8Array(0);
+  let restart = 0;
+  while (!read.done) {
+    const begins = read.at - offset;
+    const [shared, own, length] = [read.varint(), read.varint(), read.varint()];
+    if (restart < restarts && view.getUint32(restartsAt + 4 * restart, true) === begins) {
+      if (shared !== 0) return undefined;
+      restart++;
+    }
+    const rest = read.take(own);
+    const at = read.at;
+    const value = read.take(length);
+    if (!rest || !value || !(shared <= key.length)) return undefined;
+    key = shared === 0 ? rest : Buffer.concat([key.subarray(0, shared), rest]);
+    entries.push({ key, value, offset: at });
+  }
+  // An empty block has one restart, at 0.
+  return restart === restarts || (entries.length === 0 && restarts === 1) ? entries : undefined;
+}
+
+/** What LevelDB adds to a key: sequence << 8 | type, where type 1 is a value and 0 a deletion (db/dbformat.h). */
+function innerKey(key: Uint8Array): { key: Uint8Array; sequence: number; deletion: boolean } | undefined {
+  if (key.length < 8) return undefined;
+  const at = key.length - 8;
+  const view = viewOf(key);
+  if (key[at] > 1) return undefined;
+  const sequence = view.getUint32(at, true) / 256 + view.getUint32(at + 4, true) * 2 ** 24;
+  return { key: key.subarray(0, at), sequence: Math.floor(sequence), deletion: key[at] === 0 };
+}
