@@ -1,5 +1,5 @@
 import { EmbershardError } from "../base/errors.js";
-import type { Shard } from "../shard/shard.js";
+import type { Shard, StoreHold } from "../shard/shard.js";
 import { lastLsn } from "../shard/shard-state.js";
 import { checkName } from "../table/names.js";
 import { describe } from "../table/option-reader.js";
@@ -162,6 +162,15 @@ export class EmbeddedStore implements Store {
       );
     }
     return this.#shard.checkpoint(options);
+  }
+
+  /**
+   * Keeps the files of the log until `release`, so that they can be read beside the store. Pushes go on.
+   *
+   * @throws CLOSED
+   */
+  hold(): StoreHold {
+    return this.#shard.hold();
   }
 
   mark(): Uint8Array | undefined {

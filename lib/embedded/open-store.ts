@@ -211,12 +211,13 @@ async function attachControl(path: string, shard: Shard, wanted: boolean): Promi
   });
   if (wanted) {
     // Only now: a user without a control socket loads no network code.
-    const [{ openControlSocket }, { controlHandlers }] = await Promise.all([
+    const [{ openControlSocket }, { controlHandlers }, { holdHandlers }] = await Promise.all([
       import("./control-socket.js"),
       import("./inspection.js"),
+      import("./hold-handlers.js"),
     ]);
     try {
-      const socket = await openControlSocket(path, controlHandlers(store));
+      const socket = await openControlSocket(path, { ...controlHandlers(store), ...holdHandlers(store) });
       closeControl = () => socket.close();
     } catch (error) {
       if (!(error instanceof EmbershardError) || error.code !== "IO") throw error;

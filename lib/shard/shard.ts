@@ -23,6 +23,13 @@ import { type Applied, boundBytes, tryWrite, type WriteRequest } from "./writing
 
 export type { ShardOptions } from "./opening.js";
 
+/** Files that stay where they are. */
+export interface StoreHold {
+  /** Every record up to here was in the files when it began. */
+  readonly writtenLsn: number;
+  release(): void;
+}
+
 /**
  * The unit of ownership: tables over arenas, one log, one directory of pages. A state machine without sockets, clocks or
  * randomness of its own. Reads answer at once. Writes take effect in the order of their calls, whole or not at all, and
@@ -312,6 +319,12 @@ export class Shard {
   async checkpoint(options: CheckpointOptions): Promise<CheckpointInfo> {
     this.#demandOpen();
     return this.#checkpointing.write(options);
+  }
+
+  /** Keeps the log's files until `release`, for somebody who reads them. @throws CLOSED */
+  hold(): StoreHold {
+    this.#demandOpen();
+    return { writtenLsn: this.#state.log.writtenLsn, release: this.#state.log.hold() };
   }
 
   #demandOpen(): void {

@@ -9,8 +9,8 @@ export interface LevelFileDefect {
   readonly file: string;
   readonly offset: number;
   readonly reason: string;
-  /** False: LevelDB loses nothing by it that it had promised to keep, or nothing at all. */
-  readonly fatal: boolean;
+  /** It may be what a crash leaves: nothing that had been made durable is lost by it. */
+  readonly crash: boolean;
 }
 
 /** A file that is held open: it can be read though LevelDB removes it. */
@@ -83,7 +83,7 @@ async function tryOpen(directory: string, final: boolean): Promise<LevelFiles | 
           file: name,
           offset: Math.min(bytes, table.bytes),
           reason: `it has ${bytes} bytes, the MANIFEST says ${table.bytes}`,
-          fatal: true,
+          crash: false,
         });
     }
     const there = new Set(tables.map(({ number }) => number));
@@ -91,7 +91,7 @@ async function tryOpen(directory: string, final: boolean): Promise<LevelFiles | 
     if (missing.length > 0 && !final) return await close().then(() => undefined);
     for (const number of missing) {
       const file = `${String(number).padStart(6, "0")}.ldb`;
-      defects.push({ file, offset: 0, reason: "the file is missing", fatal: true });
+      defects.push({ file, offset: 0, reason: "the file is missing", crash: false });
     }
     return { version, tables, logs, defects, close };
   } catch (error) {
@@ -141,17 +141,17 @@ async function readVersion(directory: string, defects: LevelFileDefect[]): Promi
       : /^(MANIFEST-\d+)\n$/.exec(Buffer.from(current).toString("latin1"))?.[1];
   if (name === undefined) {
     const reason = current === undefined ? "the file is missing" : "it does not name a MANIFEST";
-    defects.push({ file: "CURRENT", offset: 0, reason, fatal: true });
+    defects.push({ file: "CURRENT", offset: 0, reason, crash: false });
     return undefined;
   }
   const bytes = await readWhole(join(directory, name));
   if (bytes === undefined) {
-    defects.push({ file: name, offset: 0, reason: "CURRENT names it, and it is missing", fatal: true });
+    defects.push({ file: name, offset: 0, reason: "CURRENT names it, and it is missing", crash: false });
     return undefined;
   }
   const read = readLevelManifest(bytes);
   for (const { offset, reason, tail } of read.defects)
-    defects.push({ file: name, offset, reason, fatal: !tail });
+    defects.push({ file: name, offset, reason, crash: tail });
   return read.defects.some(({ tail }) => !tail) ? undefined : read.version;
 }
 

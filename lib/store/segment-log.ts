@@ -70,6 +70,7 @@ export class SegmentLog {
   #appending: Segment;
   #nextLsn: number;
   #roomWaiters: { bytes: number; resolve: () => void }[] = [];
+  #holds = 0;
   #closed = false;
 
   private constructor(options: SegmentLogOptions, markFile: MarkFile, mark: DurableMark, spares: SpareFiles) {
@@ -205,8 +206,22 @@ export class SegmentLog {
     return reached;
   }
 
-  /** Gives up the segments that hold only records before `lsn`. The one being written stays. Errors: `IO`. */
+  /** Keeps all segments where they are, for somebody who reads them, until the returned function is called. */
+  hold(): () => void {
+    this.#holds++;
+    let held = true;
+    return () => {
+      if (held) this.#holds--;
+      held = false;
+    };
+  }
+
+  /**
+   * Gives up the segments that hold only records before `lsn`. The one being written stays, and while somebody holds
+   * them all do, until the next call. Errors: `IO`.
+   */
   async discardBefore(lsn: number): Promise<void> {
+    if (this.#holds > 0) return;
     const current = this.#flusher.current?.firstLsn ?? 0;
     while (this.#older.length > 0 && this.#older[0] < current && (this.#older[1] ?? current) <= lsn) {
       // Taken off first: a file that cannot be removed now is found, and removed, after the next opening.

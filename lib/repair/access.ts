@@ -1,0 +1,94 @@
+// Who may read a store's files: anybody while it is closed; beside its owner, with the owner's consent.
+import { resolve } from "node:path";
+import { EmbershardError } from "../base/errors.js";
+import { EmbeddedStore } from "../embedded/embedded-store.js";
+import type { HoldProgress } from "../embedded/hold-handlers.js";
+import type { Store } from "../embedded/store-types.js";
+import { livingOwner } from "./examination.js";
+
+/** What is known of a store that is open while its files are read. */
+export interface LiveStore {
+  /** Every record up to here is in the files. */
+  readonly writtenLsn: number;
+}
+
+export interface AccessOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Have the owner write a checkpoint first. */
+  readonly checkpoint?: boolean;
+}
+
+/** The directory of a store, given or open. @throws INVALID_ARGUMENT */
+export function directoryOf(store: string | Store): string {
+  if (store instanceof EmbeddedStore) return store.directory;
+  if (typeof store === "string" && store !== "" && !store.includes("\0")) return resolve(store);
+  throw new EmbershardError(
+    "INVALID_ARGUMENT",
+    "found no store, expected the path of a directory or an open store",
+  );
+}
+
+/**
+ * Lets `work` read the files of a store. Where a process has it open, that process keeps them in place meanwhile and
+ * goes on working; `live` is undefined where none has.
+ *
+ * @throws LOCKED where a process has it open that does not answer; IO when the owner goes away meanwhile; ABORTED
+ */
+export async function withFiles<T>(
+  store: string | Store,
+  { signal, checkpoint = false }: AccessOptions,
+  work: (live: LiveStore | undefined, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const directory = directoryOf(store);
+  const never = new AbortController().signal;
+  if (store instanceof EmbeddedStore) {
+    if (checkpoint) await store.checkpoint({ ...(signal && { signal }) });
+    const { writtenLsn, release } = store.hold();
+    try {
+      return await work({ writtenLsn }, signal ?? never);
+    } finally {
+      release();
+    }
+  }
+  const { connectControl } = await import("../embedded/control-client.js");
+  const client = await connectControl(directory);
+  if (!client) {
+    await demandClosed(directory);
+    return work(undefined, signal ?? never);
+  }
+  const ended = new AbortController();
+  try {
+    let hold: Promise<unknown> | undefined;
+    const live = await new Promise<LiveStore>((settle, reject) => {
+      hold = client.ask(
+        "hold",
+        { checkpoint },
+        {
+          signal: signal ? AbortSignal.any([signal, ended.signal]) : ended.signal,
+          onProgress: (progress) => {
+            const { held } = (progress ?? {}) as HoldProgress;
+            if (held) settle(held);
+          },
+        },
+      );
+      hold.catch(reject);
+    });
+    const lost = new AbortController();
+    // It ends only when the owner goes away, or when it is let go below.
+    hold!.catch((cause) => lost.abort(cause));
+    return await work(live, signal ? AbortSignal.any([signal, lost.signal]) : lost.signal);
+  } finally {
+    ended.abort();
+    client.close();
+  }
+}
+
+/** @throws LOCKED where `owner` names a process that is there */
+export async function demandClosed(directory: string): Promise<void> {
+  const pid = await livingOwner(directory);
+  if (pid === undefined) return;
+  throw new EmbershardError(
+    "LOCKED",
+    `${directory} is open in the process with pid ${pid}, which does not answer: close it there. (If that process is another one, remove ${directory}/owner)`,
+  );
+}

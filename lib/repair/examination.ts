@@ -1,0 +1,163 @@
+// Everything in a store's directory, read and checked but not judged. Nothing is written.
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { EmbershardError } from "../base/errors.js";
+import { type Identity, inspectDirectory } from "../embedded/identity.js";
+import { createHashBlock } from "../kernel/hash-block.js";
+import { slotCount } from "../shard/arena-set.js";
+import type { Manifest } from "../shard/manifest.js";
+import { encodePageKey } from "../shard/page-image.js";
+import { type LevelFiles, openLevelFiles } from "../store/level-files.js";
+import {
+  decodeSegmentHeader,
+  firstLsnOf,
+  type LogIdentity,
+  segmentHeaderBytes,
+} from "../store/log-format.js";
+import { nodeFiles } from "../store/node-files.js";
+import type { LogRecord } from "../store/segment-scan.js";
+import { type LogInventory, takeLogInventory } from "./log-inventory.js";
+import { currentEntry, type PageInventory, type StoredEntry, takeInventory } from "./page-inventory.js";
+import type { RepairProgress } from "./report.js";
+
+export const pagesFolder = join("shards", "0000", "pages");
+export const logFolder = join("shards", "0000", "log");
+
+export interface ExamineOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: RepairProgress) => void) | undefined;
+  /** See InventoryOptions. */
+  readonly remains?: boolean;
+  readonly onRecords?: ((records: readonly LogRecord[]) => void) | undefined;
+}
+
+export interface Examination {
+  readonly directory: string;
+  readonly identity: Identity | undefined;
+  /** Why there is no identity. */
+  readonly identityFault: EmbershardError | undefined;
+  /** What the log's files say that the store is. */
+  readonly logIdentity: LogIdentity;
+  readonly levelFiles: LevelFiles;
+  readonly pages: PageInventory;
+  readonly log: LogInventory;
+  readonly bytes: number;
+}
+
+/**
+ * Reads everything. The caller closes `levelFiles`.
+ *
+ * @throws NOT_A_STORE, NEWER_FORMAT, SHARD_COUNT, IO, ABORTED
+ */
+export async function examine(directory: string, options: ExamineOptions): Promise<Examination> {
+  const { identity, fault } = await readIdentity(directory);
+  const logFiles = nodeFiles(join(directory, logFolder));
+  const logIdentity = identity
+    ? { storeId: Uint8Array.from(Buffer.from(identity.id, "hex")), shard: 0 }
+    : ((await identityInLog(join(directory, logFolder))) ?? { storeId: new Uint8Array(16), shard: 0 });
+  const total =
+    (await bytesIn(join(directory, pagesFolder))) + (await bytesIn(join(directory, logFolder), /\.log$/));
+  let bytes = 0;
+  const onBytes = (count: number) => {
+    bytes += count;
+    options.onProgress?.({ bytes, total: Math.max(bytes, total) });
+  };
+  const { signal, remains = false, onRecords } = options;
+  const levelFiles = await openLevelFiles(join(directory, pagesFolder));
+  try {
+    const pages = await takeInventory(levelFiles, { signal, onBytes, remains });
+    const log = await takeLogInventory(logFiles, { identity: logIdentity, signal, onBytes, onRecords });
+    return { directory, identity, identityFault: fault, logIdentity, levelFiles, pages, log, bytes };
+  } catch (error) {
+    await levelFiles.close();
+    throw error;
+  }
+}
+
+async function readIdentity(
+  directory: string,
+): Promise<{ identity: Identity | undefined; fault: EmbershardError | undefined }> {
+  try {
+    return { identity: await inspectDirectory(directory, false), fault: undefined };
+  } catch (error) {
+    if (!(error instanceof EmbershardError) || error.code !== "CORRUPT") throw error;
+    return { identity: undefined, fault: error };
+  }
+}
+
+/** The identity that the headers of most segments bear. */
+async function identityInLog(directory: string): Promise<LogIdentity | undefined> {
+  const files = nodeFiles(directory);
+  const block = createHashBlock(segmentHeaderBytes);
+  const votes = new Map<string, number>();
+  for (const name of (await files.list()).filter((one) => firstLsnOf(one) !== undefined)) {
+    const file = await files.open(name, "read");
+    try {
+      await file.read(block.bytes.fill(0), 0);
+    } finally {
+      await file.close();
+    }
+    const header = decodeSegmentHeader(block);
+    if (header?.shard !== 0) continue;
+    const id = Buffer.from(header.storeId).toString("hex");
+    votes.set(id, (votes.get(id) ?? 0) + 1);
+  }
+  const [best] = [...votes].sort(([, a], [, b]) => b - a);
+  return best && { storeId: Uint8Array.from(Buffer.from(best[0], "hex")), shard: 0 };
+}
+
+/** What the file `store` has to say, as far as the log knows. */
+export function identityOf({ storeId }: LogIdentity): Identity {
+  return { format: 1, id: Buffer.from(storeId).toString("hex"), slots: slotCount, shards: 1 };
+}
+
+async function bytesIn(directory: string, names = /./): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(directory).catch(() => [])) {
+    // A file may go while it is looked at: this is an estimate.
+    if (names.test(name))
+      bytes += await stat(join(directory, name)).then(
+        ({ size }) => size,
+        () => 0,
+      );
+  }
+  return bytes;
+}
+
+/** A manifest with the entry it was read from. */
+export interface FoundManifest {
+  readonly manifest: Manifest;
+  readonly entry: StoredEntry;
+}
+
+/** The pages that a manifest names, and what the page store has for each: undefined where it has nothing. */
+export function* imagesOf(
+  inventory: PageInventory,
+  manifest: Manifest,
+): Generator<{ arena: number; page: number; generation: number; entry: StoredEntry | undefined }> {
+  for (const [arena, generations] of manifest.pages.entries()) {
+    for (const [page, generation] of generations.entries()) {
+      if (generation === 0) continue;
+      yield {
+        arena,
+        page,
+        generation,
+        entry: currentEntry(inventory, encodePageKey({ generation, arena, page })),
+      };
+    }
+  }
+}
+
+/** The number of the process that says it has the directory open, if that process is there. */
+export async function livingOwner(directory: string): Promise<number | undefined> {
+  const text = await readFile(join(directory, "owner"), "utf8").catch(() => "");
+  const pid = Number(text.trim());
+  if (!Number.isInteger(pid) || pid <= 0) return undefined;
+  try {
+    process.kill(pid, 0);
+    return pid;
+  } catch (error) {
+    // EPERM: it is there, and another user's.
+    return (error as NodeJS.ErrnoException).code === "EPERM" ? pid : undefined;
+  }
+}

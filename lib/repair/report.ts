@@ -1,0 +1,71 @@
+// What verification finds, as data: the command line prints it, `--json` gives it as it is.
+
+/**
+ * note: nothing is wrong; crashes leave that, and opening the store clears it. harmless: bytes are damaged, and no row
+ * depends on them. damage: the store does not open, or not with everything that it held.
+ */
+export type Severity = "note" | "harmless" | "damage";
+
+/** What a finding is about. */
+export type Part =
+  | "identity"
+  | "page store"
+  | "manifest"
+  | "page"
+  | "version"
+  | "log"
+  | "durable mark"
+  | "owner"
+  | "backup";
+
+export interface Affected {
+  /** Names of tables, as far as they can be known. */
+  readonly tables?: readonly string[] | undefined;
+  /** Rows at most. */
+  readonly rows?: number | undefined;
+  /** Records of the log, both ends inclusive. */
+  readonly lsns?: { readonly from: number; readonly to: number } | undefined;
+  /** Named versions. */
+  readonly versions?: readonly string[] | undefined;
+}
+
+export interface Finding {
+  readonly severity: Severity;
+  readonly part: Part;
+  /** The file, relative to the directory. */
+  readonly file: string;
+  /** Bytes from its beginning. */
+  readonly offset?: number | undefined;
+  /** What of it, in words: a page, a record. */
+  readonly what?: string | undefined;
+  readonly message: string;
+  readonly affects: Affected;
+}
+
+export interface VerifyReport {
+  readonly directory: string;
+  /** ok: nothing is damaged. */
+  readonly status: "ok" | "damaged";
+  readonly findings: readonly Finding[];
+  /** Bytes that were read. */
+  readonly bytes: number;
+  readonly milliseconds: number;
+  /** Images of pages, records and versions that are whole. */
+  readonly pages: number;
+  readonly records: number;
+  readonly versions: number;
+  /** The last record; 0 where there is none. */
+  readonly lsn: number;
+  /** The last checkpoint's generation; 0 where there is none. */
+  readonly generation: number;
+}
+
+export interface RepairProgress {
+  readonly bytes: number;
+  /** Of all files; of files in use they may grow meanwhile. */
+  readonly total: number;
+}
+
+export function statusOf(findings: readonly Finding[]): "ok" | "damaged" {
+  return findings.some(({ severity }) => severity !== "note") ? "damaged" : "ok";
+}

@@ -1,0 +1,85 @@
+// What the keys of the pages' LevelDB mean, and how a value proves itself. One reader for each first byte of a key.
+import { EmbershardError } from "../base/errors.js";
+import { decodeManifest, type Manifest } from "../shard/manifest.js";
+import { decodePageHeader, decodePageKey, type PageHeader, pageHeaderBytes } from "../shard/page-image.js";
+
+/** XXH64 of `length` bytes of a value from `offset`. */
+export type ValueHash = (offset: number, length: number, seed: bigint) => bigint;
+
+/** What a value was found to be. */
+export type Proof =
+  | { readonly kind: "manifest"; readonly manifest: Manifest }
+  | { readonly kind: "version"; readonly name: string; readonly manifest: Manifest }
+  | { readonly kind: "page"; readonly header: PageHeader }
+  /** Nobody knows what it is; nothing that this version reads refers to it. */
+  | { readonly kind: "unknown" }
+  /** Its bytes do not add up. */
+  | { readonly kind: "damaged"; readonly reason: string };
+
+type ValueReader = (key: Uint8Array, value: Uint8Array, hash: ValueHash) => Proof;
+
+const readers: ReadonlyMap<number, ValueReader> = new Map<number, ValueReader>([
+  [0, readManifest],
+  [1, readPage],
+  [2, readVersion],
+]);
+
+/** Takes a value for what its key says. */
+export function proveValue(key: Uint8Array, value: Uint8Array, hash: ValueHash): Proof {
+  const read = readers.get(key[0]);
+  return read ? read(key, value, hash) : { kind: "unknown" };
+}
+
+/** A key for people. */
+export function describeKey(key: Uint8Array): string {
+  const page = decodePageKey(key);
+  if (page) return `page ${page.page} of arena ${page.arena}, generation ${page.generation}`;
+  if (key.length === 1 && key[0] === 0) return "the manifest";
+  if (key[0] === 2) return `the manifest of version "${new TextDecoder().decode(key.subarray(1))}"`;
+  return `key ${Buffer.from(key).toString("hex")}`;
+}
+
+function readManifest(key: Uint8Array, value: Uint8Array): Proof {
+  if (key.length !== 1) return { kind: "damaged", reason: "no manifest has such a key" };
+  const manifest = decode(value);
+  return typeof manifest === "string"
+    ? { kind: "damaged", reason: manifest }
+    : { kind: "manifest", manifest };
+}
+
+function readVersion(key: Uint8Array, value: Uint8Array): Proof {
+  const name = new TextDecoder().decode(key.subarray(1));
+  const manifest = decode(value);
+  if (typeof manifest === "string") return { kind: "damaged", reason: manifest };
+  const said = (manifest as { version?: { name?: unknown } }).version?.name;
+  if (said !== name) return { kind: "damaged", reason: `it is that of ${JSON.stringify(said)}` };
+  return { kind: "version", name, manifest };
+}
+
+function decode(value: Uint8Array): Manifest | string {
+  try {
+    return decodeManifest(value);
+  } catch (error) {
+    if (error instanceof EmbershardError) {
+      if (error.code === "NEWER_FORMAT") throw error;
+      return "it does not match its checksum";
+    }
+    // Behind a checksum that matches: JSON or lengths that no version of ours wrote.
+    return `it does not add up: ${(error as Error).message}`;
+  }
+}
+
+function readPage(keyBytes: Uint8Array, value: Uint8Array, hash: ValueHash): Proof {
+  const key = decodePageKey(keyBytes);
+  if (!key) return { kind: "damaged", reason: "no page has such a key" };
+  const header = decodePageHeader(value);
+  if (!header) return { kind: "damaged", reason: "it is not the image of a page" };
+  if (header.arena !== key.arena || header.page !== key.page || header.generation !== key.generation)
+    return {
+      kind: "damaged",
+      reason: `it is the image of page ${header.page} of arena ${header.arena}, generation ${header.generation}`,
+    };
+  if (hash(pageHeaderBytes, header.bodyBytes, hash(0, 56, 0n)) !== header.checksum)
+    return { kind: "damaged", reason: "it does not match its checksum" };
+  return { kind: "page", header };
+}

@@ -1,0 +1,281 @@
+// Judges what an examination has found: what is wrong, where, and what it affects.
+import { join } from "node:path";
+import type { EmbershardError } from "../base/errors.js";
+import type { Manifest } from "../shard/manifest.js";
+import { manifestKey } from "../shard/manifest.js";
+import { markFileName } from "../store/durable-mark.js";
+import { segmentName } from "../store/log-format.js";
+import { ArenaTable } from "../table/arena-table.js";
+import { parseDefinition } from "../table/table-definition.js";
+import { type Examination, imagesOf, logFolder, pagesFolder } from "./examination.js";
+import { followLog } from "./log-inventory.js";
+import { currentEntry, type StoredEntry } from "./page-inventory.js";
+import type { Affected, Finding, Part, Severity } from "./report.js";
+import { describeKey } from "./stored-values.js";
+
+/** What is known of a store that a process works on: up to where the log was written when it was looked at. */
+export interface LiveState {
+  readonly writtenLsn: number;
+}
+
+/** Everything wrong with a store. */
+export function judge(found: Examination): Finding[] {
+  const findings: Finding[] = [];
+  if (found.identityFault) findings.push(identityFinding(found.identityFault));
+  const manifestEntry = currentEntry(found.pages, manifestKey);
+  const manifest = manifestEntry?.proof.kind === "manifest" ? manifestEntry.proof.manifest : undefined;
+  const tables = tablesOf(manifest);
+  judgeFiles(found, findings);
+  judgeManifest(found, manifestEntry, manifest, findings);
+  if (manifest) judgeImages(found, manifest, tables, undefined, findings);
+  judgeVersions(found, findings);
+  judgeRemains(found, manifest, findings);
+  judgeLog(found, manifest, findings);
+  return findings;
+}
+
+function finding(
+  severity: Severity,
+  part: Part,
+  file: string,
+  message: string,
+  more: { offset?: number | undefined; what?: string; affects?: Affected } = {},
+): Finding {
+  const { offset, what, affects = {} } = more;
+  return { severity, part, file, offset, what, message, affects };
+}
+
+function identityFinding({ message }: EmbershardError): Finding {
+  return finding("damage", "identity", "store", message, { affects: {} });
+}
+
+/** Tables by number. */
+export function tablesOf(manifest: Manifest | undefined): Map<number, ArenaTable> {
+  return new Map(
+    (manifest?.tables ?? []).map((json) => {
+      const definition = parseDefinition(json);
+      return [definition.number, new ArenaTable(0, definition)];
+    }),
+  );
+}
+
+function judgeFiles({ pages }: Examination, findings: Finding[]): void {
+  for (const { file, offset, reason, crash } of pages.defects)
+    findings.push(
+      finding(crash ? "note" : "harmless", "page store", join(pagesFolder, file), reason, { offset }),
+    );
+  // Whether a defect of a file costs anything is seen by what is missing; only what LevelDB opens by is needed itself.
+  for (const [i, { file, severity }] of findings.entries()) {
+    if (severity === "harmless" && /(CURRENT|MANIFEST-\d+|\.ldb)$/.test(file))
+      findings[i] = { ...findings[i], severity: "damage" };
+  }
+}
+
+function judgeManifest(
+  { log }: Examination,
+  entry: StoredEntry | undefined,
+  manifest: Manifest | undefined,
+  findings: Finding[],
+): void {
+  const promised = log.mark?.generation ?? 0;
+  const file = entry ? join(pagesFolder, entry.file.name) : pagesFolder;
+  const all = { affects: { lsns: undefined } };
+  if (entry && !manifest) {
+    const reason = entry.proof.kind === "damaged" ? entry.proof.reason : "it is no manifest";
+    findings.push(
+      finding("damage", "manifest", file, `${reason}: which pages are current is not known`, {
+        offset: entry.offset,
+        ...all,
+      }),
+    );
+  } else if ((manifest?.generation ?? 0) < promised) {
+    const has = manifest ? `checkpoint ${manifest.generation}` : "no checkpoint";
+    findings.push(
+      finding(
+        "damage",
+        "manifest",
+        file,
+        `checkpoint ${promised} was durable, the page store has ${has}`,
+        all,
+      ),
+    );
+  }
+}
+
+/** Demands each page of a manifest. */
+function judgeImages(
+  { pages }: Examination,
+  manifest: Manifest,
+  tables: ReadonlyMap<number, ArenaTable>,
+  version: string | undefined,
+  findings: Finding[],
+): void {
+  for (const { arena, page, generation, entry } of imagesOf(pages, manifest)) {
+    const what = `page ${page} of arena ${arena}, generation ${generation}`;
+    const more = { what, ...(version !== undefined && { affects: { versions: [version] } }) };
+    if (!entry) {
+      findings.push(finding("damage", version ? "version" : "page", pagesFolder, "it is missing", more));
+      continue;
+    }
+    const fault = imageFault(entry, tables);
+    if (fault === undefined) continue;
+    const table = entry.proof.kind === "page" ? tables.get(entry.proof.header.table) : undefined;
+    const affects = {
+      ...(table && { tables: [table.definition.name] }),
+      rows: table?.rowsPerPage,
+      ...(version !== undefined && { versions: [version] }),
+    };
+    findings.push(
+      finding("damage", version ? "version" : "page", join(pagesFolder, entry.file.name), fault, {
+        offset: entry.offset,
+        what,
+        affects,
+      }),
+    );
+  }
+}
+
+/** Why a current image cannot be used; undefined when it can. */
+export function imageFault(
+  { proof }: StoredEntry,
+  tables: ReadonlyMap<number, ArenaTable>,
+): string | undefined {
+  if (proof.kind === "damaged") return proof.reason;
+  if (proof.kind !== "page") return "it is not the image of a page";
+  const { table: number, recordBytes, places } = proof.header;
+  const table = tables.get(number);
+  if (!table || table.recordBytes !== recordBytes || places > table.rowsPerPage)
+    return `it is of table number ${number}, which does not exist like that`;
+  return undefined;
+}
+
+function judgeVersions(found: Examination, findings: Finding[]): void {
+  for (const [entry] of found.pages.entries.values()) {
+    if (entry.key[0] !== 2 || entry.deletion || !entry.file.current) continue;
+    const name = new TextDecoder().decode(entry.key.subarray(1));
+    const file = join(pagesFolder, entry.file.name);
+    if (entry.proof.kind === "version")
+      judgeImages(found, entry.proof.manifest, tablesOf(entry.proof.manifest), name, findings);
+    else if (entry.proof.kind === "damaged")
+      findings.push(
+        finding("damage", "version", file, entry.proof.reason, {
+          offset: entry.offset,
+          what: describeKey(entry.key),
+          affects: { versions: [name] },
+        }),
+      );
+  }
+}
+
+/** Damaged values that nothing refers to, and values that nobody knows. */
+function judgeRemains({ pages }: Examination, manifest: Manifest | undefined, findings: Finding[]): void {
+  const named = new Set<string>();
+  const manifests = manifest ? [manifest] : [];
+  for (const [entry] of pages.entries.values())
+    if (entry.proof.kind === "version") manifests.push(entry.proof.manifest);
+  for (const one of manifests)
+    for (const { entry } of imagesOf(pages, one))
+      if (entry) named.add(Buffer.from(entry.key).toString("hex"));
+  for (const [id, entries] of pages.entries) {
+    for (const [i, entry] of entries.entries()) {
+      const { proof, key, file, offset, deletion } = entry;
+      if (deletion || !file.current) continue;
+      // What counts of manifest, versions and their pages has been judged.
+      if (i === 0 && (key[0] === 0 || key[0] === 2 || named.has(id))) continue;
+      const more = { offset, what: describeKey(key) };
+      if (proof.kind === "damaged")
+        findings.push(
+          finding(
+            "harmless",
+            "page",
+            join(pagesFolder, file.name),
+            `${proof.reason}; nothing refers to it`,
+            more,
+          ),
+        );
+      else if (proof.kind === "unknown")
+        findings.push(
+          finding(
+            "damage",
+            "page store",
+            join(pagesFolder, file.name),
+            "it is a key that is none of ours",
+            more,
+          ),
+        );
+    }
+  }
+}
+
+function judgeLog({ log, identity }: Examination, manifest: Manifest | undefined, findings: Finding[]): void {
+  const from = (manifest?.replayLsn ?? 0) + 1;
+  judgeMarks(log, identity !== undefined, findings);
+  const state = followLog(log, from);
+  const at = (name: string) => join(logFolder, name);
+  if (state.break) {
+    const { file, offset, reason } = state.break;
+    const lsns = { from: state.goodLsn, to: Math.max(state.goodLsn, state.lastLsn) };
+    findings.push(
+      state.damaged
+        ? finding("damage", "log", at(file), `${reason}: what follows LSN ${state.goodLsn - 1} is lost`, {
+            offset,
+            affects: { lsns },
+          })
+        : finding(
+            "note",
+            "log",
+            at(file),
+            `${reason}: a torn end, as a crash leaves; nothing of it was durable`,
+            {
+              offset,
+            },
+          ),
+    );
+  }
+  if (manifest && state.goodLsn <= manifest.lsn && !state.damaged)
+    findings.push(
+      finding(
+        "damage",
+        "log",
+        logFolder,
+        `it ends at LSN ${state.goodLsn - 1}, before the instant ${manifest.lsn} of checkpoint ${manifest.generation}`,
+        {
+          affects: { lsns: { from: state.goodLsn, to: manifest.lsn } },
+        },
+      ),
+    );
+  if (log.unborn !== undefined)
+    findings.push(
+      finding("note", "log", at(segmentName(log.unborn)), "its making was cut short; it holds nothing"),
+    );
+  for (const { file, nextLsn, unreadable, defect, firstLsn } of log.segments) {
+    if (file === state.break?.file) continue;
+    const before = firstLsn < from && nextLsn <= from;
+    const reason = unreadable ?? defect?.reason;
+    if (reason === undefined) continue;
+    const offset = defect?.offset ?? 0;
+    if (before && (log.segments.find((one) => one.firstLsn > firstLsn)?.firstLsn ?? from) <= from)
+      findings.push(finding("harmless", "log", at(file), `${reason}; no record of it is needed`, { offset }));
+    else if (state.damaged) findings.push(finding("damage", "log", at(file), reason, { offset }));
+  }
+}
+
+function judgeMarks(log: Examination["log"], known: boolean, findings: Finding[]): void {
+  const newest = log.segments.at(-1);
+  const headerWhole = newest?.marked === true;
+  if (log.markFileWhole && (headerWhole || newest === undefined)) return;
+  // Another store's identity makes every mark wrong: that is reported already.
+  if (!known && log.mark === undefined) return;
+  const file = log.markFileWhole ? newest!.file : markFileName;
+  const both = !log.markFileWhole && !headerWhole;
+  findings.push(
+    finding(
+      both ? "damage" : "harmless",
+      "durable mark",
+      join(logFolder, file),
+      both
+        ? "both places of the durable mark are damaged or missing: nobody knows how far the log was durable"
+        : "one of the two places of the durable mark is damaged or missing; the other one is enough",
+    ),
+  );
+}

@@ -1,0 +1,69 @@
+import type { Store } from "../embedded/store-types.js";
+import { type AccessOptions, directoryOf, type LiveStore, withFiles } from "./access.js";
+import { type Examination, examine } from "./examination.js";
+import { type Finding, type RepairProgress, statusOf, type VerifyReport } from "./report.js";
+import { judge } from "./verification.js";
+
+export interface VerifyOptions extends Pick<AccessOptions, "signal"> {
+  readonly onProgress?: ((progress: RepairProgress) => void) | undefined;
+}
+
+/**
+ * Reads everything in a store's directory and says what is wrong, where, and what it affects. Writes nothing. A store
+ * that is open, here or in another process, goes on meanwhile.
+ *
+ * @throws NOT_A_STORE, NEWER_FORMAT, SHARD_COUNT, LOCKED, IO, ABORTED, INVALID_ARGUMENT
+ */
+export async function verifyStore(store: string | Store, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const directory = directoryOf(store);
+  const { onProgress } = options;
+  return withFiles(store, options, async (live, signal) => {
+    const began = performance.now();
+    const found = await examine(directory, { signal, onProgress });
+    try {
+      return reportOf(found, judgeLive(judge(found), live, found), performance.now() - began);
+    } finally {
+      await found.levelFiles.close();
+    }
+  });
+}
+
+/** What is being written by a store at work looks like what a crash leaves. */
+function judgeLive(findings: Finding[], live: LiveStore | undefined, { log }: Examination): Finding[] {
+  if (!live) return findings;
+  const real = findings.filter(({ severity }) => severity !== "note");
+  const last = Math.max(0, ...log.segments.map(({ nextLsn }) => nextLsn - 1));
+  if (last >= live.writtenLsn || real.some(({ part }) => part === "log")) return real;
+  const message = `it ends at LSN ${last}, though LSN ${live.writtenLsn} was written`;
+  const affects = { lsns: { from: last + 1, to: live.writtenLsn } };
+  return [
+    ...real,
+    { severity: "damage", part: "log", file: log.segments.at(-1)?.file ?? "log", message, affects },
+  ];
+}
+
+/** Gives what was found the form in which it is reported. */
+export function reportOf(found: Examination, findings: Finding[], milliseconds: number): VerifyReport {
+  let pages = 0;
+  let versions = 0;
+  let generation = 0;
+  for (const [first] of found.pages.entries.values()) {
+    if (!first.file.current || first.deletion) continue;
+    if (first.proof.kind === "page") pages++;
+    else if (first.proof.kind === "version") versions++;
+    else if (first.proof.kind === "manifest") generation = first.proof.manifest.generation;
+  }
+  const { segments } = found.log;
+  return {
+    directory: found.directory,
+    status: statusOf(findings),
+    findings,
+    bytes: found.bytes,
+    milliseconds,
+    pages,
+    records: segments.reduce((sum, { firstLsn, nextLsn }) => sum + nextLsn - firstLsn, 0),
+    versions,
+    lsn: Math.max(0, ...segments.map(({ nextLsn }) => nextLsn - 1)),
+    generation,
+  };
+}

@@ -1,0 +1,104 @@
+// A store in a real directory with a life behind it: checkpoints, reopenings, several tables, and what it holds by the oracle.
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Prng } from "../../lib/base/prng.js";
+import type { Store } from "../../lib/embedded/store-types.js";
+import { openStore } from "../../lib/index.js";
+import { openings, operationAt, type Scale } from "../chaos/operations.js";
+import { Performer } from "../chaos/performer.js";
+import { type Contents, readContents } from "../chaos/world.js";
+
+export const scale: Scale = { keys: 40, batch: 10, burst: 60 };
+
+export interface LivedStore {
+  readonly directory: string;
+  readonly seed: number;
+  /** Operations 1 to this were performed. */
+  readonly operations: number;
+  /** The log's last LSN after each operation; 0 before the first. */
+  readonly lsns: readonly number[];
+  /** The last operation that the log's durable mark covers. */
+  readonly durable: number;
+  remove(): void;
+}
+
+export const quietly = { control: false, checkpoint: false, hugePages: "off", arenaBytes: 32 << 20 } as const;
+
+/** Lives a life and is killed: the directory is a copy of that of an open store. */
+export async function liveStore(seed: number, length = 60): Promise<LivedStore> {
+  const random = new Prng(seed);
+  const home = mkdtempSync(join(tmpdir(), "embershard-repair-"));
+  const [living, directory] = [join(home, "living"), join(home, "store")];
+  let store = await openStore(living, quietly);
+  let performer = await Performer.over(store);
+  const lsns = [0];
+  let durable = 0;
+  const operations = openings + 5 + random.below(length);
+  for (let i = 1; i <= operations; i++) {
+    await performer.perform(operationAt(seed, i, scale), i);
+    lsns.push(store.stats().log.lsn);
+    const what = random.below(12);
+    if (what === 0) await store.checkpoint();
+    if (what === 1) {
+      await store.close();
+      store = await openStore(living, quietly);
+      performer = await Performer.over(store);
+    }
+    const { syncedLsn } = store.stats().log;
+    durable = lsns.findLastIndex((lsn) => lsn <= syncedLsn);
+  }
+  await written(store);
+  cpSync(living, directory, {
+    recursive: true,
+    filter: (from) => !/control|owner/.test(from.slice(living.length)),
+  });
+  await store.close();
+  rmSync(living, { recursive: true });
+  return {
+    directory,
+    seed,
+    operations,
+    lsns,
+    durable,
+    remove: () => rmSync(home, { recursive: true, force: true }),
+  };
+}
+
+/** Waits until the log is in its files. */
+async function written(store: Store): Promise<void> {
+  while (store.stats().log.writtenLsn < store.stats().log.lsn)
+    await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A copy to damage. */
+export function copyOf({ directory }: LivedStore, name: string): string {
+  const to = join(directory, "..", name);
+  rmSync(to, { recursive: true, force: true });
+  cpSync(directory, to, { recursive: true });
+  return to;
+}
+
+export interface Found {
+  readonly contents: Contents;
+  readonly mark: Uint8Array | undefined;
+}
+
+/** Opens a store and reads all that it holds. */
+export async function contentsOf(directory: string): Promise<Found> {
+  const store = await openStore(directory, { ...quietly, create: false });
+  try {
+    return { contents: await readContents(store), mark: store.mark() };
+  } finally {
+    await store.close();
+  }
+}
+
+/** Contents as text, to compare. */
+export function fingerprint({ tables, tensor }: Contents): string {
+  const parts = [...tables].map(([name, { rows, learningRate }]) => {
+    const sorted = [...rows].sort(([a], [b]) => (a < b ? -1 : 1));
+    return `${name} ${learningRate} ${sorted.map(([key, { weights, state, frequency, lastStep }]) => `${key}:${weights}:${state}:${frequency}:${lastStep}`)}`;
+  });
+  return [...parts.sort(), `${tensor}`].join("\n");
+}
