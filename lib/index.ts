@@ -3,6 +3,8 @@ export { EmbershardError, ERRORS, type ErrorCode } from "./base/errors.js";
 export { LIMITS } from "./base/limits.js";
 export { openStore, type StoreOptions } from "./embedded/open-store.js";
 export type * from "./embedded/store-types.js";
+export type * from "./repair/report.js";
+export { type VerifyOptions, verifyStore } from "./repair/verify-store.js";
 export type { Clip } from "./table/gradients.js";
 export {
   constant,

@@ -9,8 +9,9 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** For each layer the other layers that it may import. */
 const layers: Readonly<Record<string, readonly string[]>> = {
-  index: ["transfer", "embedded", "table", "base"],
-  cli: ["index", "transfer", "embedded", "shard", "table", "store", "base"],
+  index: ["repair", "transfer", "embedded", "table", "base"],
+  cli: ["index", "repair", "transfer", "embedded", "shard", "table", "store", "base"],
+  repair: ["embedded", "shard", "table", "store", "kernel", "base"],
   transfer: ["embedded", "base"],
   embedded: ["shard", "table", "store", "base"],
   shard: ["table", "store", "kernel", "base"],
@@ -33,12 +34,12 @@ const packages: Readonly<Record<string, RegExp>> = {
   "node:net": /^lib\/embedded\/control-[a-z]+\.ts$/,
   "node:child_process": /^lib\/cli\//,
   "node:worker_threads": /^lib\/(store|cli)\//,
-  "node:crypto": /^lib\/(embedded|transfer|cli)\//,
+  "node:crypto": /^lib\/(embedded|repair|transfer|cli)\//,
   "node:fs": /^lib\/(embedded|store|cli)\//,
-  "node:fs/promises": /^lib\/(embedded|store|transfer|cli)\//,
+  "node:fs/promises": /^lib\/(embedded|repair|store|transfer|cli)\//,
   "node:module": /^lib\/(base\/system-calls\.ts|cli\/)/,
   "node:os": /^lib\/(embedded|cli)\//,
-  "node:path": /^lib\/(embedded|store|transfer|cli)\//,
+  "node:path": /^lib\/(embedded|repair|store|transfer|cli)\//,
   "node:process": /^lib\/cli\//,
   "node:readline": /^lib\/cli\//,
   "node:url": /^lib\/(cli|store)\//,

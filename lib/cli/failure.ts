@@ -2,10 +2,10 @@ import { CommanderError } from "commander";
 import { EmbershardError } from "../base/errors.js";
 
 /** What the process ends with. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+export const EXIT = { ok: 0, failed: 1, usage: 2, damaged: 3, interrupted: 130 } as const;
 
 /** The sentence about exit codes that every command's help ends with. */
-export const EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted";
+export const EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 damage found, 130 interrupted";
 
 export interface Failure {
   /** What stderr is told; empty where commander has said it already. */

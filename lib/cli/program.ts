@@ -8,6 +8,7 @@ import { inspectCommand } from "./inspect-command.js";
 import { teach } from "./options.js";
 import type { Output } from "./output.js";
 import { histogramCommand, topCommand } from "./survey-commands.js";
+import { verifyCommand } from "./verify-command.js";
 
 /** Runs the command line `args` (without node and script) and gives the exit code. Never rejects. */
 export async function runProgram(
@@ -27,6 +28,7 @@ export async function runProgram(
     .addCommand(inspectCommand(output))
     .addCommand(topCommand(output))
     .addCommand(histogramCommand(output))
+    .addCommand(verifyCommand(output, exit))
     .addCommand(benchCommand(exit))
     .addCommand(completionCommand(output));
   teach(program, [

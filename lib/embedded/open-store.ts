@@ -61,7 +61,7 @@ export async function openStore(directory: string, options: StoreOptions = {}): 
   const path = resolve(directory);
   const known = await inspectDirectory(path, settings.create);
   if (!known) await beginBirth(path);
-  const pages = await lockPages(path);
+  const pages = await lockPages(path, known === undefined);
   try {
     // Only who has the lock may clear what is there, and another may have made the store before this one got it.
     const found = known ?? (await inspectDirectory(path, settings.create));
@@ -142,7 +142,7 @@ function readPolicy(given: unknown): Settings["checkpoint"] {
 }
 
 /** Opens the pages, which is what locks the directory. */
-async function lockPages(path: string): Promise<PageStore> {
+async function lockPages(path: string, create: boolean): Promise<PageStore> {
   const shard = join(path, "shards", "0000");
   try {
     await mkdir(join(shard, "log"), { recursive: true, mode: 0o700 });
@@ -150,7 +150,7 @@ async function lockPages(path: string): Promise<PageStore> {
     throw new EmbershardError("IO", `${shard} cannot be made: ${(cause as Error).message}`, { cause });
   }
   try {
-    return await openThreadPageStore(join(shard, "pages"));
+    return await openThreadPageStore(join(shard, "pages"), { create });
   } catch (cause) {
     if (!(cause instanceof EmbershardError) || cause.code !== "LOCKED") throw cause;
     const pid = await readFile(join(path, ownerName), "utf8").catch(() => "");

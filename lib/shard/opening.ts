@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
 import { createHashBlock } from "../kernel/hash-block.js";
+import { readMarkFile } from "../store/durable-mark.js";
 import type { Files } from "../store/files.js";
 import type { LogIdentity } from "../store/log-format.js";
 import { readLog } from "../store/log-reader.js";
@@ -12,6 +13,7 @@ import type { CheckpointPolicy } from "./checkpointing.js";
 import { buildIndexes } from "./index-building.js";
 import { Interruption } from "./interruption.js";
 import { replayLog } from "./log-replay.js";
+import type { Manifest } from "./manifest.js";
 import { loadPages, readManifest } from "./page-loading.js";
 import type { ShardState } from "./shard-state.js";
 
@@ -53,18 +55,16 @@ export async function recoverShard(
   const arenas = new ArenaSet({ limitBytes: options.arenaBytes, hugePages: options.hugePages });
   const manifest = await readManifest(pages);
   const from = (manifest?.replayLsn ?? 0) + 1;
+  // First: without its manifest a page store looks as if the log had lost its beginning.
+  const { mark } = await readMarkFile(files, createHashBlock, identity);
+  if (mark) demandCheckpoint(mark.generation, manifest);
   const reading = await readLog(files, {
     identity,
     createBlock: createHashBlock,
     from,
     mayBeNew: options.mayBeNew,
   });
-  if (reading.mark.generation > (manifest?.generation ?? 0)) {
-    throw new EmbershardError(
-      "CORRUPT",
-      `the log knows of checkpoint ${reading.mark.generation}, the page store of ${manifest?.generation ?? "none"}: restore the directory from a backup`,
-    );
-  }
+  demandCheckpoint(reading.mark.generation, manifest);
   const recovered = await loadPages(arenas, pages, manifest);
   await replayLog(recovered, reading, pause);
   const { end } = reading;
@@ -104,4 +104,14 @@ export async function recoverShard(
   };
   await clearGarbage(state);
   return { state, replayed: recovered.records };
+}
+
+/** @throws CORRUPT when a checkpoint that was durable is not the page store's */
+function demandCheckpoint(durable: number, manifest: Manifest | undefined): void {
+  const found = manifest?.generation ?? 0;
+  if (durable <= found) return;
+  throw new EmbershardError(
+    "CORRUPT",
+    `the log knows of checkpoint ${durable}, the page store of ${found || "none"}: its manifest is lost or older; \`embershard verify\` says what is damaged, \`embershard repair\` what can be had`,
+  );
 }

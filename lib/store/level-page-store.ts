@@ -1,3 +1,5 @@
+import { access } from "node:fs/promises";
+import { join } from "node:path";
 import { Level } from "level";
 import { EmbershardError } from "../base/errors.js";
 import type { FoundValues, KeyRange, PageBatch, PageEntry, PageStore } from "./page-store.js";
@@ -17,12 +19,20 @@ const batchEntries = 4096;
 // What a batch copies beyond this has memory of its own.
 const stagingBytes = 4 * 2 ** 20 + 2 ** 16;
 
+export interface PageStoreOptions {
+  /** Make it where there is none; else that is `CORRUPT`. Default true. LevelDB would make one over what is left of one. */
+  readonly create?: boolean;
+}
+
 /**
  * Opens the page store in `directory`, or makes it. One process at a time has it.
  * Errors: `LOCKED` when another process or store has it open, `CORRUPT`, `IO`.
  */
-export async function openLevelPageStore(directory: string): Promise<PageStore> {
-  const store = new LevelPageStore(directory);
+export async function openLevelPageStore(
+  directory: string,
+  options: PageStoreOptions = {},
+): Promise<PageStore> {
+  const store = new LevelPageStore(directory, options);
   await store.reopen();
   return store;
 }
@@ -30,14 +40,16 @@ export async function openLevelPageStore(directory: string): Promise<PageStore> 
 /** The engine itself. Made closed: `reopen` opens it. */
 export class LevelPageStore implements PageStore {
   readonly #directory: string;
+  #create: boolean;
   #database: Database | undefined;
   #failure: EmbershardError | undefined;
   // Memory for the next batch: new memory for each would cost more in page faults than the copy.
   #spareStaging: Uint8Array | undefined;
   #writing: Promise<void> | undefined;
 
-  constructor(directory: string) {
+  constructor(directory: string, { create = true }: PageStoreOptions = {}) {
     this.#directory = directory;
+    this.#create = create;
   }
 
   async *entries({ gte, lt }: KeyRange): AsyncGenerator<readonly PageEntry[]> {
@@ -108,14 +120,34 @@ export class LevelPageStore implements PageStore {
   async reopen(): Promise<void> {
     await this.#database?.close();
     this.#failure = undefined;
-    this.#database = new Level<Uint8Array, Uint8Array>(this.#directory, options) as Database;
+    if (!this.#create) await this.#demandThere();
+    const settings = { ...options, createIfMissing: this.#create };
+    this.#database = new Level<Uint8Array, Uint8Array>(this.#directory, settings) as Database;
     await this.#guard("open", this.#database.open());
+    this.#create = false;
   }
 
   async close(): Promise<void> {
     await this.#database?.close();
     this.#database = undefined;
     this.#failure = undefined;
+  }
+
+  /** @throws CORRUPT where there is no database, or what is left of one without the file that it begins with */
+  async #demandThere(): Promise<void> {
+    try {
+      await access(join(this.#directory, "CURRENT"));
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== "ENOENT")
+        throw new EmbershardError("IO", `could not read ${this.#directory}: ${(cause as Error).message}`, {
+          cause,
+        });
+      throw new EmbershardError(
+        "CORRUPT",
+        `the page store ${this.#directory} has lost its file CURRENT: \`embershard repair\` finds what is left of it`,
+        { cause },
+      );
+    }
   }
 
   #usable(): Database {

@@ -2,12 +2,13 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { EmbershardError } from "../base/errors.js";
 import { EntryBuffer, unpackEntries } from "./entry-buffer.js";
-import { LevelPageStore } from "./level-page-store.js";
+import { LevelPageStore, type PageStoreOptions } from "./level-page-store.js";
 import type { KeyRange, PageEntry } from "./page-store.js";
 import type { PageAnswer, PageCall, PageReply, PageRequest } from "./page-thread-messages.js";
 
 const port = parentPort as MessagePort;
-const store = new LevelPageStore((workerData as { directory: string }).directory);
+const { directory, ...options } = workerData as { directory: string } & PageStoreOptions;
+const store = new LevelPageStore(directory, options);
 /** An iteration, and its next batch, which is read while the caller works on the one before. */
 interface Iteration {
   readonly iterator: AsyncIterator<readonly PageEntry[]>;

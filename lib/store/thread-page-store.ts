@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 import "level";
 import { EmbershardError } from "../base/errors.js";
 import { EntryBuffer, unpackEntries } from "./entry-buffer.js";
+import type { PageStoreOptions } from "./level-page-store.js";
 import type { FoundValues, KeyRange, PageBatch, PageEntry, PageStore } from "./page-store.js";
 import type { PageAnswer, PageCall, PageReply, PageRequest } from "./page-thread-messages.js";
 
@@ -12,8 +13,11 @@ import type { PageAnswer, PageCall, PageReply, PageRequest } from "./page-thread
  * caller one copy, and iterating reads ahead while the caller works. The thread does not keep the process alive.
  * Errors: as `openLevelPageStore`.
  */
-export async function openThreadPageStore(directory: string): Promise<PageStore> {
-  const store = new ThreadPageStore(directory);
+export async function openThreadPageStore(
+  directory: string,
+  options: PageStoreOptions = {},
+): Promise<PageStore> {
+  const store = new ThreadPageStore(directory, options);
   await store.open();
   return store;
 }
@@ -27,19 +31,21 @@ interface Waiting {
 
 class ThreadPageStore implements PageStore {
   readonly #directory: string;
+  readonly #options: PageStoreOptions;
   #worker: Worker | undefined;
   #waiting = new Map<number, Waiting>();
   #calls = 0;
   // Memory that goes to the thread with a batch and comes back with the answer.
   #spareMemory: ArrayBuffer | undefined;
 
-  constructor(directory: string) {
+  constructor(directory: string, options: PageStoreOptions) {
     this.#directory = directory;
+    this.#options = options;
   }
 
   async open(): Promise<void> {
     const worker = new Worker(new URL("./page-thread-worker.js", import.meta.url), {
-      workerData: { directory: this.#directory },
+      workerData: { directory: this.#directory, ...this.#options },
       name: "embershard-pages",
       // Not those of the process: some, such as --input-type, are for its own script only.
       execArgv: [],

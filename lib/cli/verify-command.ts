@@ -1,0 +1,62 @@
+import { Command } from "commander";
+import type { Finding, VerifyReport } from "../repair/report.js";
+import { verifyStore } from "../repair/verify-store.js";
+import { progressLine } from "./bar.js";
+import { cancellable } from "./cancellation.js";
+import { EXIT } from "./failure.js";
+import { teach } from "./options.js";
+import type { Output } from "./output.js";
+import { bytesText, countText } from "./text-table.js";
+
+export function verifyCommand(output: Output, exit: (code: number) => void): Command {
+  const command = new Command("verify")
+    .summary("read everything in a store and say what is damaged")
+    .description(
+      "Reads every file of a store, open or closed, and says what is wrong, where, and what it affects. Writes nothing; " +
+        "a process that has the store open goes on with its work.",
+    )
+    .argument("<dir>", "the store's directory")
+    .option("--json", "print JSON")
+    .action(async (directory: string, { json }: { json?: boolean }) => {
+      const line = progressLine(output.err);
+      const report = await cancellable((signal) =>
+        verifyStore(directory, {
+          signal,
+          onProgress: ({ bytes, total }) => line.show(bytes, total, bytesText(bytes)),
+        }),
+      ).finally(() => line.clear());
+      output.out.write(json ? `${JSON.stringify(report)}\n` : verifyText(report, output.heading));
+      exit(report.status === "ok" ? EXIT.ok : EXIT.damaged);
+    });
+  return teach(command, [
+    "embershard verify ./model",
+    "embershard verify ./model --json | jq '.findings[].message'",
+  ]);
+}
+
+/** A report for people. */
+export function verifyText(report: VerifyReport, heading: (text: string) => string): string {
+  const { directory, status, findings, bytes, milliseconds, pages, records, generation, lsn } = report;
+  const rate = `${bytesText(bytes)} in ${(milliseconds / 1000).toFixed(1)} s`;
+  const lines = [
+    `${heading(status)}  ${directory}`,
+    `${countText(pages)} pages, checkpoint ${generation}, ${countText(records)} records up to LSN ${countText(lsn)}; ${rate}`,
+    ...findings.flatMap((finding) => findingText(finding, heading)),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** A finding for people: what and where, then what it affects. */
+export function findingText(finding: Finding, heading: (text: string) => string): string[] {
+  const { severity, file, offset, what, message, affects } = finding;
+  const place = [file, offset === undefined ? "" : `offset ${offset}`, what ?? ""].filter(
+    (one) => one !== "",
+  );
+  const lines = ["", `${heading(severity)}  ${place.join(", ")}`, `  ${message}`];
+  const { tables, rows, lsns, versions } = affects;
+  if (tables) lines.push(`  tables: ${tables.join(", ")}`);
+  if (rows !== undefined) lines.push(`  rows: ${countText(rows)} at most`);
+  if (lsns) lines.push(`  records: LSN ${lsns.from} to ${lsns.to}`);
+  if (versions) lines.push(`  versions: ${versions.join(", ")}`);
+  return lines;
+}
