@@ -7,6 +7,7 @@ import { createHashBlock } from "../kernel/hash-block.js";
 import { slotCount } from "../shard/arena-set.js";
 import type { Manifest } from "../shard/manifest.js";
 import { encodePageKey } from "../shard/page-image.js";
+import { readMarkFile } from "../store/durable-mark.js";
 import { type LevelFiles, openLevelFiles } from "../store/level-files.js";
 import {
   decodeSegmentHeader,
@@ -28,6 +29,8 @@ export interface ExamineOptions {
   readonly onProgress?: ((progress: RepairProgress) => void) | undefined;
   /** See InventoryOptions. */
   readonly remains?: boolean;
+  /** The store is at work: what is durable by now was promised, and what becomes so meanwhile is not looked for. */
+  readonly live?: boolean;
   readonly onRecords?: ((records: readonly LogRecord[]) => void) | undefined;
 }
 
@@ -41,6 +44,8 @@ export interface Examination {
   readonly levelFiles: LevelFiles;
   readonly pages: PageInventory;
   readonly log: LogInventory;
+  /** The generation of the last checkpoint that was durable; 0 where none was. */
+  readonly promised: number;
   readonly bytes: number;
 }
 
@@ -62,12 +67,24 @@ export async function examine(directory: string, options: ExamineOptions): Promi
     bytes += count;
     options.onProgress?.({ bytes, total: Math.max(bytes, total) });
   };
-  const { signal, remains = false, onRecords } = options;
+  const { signal, remains = false, onRecords, live = false } = options;
+  const before = await readMarkFile(logFiles, createHashBlock, logIdentity);
   const levelFiles = await openLevelFiles(join(directory, pagesFolder));
   try {
     const pages = await takeInventory(levelFiles, { signal, onBytes, remains });
     const log = await takeLogInventory(logFiles, { identity: logIdentity, signal, onBytes, onRecords });
-    return { directory, identity, identityFault: fault, logIdentity, levelFiles, pages, log, bytes };
+    const promised = (live ? before.mark : log.mark)?.generation ?? 0;
+    return {
+      promised,
+      directory,
+      identity,
+      identityFault: fault,
+      logIdentity,
+      levelFiles,
+      pages,
+      log,
+      bytes,
+    };
   } catch (error) {
     await levelFiles.close();
     throw error;

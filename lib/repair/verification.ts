@@ -72,12 +72,11 @@ function judgeFiles({ pages }: Examination, findings: Finding[]): void {
 }
 
 function judgeManifest(
-  { log }: Examination,
+  { promised }: Examination,
   entry: StoredEntry | undefined,
   manifest: Manifest | undefined,
   findings: Finding[],
 ): void {
-  const promised = log.mark?.generation ?? 0;
   const file = entry ? join(pagesFolder, entry.file.name) : pagesFolder;
   const all = { affects: { lsns: undefined } };
   if (entry && !manifest) {

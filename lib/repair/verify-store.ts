@@ -19,7 +19,7 @@ export async function verifyStore(store: string | Store, options: VerifyOptions 
   const { onProgress } = options;
   return withFiles(store, options, async (live, signal) => {
     const began = performance.now();
-    const found = await examine(directory, { signal, onProgress });
+    const found = await examine(directory, { signal, onProgress, live: live !== undefined });
     try {
       return reportOf(found, judgeLive(judge(found), live, found), performance.now() - began);
     } finally {
