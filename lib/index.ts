@@ -5,6 +5,7 @@ export { openStore, type StoreOptions } from "./embedded/open-store.js";
 export type * from "./embedded/store-types.js";
 export type * from "./repair/report.js";
 export { type VerifyOptions, verifyStore } from "./repair/verify-store.js";
+export type { AdmissionOptions, CounterOptions } from "./table/admission.js";
 export type { Clip } from "./table/gradients.js";
 export {
   constant,

@@ -4,7 +4,7 @@ export const LIMITS = {
   dim: 4096,
   /** Characters of a table's, tensor's or feature's name. */
   nameLength: 128,
-  /** Tables and tensors in a store, dropped ones included until the next checkpoint. */
+  /** Tables and tensors in a store, dropped ones included until the next checkpoint; a table that admits counts twice. */
   tables: 1024,
   /** Keys in one push, assign or delete. A pull has no limit. */
   keysPerWrite: 1 << 22,

@@ -25,7 +25,7 @@ export function statsText(
         : `${checkpoint.generation}, ${durationText(checkpoint.ageMs)} old, LSN ${countText(checkpoint.lsn)}`,
     ],
   ];
-  const [titles, ...rows] = textTable(TABLE_COLUMNS, stats.tables);
+  const [titles, ...rows] = textTable(columnsFor(stats.tables), stats.tables);
   const tables = rows.length === 0 ? ["no tables"] : [heading(titles), ...rows];
   const lines = facts.map(([name, text]) => `${heading(name.padEnd(10))}  ${text}`);
   return `${[...lines, "", ...tables].join("\n")}\n`;
@@ -40,6 +40,23 @@ const TABLE_COLUMNS: readonly Column<TableStats>[] = [
   { title: "ack", text: ({ ack }) => ack },
   { title: "logged", text: ({ logged }) => (logged ? "yes" : "no") },
 ];
+
+const CANDIDATES: Column<TableStats> = {
+  title: "candidates",
+  align: "right",
+  text: ({ admission }) => {
+    if (admission === undefined) return "";
+    const { candidates, bytes } = admission;
+    return candidates === null
+      ? `sketch of ${bytesText(bytes)}`
+      : `${countText(candidates)}, ${bytesText(bytes)}`;
+  },
+};
+
+/** The column of candidates is only for a store that has tables which admit. */
+function columnsFor(tables: readonly TableStats[]): readonly Column<TableStats>[] {
+  return tables.some(({ admission }) => admission) ? [...TABLE_COLUMNS, CANDIDATES] : TABLE_COLUMNS;
+}
 
 /** Rows for people, with the values that their keys were made of. */
 export function rowsText(

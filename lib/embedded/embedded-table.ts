@@ -19,6 +19,8 @@ import {
 } from "./arguments.js";
 import type {
   AssignOptions,
+  CandidateBatch,
+  ForgetOptions,
   PullOptions,
   PushOptions,
   ScanBatch,
@@ -195,6 +197,47 @@ export class EmbeddedTable implements Table {
     return this.#shard.scan(table, batch);
   }
 
+  async occurrences(keys: BigUint64Array): Promise<Uint32Array> {
+    const table = this.live();
+    checkKeys(`occurrences of "${this.name}": keys`, keys);
+    const into = new Uint32Array(keys.length);
+    this.#shard.occurrences(table, keys, into);
+    return into;
+  }
+
+  candidates(options: { readonly batch?: number } = {}): AsyncIterable<CandidateBatch> {
+    const what = `candidates of "${this.name}"`;
+    const candidates = this.#candidates(what);
+    if (candidates.bySlot)
+      throw new EmbershardError("UNSUPPORTED", `${what}: a sketch counts them, which does not know its keys`);
+    checkFields(what, options, ["batch"]);
+    const batch = options.batch ?? scanRows;
+    checkInteger(`${what}: batch`, batch, 1, 65_536);
+    return candidateBatches(this.#shard.scan(candidates, batch));
+  }
+
+  async forgetCandidates(options: ForgetOptions = {}): Promise<number> {
+    const what = `forgetCandidates of "${this.name}"`;
+    const candidates = this.#candidates(what);
+    checkFields(what, options, ["unseenSince", "atMost"]);
+    const { unseenSince, atMost } = options;
+    if (unseenSince !== undefined) checkInteger(`${what}: unseenSince`, unseenSince, 0, 2 ** 32);
+    if (atMost !== undefined) checkInteger(`${what}: atMost`, atMost, 0, 2 ** 32);
+    if (candidates.bySlot && (unseenSince ?? atMost) !== undefined)
+      throw new EmbershardError("UNSUPPORTED", `${what}: a sketch counts them, which can only forget all`);
+    const forgotten = await this.#shard.forgetCandidates(candidates, options, this.options.ack);
+    return candidates.bySlot ? 0 : forgotten;
+  }
+
+  #candidates(what: string): ArenaTable {
+    const { candidates } = this.live();
+    if (candidates) return candidates;
+    throw new EmbershardError(
+      "UNSUPPORTED",
+      `${what}: the table admits every key at once; make it with admission`,
+    );
+  }
+
   stats(): TableStats {
     return statsOf(this.#shard, this.live());
   }
@@ -213,19 +256,31 @@ function checkedHistory(
   return { frequency, lastStep };
 }
 
+async function* candidateBatches(scan: AsyncIterable<ScanBatch>): AsyncGenerator<CandidateBatch> {
+  for await (const { keys, frequency, lastStep } of scan) yield { keys, occurrences: frequency, lastStep };
+}
+
 export function statsOf(shard: Shard, table: ArenaTable): TableStats {
   const { definition, dim, stateFloats, skipped } = table;
   const { arenas } = shard.state;
+  const { candidates } = table;
   return {
     name: definition.name,
     rows: arenas.rows(table),
     dim,
     stateFloats,
     optimizer: definition.optimizer.kind,
-    bytes: arenas.bytes(table),
+    bytes: arenas.bytes(table) + (candidates ? arenas.bytes(candidates) : 0),
     logged: definition.logged,
     ack: definition.ack,
     skipped,
+    ...(candidates && {
+      admission: {
+        candidates: candidates.bySlot ? null : arenas.rows(candidates),
+        bytes: arenas.bytes(candidates),
+        ...table.admitting,
+      },
+    }),
     ...(definition.tensor && { shape: definition.tensor.shape }),
   };
 }

@@ -1,9 +1,18 @@
 // The public shapes of a store, the same for an embedded and, later, for a remote one.
 import type { CheckpointInfo, CheckpointOptions } from "../shard/checkpoint.js";
+import type { ForgetOptions } from "../shard/forgetting.js";
 import type { ScanBatch } from "../shard/scanning.js";
 import type { Ack, TableDefinition, TableOptions } from "../table/table-definition.js";
 
-export type { Ack, CheckpointInfo, CheckpointOptions, ScanBatch, TableDefinition, TableOptions };
+export type {
+  Ack,
+  CheckpointInfo,
+  CheckpointOptions,
+  ForgetOptions,
+  ScanBatch,
+  TableDefinition,
+  TableOptions,
+};
 
 /** What a write promises when it resolves, and what is logged with it. */
 export interface WriteOptions {
@@ -92,7 +101,40 @@ export interface Table {
    */
   scan(options?: { readonly batch?: number }): AsyncIterable<ScanBatch>;
 
+  /**
+   * How often keys were pushed: u64[n] -> u32[n], 0 for what was never pushed or is forgotten. Of a key with a row that is
+   * its frequency; of one without, in a table that admits, what was counted, of which a sketch may say too much.
+   *
+   * @throws INVALID_ARGUMENT, CLOSED
+   */
+  occurrences(keys: BigUint64Array): Promise<Uint32Array>;
+
+  /**
+   * Keys that were counted and have no row, in a table that admits by exact counters, in batches like those of `scan`.
+   *
+   * @throws UNSUPPORTED where there are none or a sketch counts, which knows no keys; INVALID_ARGUMENT, CLOSED
+   */
+  candidates(options?: { readonly batch?: number }): AsyncIterable<CandidateBatch>;
+
+  /**
+   * Forgets what was counted of keys without a row: of those that `options` say, or of all. Goes on in small writes between
+   * others. Resolves to how many keys are forgotten; 0 of a sketch, which can only forget all.
+   *
+   * @throws UNSUPPORTED where the table does not admit, or a sketch is to forget some; and as push
+   */
+  forgetCandidates(options?: ForgetOptions): Promise<number>;
+
   stats(): TableStats;
+}
+
+/** Some candidates of a table, in columns of one length; the caller owns the arrays. */
+export interface CandidateBatch {
+  /** u64[n] */
+  readonly keys: BigUint64Array;
+  /** u32[n]: how often they were pushed. */
+  readonly occurrences: Uint32Array;
+  /** u32[n]: the step of the last push. */
+  readonly lastStep: Uint32Array;
 }
 
 export interface TableStats {
@@ -101,14 +143,29 @@ export interface TableStats {
   readonly dim: number;
   readonly stateFloats: number;
   readonly optimizer: string;
-  /** Bytes of memory of rows and index. */
+  /** Bytes of memory of rows and index, and of what admission counts. */
   readonly bytes: number;
   readonly logged: boolean;
   readonly ack: Ack;
   /** Gradients that were skipped because they were not finite, since the store was opened. */
   readonly skipped: number;
+  /** Given for a table that admits. */
+  readonly admission?: AdmissionStats;
   /** Given for a tensor. */
   readonly shape?: readonly number[];
+}
+
+/** What a table's admission has, and has done since the store was opened. */
+export interface AdmissionStats {
+  /** Keys that were counted and have no row; null of a sketch, which knows no keys. */
+  readonly candidates: number | null;
+  /** Bytes of memory that counting them takes. */
+  readonly bytes: number;
+  /** Rows created because their keys had been pushed often enough. */
+  readonly admitted: number;
+  /** Occurrences of keys that were counted only, and gradients, summed over the equal keys of a push, not kept. */
+  readonly occurrences: number;
+  readonly gradients: number;
 }
 
 export interface TensorOptions

@@ -39,6 +39,19 @@ export interface KernelExports {
     step: number,
     lsn: bigint,
   ): void;
+  pushAdmitted(
+    table: number,
+    keys: number,
+    counts: number,
+    gradients: number,
+    n: number,
+    positions: number,
+    learningRate: number,
+    step: number,
+    lsn: bigint,
+    counted: number,
+  ): void;
+  occurrencesOf(table: number, keys: number, n: number, into: number): void;
   createRows(table: number, keys: number, counts: number, n: number, positions: number, lsn: bigint): void;
   writeRows(table: number, positions: number, n: number, weights: number, states: number): void;
   writeHistory(positions: number, n: number, counts: number, steps: number): void;
@@ -125,6 +138,23 @@ export interface KernelExports {
     lsn: bigint,
   ): number;
   replayHistory(positions: number, counts: number, steps: number, n: number, lsn: bigint): void;
+  replayCount(
+    table: number,
+    positions: number,
+    keys: number,
+    counts: number,
+    n: number,
+    step: number,
+    lsn: bigint,
+  ): number;
+  replaySketch(
+    table: number,
+    positions: number,
+    keys: number,
+    counts: number,
+    n: number,
+    lsn: bigint,
+  ): number;
   replayDelete(table: number, positions: number, keys: number, n: number, lsn: bigint): number;
   replayAdopt(table: number, positions: number, records: number, n: number, lsn: bigint): number;
   stampRows(positions: number, n: number, lsn: bigint): void;

@@ -61,12 +61,23 @@ export const T_NOW = 108;
 export const T_EPOCH = 112;
 export const T_DECAY = 116;
 export const T_SCORE = 120;
+export const T_ADMISSION = 128;
+export const T_CANDIDATES = 132;
+export const T_ADMIT_AFTER = 136;
+export const T_SKETCH_BLOCKS = 140;
+export const T_ADMIT_MISS = 144;
+export const T_SLOT_KEYS = 152;
 export const T_OPTIMIZER = 192;
 export const T_INITIALIZER = 196;
 export const T_FLAGS = 200;
 export const T_OPT_PARAMS = 208;
 export const T_INIT_PARAMS = 336;
 export const T_PREPARE = 384;
+
+export const ADMIT_NONE = 0;
+export const ADMIT_EXACT = 1;
+export const ADMIT_SKETCH_U8 = 2;
+export const ADMIT_SKETCH_U16 = 3;
 
 /** A segment of the index splits when it holds more entries. */
 export const SPLIT_ABOVE = 12_800;

@@ -5,7 +5,8 @@ import type { Manifest } from "../shard/manifest.js";
 import { manifestKey } from "../shard/manifest.js";
 import { markFileName } from "../store/durable-mark.js";
 import { segmentName } from "../store/log-format.js";
-import { ArenaTable } from "../table/arena-table.js";
+import type { ArenaTable } from "../table/arena-table.js";
+import { makeTable, parts } from "../table/candidates.js";
 import { parseDefinition } from "../table/table-definition.js";
 import { type Examination, imagesOf, logFolder, pagesFolder } from "./examination.js";
 import { followLog } from "./log-inventory.js";
@@ -49,13 +50,12 @@ function identityFinding({ message }: EmbershardError): Finding {
   return finding("damage", "identity", "store", message, { affects: {} });
 }
 
-/** Tables by number. */
+/** Tables by number, and candidates of those that have some by theirs. */
 export function tablesOf(manifest: Manifest | undefined): Map<number, ArenaTable> {
   return new Map(
-    (manifest?.tables ?? []).map((json) => {
-      const definition = parseDefinition(json);
-      return [definition.number, new ArenaTable(0, definition)];
-    }),
+    (manifest?.tables ?? [])
+      .flatMap((json) => parts(makeTable([0, 0], parseDefinition(json))))
+      .map((table) => [table.definition.number, table]),
   );
 }
 

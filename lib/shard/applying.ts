@@ -1,5 +1,6 @@
 // Applying: runs that have been staged and reserved change rows, in one kernel call each, and leave the parts of their
 // log record.
+import { type CandidateRuns, forgetCandidates, logCandidates, pushAdmitted } from "./admitting.js";
 import { encodeSectionHeader, padded, SECTION } from "./records.js";
 import type { RowWrite, Run } from "./staging.js";
 
@@ -21,10 +22,27 @@ export class SectionList {
     if (padded(valueBytes) !== valueBytes) this.parts.push(new Uint8Array(padded(valueBytes) - valueBytes));
     this.count++;
   }
+
+  /** Adds what another list has, as copies. */
+  addCopies({ parts, count }: SectionList): void {
+    for (const part of parts) this.parts.push(part.slice());
+    this.count += count;
+  }
 }
 
-/** Changes the rows of a run. Returns how many it held, for a delete how many there were. */
-export function applyRun(run: Run, write: RowWrite, step: number, lsn: bigint): number {
+/** What a run came to: the rows that it touched, for a delete those that there were; and candidates of its table. */
+export type AppliedRun = Run & Partial<CandidateRuns>;
+
+/** Changes the rows of a run. */
+export function applyRun(run: Run, write: RowWrite, step: number, lsn: bigint): AppliedRun {
+  if (write.table.candidates === undefined) return applyRows(run, write, step, lsn);
+  if (write.kind === "push") return pushAdmitted(run, write, step, lsn);
+  // Before the rows: a deletion leaves other keys in the run than it was asked for.
+  const removed = forgetCandidates(run, write.table, lsn);
+  return { ...applyRows(run, write, step, lsn), removed, counted: undefined };
+}
+
+function applyRows(run: Run, write: RowWrite, step: number, lsn: bigint): Run {
   const { kernel } = run.arena;
   const { index } = write.table;
   switch (write.kind) {
@@ -40,26 +58,27 @@ export function applyRun(run: Run, write: RowWrite, step: number, lsn: bigint): 
         step,
         lsn,
       );
-      return run.n;
+      return run;
     case "create":
       kernel.createRows(index, run.keys, run.counts, run.n, run.positions, lsn);
-      return run.n;
+      return run;
     case "assign":
       kernel.createRows(index, run.keys, run.counts, run.n, run.positions, lsn);
       kernel.writeRows(index, run.positions, run.n, run.values, run.states);
       if (run.steps) kernel.writeHistory(run.positions, run.n, run.counts, run.steps);
-      return run.n;
+      return run;
     case "delete":
       // The keys that had rows replace the ones asked for.
       run.n = kernel.deleteRows(index, run.keys, run.n, run.positions, run.keys, lsn);
-      return run.n;
+      return run;
   }
 }
 
 /** Adds an applied run to a log record. */
-export function logRun(list: SectionList, run: Run, write: RowWrite): void {
+export function logRun(list: SectionList, run: AppliedRun, write: RowWrite): void {
   const { bytes } = run.arena;
   const { table, kind } = write;
+  if (table.candidates) logCandidates(list, run, table.candidates);
   if (run.n === 0) return;
   const column = (pointer: number, floats: number) => bytes.subarray(pointer, pointer + 4 * run.n * floats);
   const values: Uint8Array[] = [];

@@ -2,6 +2,7 @@ import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import { Arena, type ArenaOptions } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
+import { parts } from "../table/candidates.js";
 import type { HandOver } from "./hand-over.js";
 
 /** Slots of the hash space: the unit of placement and of movement. */
@@ -15,6 +16,7 @@ export class ArenaSet {
   readonly all: Arena[] = [];
   /** The arena of each slot. */
   readonly arenaOf = new Uint8Array(slotCount);
+  /** Every table, and the candidates of those that have some as tables of their own. */
   readonly tables = new Set<ArenaTable>();
   moving: HandOver | undefined;
   readonly #options: ArenaOptions;
@@ -49,17 +51,21 @@ export class ArenaSet {
     return arena;
   }
 
-  /** Makes a table known to every arena, or to none. @throws OUT_OF_MEMORY */
+  /** Makes a table, its candidates with it, known to every arena, or to none. @throws OUT_OF_MEMORY */
   addTable(table: ArenaTable): void {
-    for (const arena of this.all) demandRoom(arena, table);
-    this.tables.add(table);
-    for (const arena of this.all) openIn(arena, table);
+    const made = parts(table);
+    for (const arena of this.all) demandRoom(arena, table, made.length);
+    for (const one of made) {
+      this.tables.add(one);
+      for (const arena of this.all) openIn(arena, one);
+    }
   }
 
   rows(table: ArenaTable): number {
     return this.all.reduce((sum, arena) => sum + table.rows(arena), 0);
   }
 
+  /** Of rows and index; those of its candidates are not counted. */
   bytes(table: ArenaTable): number {
     return this.all.reduce((sum, arena) => sum + table.bytes(arena), 0);
   }
@@ -69,8 +75,8 @@ export class ArenaSet {
   }
 }
 
-function demandRoom(arena: Arena, { definition }: ArenaTable): void {
-  if (!arena.kernel.commitPages(4)) {
+function demandRoom(arena: Arena, { definition }: ArenaTable, tables = 1): void {
+  if (!arena.kernel.commitPages(4 * tables)) {
     throw new EmbershardError(
       "OUT_OF_MEMORY",
       `no memory for table "${definition.name}": raise arenaBytes or the machine's memory`,

@@ -113,7 +113,7 @@ async function drain(
   captured: PageKey[],
   { signal, onProgress }: CheckpointOptions,
 ): Promise<number> {
-  const tables = new Map<number, ArenaTable>([...state.tables.values()].map((table) => [table.index, table]));
+  const tables = new Map<number, ArenaTable>([...state.arenas.tables].map((table) => [table.index, table]));
   const queue = state.arenas.all.flatMap((arena) => arena.dirtyPages().map((page) => ({ arena, page })));
   const image = new Uint8Array(pageHeaderBytes + PAGE_BYTES);
   let bytes = 0;

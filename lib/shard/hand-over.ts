@@ -17,6 +17,8 @@ export interface HandOver {
   readonly slots: Uint8Array;
   /** The page of `from` that is looked at next. */
   page: number;
+  /** Rows of sketches move first: so writes, of which each may touch all of them, soon find them moved. */
+  sketches: boolean;
   /** Every row has moved; a checkpoint must forget the hand-over before another can begin. */
   done: boolean;
 }
@@ -54,7 +56,7 @@ export function beginHandOver(set: ArenaSet, note: HandOverNote): HandOver {
     if (slots[slot]) set.arenaOf[slot] = note.to;
   }
   const from = set.all[note.from];
-  set.moving = { from, to: set.all[note.to], slots, page: from.firstPage, done: false };
+  set.moving = { from, to: set.all[note.to], slots, page: from.firstPage, sketches: true, done: false };
   return set.moving;
 }
 
@@ -79,7 +81,7 @@ export interface MovedRows {
 }
 
 /** Moves the rows of keys that lie in scratch of the arena that gives. */
-function moveKeys(
+export function moveKeys(
   moving: HandOver,
   table: ArenaTable,
   keys: number,
@@ -150,11 +152,30 @@ export function nextMove(
   set: ArenaSet,
   moving: HandOver,
 ): { table: ArenaTable; keys: number; n: number; page: number } | undefined {
+  if (moving.sketches) {
+    const next = nextPage(set, moving, ({ bySlot }) => bySlot);
+    if (next) return next;
+    moving.sketches = false;
+    moving.page = moving.from.firstPage;
+  }
+  const next = nextPage(set, moving, ({ bySlot }) => !bySlot);
+  if (!next) moving.done = true;
+  return next;
+}
+
+/** The same among the tables that are wanted. */
+function nextPage(
+  set: ArenaSet,
+  moving: HandOver,
+  wanted: (table: ArenaTable) => boolean,
+): { table: ArenaTable; keys: number; n: number; page: number } | undefined {
   const { from } = moving;
+  const tables = new Map([...set.tables].filter(wanted).map((table) => [table.index, table]));
+  if (tables.size === 0) return undefined;
   for (; moving.page < from.pagesEnd; moving.page++) {
     if (from.pageKind(moving.page) !== KIND_ROWS) continue;
-    const index = from.pageTable(moving.page);
-    const table = [...set.tables].find((one) => one.index === index)!;
+    const table = tables.get(from.pageTable(moving.page));
+    if (!table) continue;
     const rows = table.rowsPerPage;
     for (const arena of [from, moving.to])
       arena.beginScratch(slotCount + 8 * rows + 2 * movingBytes(table, rows));
@@ -164,7 +185,6 @@ export function nextMove(
     const n = from.kernel.keysOfPage(moving.page, slots, table.placement, keys);
     if (n > 0) return { table, keys, n, page: moving.page };
   }
-  moving.done = true;
   return undefined;
 }
 

@@ -3,7 +3,7 @@ import { EmbershardError } from "../base/errors.js";
 import { KIND_ROWS } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { outOfRoom, type Recovered } from "./recovered.js";
+import { allTables, outOfRoom, type Recovered } from "./recovered.js";
 
 /** Gives arenas their free pages and tables their index. @throws CORRUPT when a key stands twice, OUT_OF_MEMORY */
 export async function buildIndexes(recovered: Recovered, pause: () => Promise<void>): Promise<void> {
@@ -16,19 +16,18 @@ export async function buildIndexes(recovered: Recovered, pause: () => Promise<vo
   }
 }
 
-async function indexTables({ arenas, tables }: Recovered, pause: () => Promise<void>): Promise<void> {
-  for (const table of tables.values()) arenas.tables.add(table);
+async function indexTables(recovered: Recovered, pause: () => Promise<void>): Promise<void> {
+  const { arenas } = recovered;
+  const tables = allTables(recovered);
+  for (const table of tables) arenas.tables.add(table);
   for (const arena of arenas.all) {
     const end = arena.pagesEnd;
     arena.kernel.sweepPages();
     const places = placesOf(arena);
     // An index made for its rows may be twice as large as one that grew: where that may not fit, it grows again.
-    const most = [...tables.values()].reduce(
-      (sum, { index }) => sum + 4 + (places.get(index) ?? 0) / 5000,
-      0,
-    );
+    const most = tables.reduce((sum, { index }) => sum + 4 + (places.get(index) ?? 0) / 5000, 0);
     const roomy = most < arena.kernel.pagesLeft();
-    for (const table of tables.values()) {
+    for (const table of tables) {
       arena.kernel.openTable(table.index, roomy ? (places.get(table.index) ?? 0) : 0);
       arena.refresh();
       await indexTable(arena, table, end, pause);

@@ -5,7 +5,7 @@ import type { LogRecord } from "../store/segment-scan.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { beginHandOver, type HandOverNote } from "./hand-over.js";
 import { decodeJson, decodeRows, RECORD, type RowsRecord, SECTION, type Section } from "./records.js";
-import { addTable, outOfRoom, type Recovered, tableOf } from "./recovered.js";
+import { addTable, allTables, outOfRoom, type Recovered, tableOf } from "./recovered.js";
 import { retireTable } from "./shard-state.js";
 
 /** Applies the log. @throws CORRUPT naming file, offset and LSN. */
@@ -42,7 +42,7 @@ function replay(recovered: Recovered, record: LogRecord): void {
       const note = decodeJson(payload) as HandOverNote;
       while (recovered.arenas.all.length <= note.to) {
         const arena = recovered.arenas.add();
-        for (const table of recovered.tables.values()) table.describe(arena);
+        for (const table of allTables(recovered)) table.describe(arena);
       }
       beginHandOver(recovered.arenas, note);
       return;
@@ -61,7 +61,7 @@ function dropTable(recovered: Recovered, lsn: number, { number }: { number: numb
   const table = tableOf(recovered, number);
   if (!table) return;
   recovered.tables.delete(table.definition.name);
-  recovered.retired.push(retireTable(recovered.arenas, table, lsn));
+  recovered.retired.push(...retireTable(recovered.arenas, table, lsn));
 }
 
 function replayRows(recovered: Recovered, record: LogRecord, rows: RowsRecord): void {
@@ -167,6 +167,10 @@ function replaySection(
           if (assigned >= 0) kernel.replayHistory(positions, counts, steps, count, lsn);
           return assigned;
         }
+        case SECTION.count:
+          return kernel.replayCount(table.index, positions, keys, counts, count, step, lsn);
+        case SECTION.sketch:
+          return kernel.replaySketch(table.index, positions, keys, counts, count, lsn);
         case SECTION.delete:
           return kernel.replayDelete(table.index, positions, keys, count, lsn);
         default:

@@ -87,7 +87,7 @@ export class Mover {
   #begin(from: Arena): void {
     const { arenas, log } = this.#state;
     const slots = halfOf(arenas, from);
-    const note = noteOf({ from, to: arenas.add(), slots, page: 0, done: false });
+    const note = noteOf({ from, to: arenas.add(), slots, page: 0, sketches: false, done: false });
     beginHandOver(arenas, note);
     log.append(RECORD.handOver, 0, [encodeJson(note)]);
     void this.#run();

@@ -11,6 +11,8 @@ export const SECTION = {
   assignState: 4,
   delete: 5,
   adopt: 6,
+  count: 8,
+  sketch: 9,
   assignHistory: 13,
   assignStateHistory: 14,
 } as const;

@@ -1,5 +1,6 @@
 import { EmbershardError } from "../base/errors.js";
-import { ArenaTable } from "../table/arena-table.js";
+import type { ArenaTable } from "../table/arena-table.js";
+import { descriptorsOf, makeTable, parts } from "../table/candidates.js";
 import { parseDefinition } from "../table/table-definition.js";
 import type { ArenaSet } from "./arena-set.js";
 import type { Manifest } from "./manifest.js";
@@ -31,14 +32,25 @@ export function addTable(recovered: Recovered, json: unknown): void {
     known.definition = definition;
     return;
   }
-  const table = new ArenaTable(recovered.usedIndexes++, definition);
+  const descriptors = descriptorsOf(definition);
+  const indexes = Array.from({ length: descriptors }, () => recovered.usedIndexes++);
+  const table = makeTable(indexes, definition);
   recovered.tables.set(definition.name, table);
-  recovered.nextTable = Math.max(recovered.nextTable, definition.number + 1);
-  for (const arena of recovered.arenas.all) table.describe(arena);
+  recovered.nextTable = Math.max(recovered.nextTable, definition.number + descriptors);
+  for (const one of parts(table)) for (const arena of recovered.arenas.all) one.describe(arena);
 }
 
+/** The tables, and the candidates of those that have some as tables of their own. */
+export function allTables(recovered: Recovered): ArenaTable[] {
+  return [...recovered.tables.values()].flatMap(parts);
+}
+
+/** The table, or the candidates of one, that pages and records call by this number. */
 export function tableOf(recovered: Recovered, number: number): ArenaTable | undefined {
-  for (const table of recovered.tables.values()) if (table.definition.number === number) return table;
+  for (const table of recovered.tables.values()) {
+    if (table.definition.number === number) return table;
+    if (table.definition.candidates === number) return table.candidates;
+  }
   return undefined;
 }
 

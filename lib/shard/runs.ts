@@ -25,7 +25,8 @@ export function orderKeys(set: ArenaSet, table: ArenaTable, keys: number, n: num
   const places = front.takeScratch(4 * n);
   const ends = front.takeScratch(4 * set.all.length);
   front.bytes.set(set.arenaOf, arenaOf);
-  kernel.slotsOf(keys, n, table.placement, slots);
+  if (table.bySlot) for (let i = 0; i < n; i++) front.u16[slots / 2 + i] = front.u32[keys / 4 + 2 * i];
+  else kernel.slotsOf(keys, n, table.placement, slots);
   kernel.orderByArena(slots, arenaOf, n, set.all.length, places, ends);
   return { places, ends: Array.from(front.u32.subarray(ends / 4, ends / 4 + set.all.length)) };
 }

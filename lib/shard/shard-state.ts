@@ -3,6 +3,7 @@ import { EmbershardError } from "../base/errors.js";
 import type { PageStore } from "../store/page-store.js";
 import type { SegmentLog } from "../store/segment-log.js";
 import type { ArenaTable } from "../table/arena-table.js";
+import { parts } from "../table/candidates.js";
 import type { ArenaSet } from "./arena-set.js";
 import type { Interruption } from "./interruption.js";
 import type { PageKey } from "./page-image.js";
@@ -56,13 +57,15 @@ export function lastLsn(state: ShardState): number {
   return state.log.nextLsn - 1;
 }
 
-/** Takes a dropped table's pages out of use in every arena. */
-export function retireTable(arenas: ArenaSet, table: ArenaTable, lsn: number): RetiredTable {
-  arenas.tables.delete(table);
-  const pages = arenas.all.flatMap((arena) =>
-    arena.retirePages(table.index).map((page) => ({ arena: arena.number, page })),
-  );
-  return { index: table.index, lsn, pages };
+/** Takes the pages of a dropped table, and of its candidates, out of use in every arena. */
+export function retireTable(arenas: ArenaSet, table: ArenaTable, lsn: number): RetiredTable[] {
+  return parts(table).map((one) => {
+    arenas.tables.delete(one);
+    const pages = arenas.all.flatMap((arena) =>
+      arena.retirePages(one.index).map((page) => ({ arena: arena.number, page })),
+    );
+    return { index: one.index, lsn, pages };
+  });
 }
 
 /**

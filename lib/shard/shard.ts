@@ -1,8 +1,10 @@
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import type { SegmentLog } from "../store/segment-log.js";
-import { ArenaTable } from "../table/arena-table.js";
+import type { ArenaTable } from "../table/arena-table.js";
+import { descriptorsOf, makeTable } from "../table/candidates.js";
 import {
+  type Ack,
   defineTable,
   redefineTable,
   type TableDefinition,
@@ -11,6 +13,7 @@ import {
 } from "../table/table-definition.js";
 import type { CheckpointInfo, CheckpointOptions } from "./checkpoint.js";
 import { Checkpointing } from "./checkpointing.js";
+import { type ForgetOptions, forgetRows, keysToForget, occurrencesOf } from "./forgetting.js";
 import { Interruption } from "./interruption.js";
 import { Mover } from "./mover.js";
 import { recoverShard, type ShardOptions } from "./opening.js";
@@ -126,10 +129,11 @@ export class Shard {
           `no table "${name}": give options to make it; there ${listed([...tables.keys()])}`,
         );
       const definition = defineTable(name, this.#state.nextTable, options, tensor);
-      const table = new ArenaTable(this.#freeIndex(), definition);
+      const descriptors = descriptorsOf(definition);
+      const table = makeTable(this.#freeIndexes(descriptors), definition);
       const lsn = await this.#append(RECORD.define, definition, () => {
         this.#state.arenas.addTable(table);
-        this.#state.nextTable++;
+        this.#state.nextTable += descriptors;
         tables.set(name, table);
       });
       return { result: table, lsn };
@@ -153,13 +157,16 @@ export class Shard {
     }
   }
 
-  #freeIndex(): number {
-    const used = new Set([...this.#state.tables.values()].map((table) => table.index));
+  #freeIndexes(wanted: number): number[] {
+    const used = new Set([...this.#state.arenas.tables].map((table) => table.index));
     for (const { index } of this.#state.retired) used.add(index);
-    for (let index = 0; index < LIMITS.tables; index++) if (!used.has(index)) return index;
+    const free: number[] = [];
+    for (let index = 0; index < LIMITS.tables && free.length < wanted; index++)
+      if (!used.has(index)) free.push(index);
+    if (free.length === wanted) return free;
     throw new EmbershardError(
       "TOO_LARGE",
-      `the store has ${LIMITS.tables} tables, dropped ones included until the next checkpoint: that is the limit`,
+      `the store has ${LIMITS.tables} tables, dropped ones included until the next checkpoint, and those that admit counted twice: that is the limit`,
     );
   }
 
@@ -176,7 +183,7 @@ export class Shard {
         );
       const lsn = await this.#append(RECORD.drop, { number: table.definition.number }, () => {
         tables.delete(name);
-        this.#state.retired.push(retireTable(arenas, table, this.#state.log.nextLsn));
+        this.#state.retired.push(...retireTable(arenas, table, this.#state.log.nextLsn));
       });
       return { result: undefined, lsn };
     });
@@ -207,6 +214,12 @@ export class Shard {
   contains(table: ArenaTable, keys: BigUint64Array, found: Uint8Array): void {
     this.#demandOpen();
     guarded(this.#state, () => containsRows(this.#state.arenas, table, keys, found));
+  }
+
+  /** Writes how often each key was pushed, u32[n] of zeros. */
+  occurrences(table: ArenaTable, keys: BigUint64Array, into: Uint32Array): void {
+    this.#demandOpen();
+    guarded(this.#state, () => occurrencesOf(this.#state.arenas, table, keys, into));
   }
 
   /**
@@ -268,7 +281,8 @@ export class Shard {
 
   #demandThere(table: ArenaTable, what: string): void {
     const { name } = table.definition;
-    if (this.#state.tables.get(name) !== table)
+    const there = this.#state.tables.get(name);
+    if (there !== table && (there === undefined || there.candidates !== table))
       throw new EmbershardError("TABLE_NOT_FOUND", `table "${name}" ${what}`);
   }
 
@@ -309,6 +323,21 @@ export class Shard {
       this.#demandOpen();
       this.#demandThere(table, "was dropped during the scan");
     });
+  }
+
+  /**
+   * Forgets candidates of a table that admits, some thousands at a time, while others write. Resolves to how many rows of
+   * candidates are gone. @throws as write
+   */
+  async forgetCandidates(candidates: ArenaTable, wanted: ForgetOptions, ack: Ack): Promise<number> {
+    let forgotten = 0;
+    for await (const batch of this.scan(candidates, forgetRows(candidates))) {
+      const keys = keysToForget(batch, wanted);
+      if (keys.length === 0) continue;
+      const write: RowWrite = { table: candidates, kind: "delete", keys, learningRate: 0 };
+      forgotten += await this.write([write], { ack, step: 0 });
+    }
+    return forgotten;
   }
 
   /**

@@ -3,6 +3,7 @@ import { EmbershardError } from "../base/errors.js";
 import { MAX_FREQUENCY } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
+import { candidateBytes } from "./admitting.js";
 
 export type WriteKind = "push" | "create" | "assign" | "delete";
 
@@ -56,7 +57,8 @@ export function valueBytesOf({ table, kind, states, history }: RowWrite): number
 export function stagingBytes(write: RowWrite): number {
   const n = write.keys.length;
   const distinct = write.kind === "push" ? 4 * distinctSlots(n) : 0;
-  return 16 * n + distinct + n * valueBytesOf(write) + 10 * 64;
+  // A byte of each is for a look at what exists already, where an arena is close to full.
+  return 17 * n + distinct + n * valueBytesOf(write) + candidateBytes(write.table, n) + 11 * 64;
 }
 
 /** What staging gives. */

@@ -1,9 +1,12 @@
 // Writing: a request is staged, room is reserved, rows change, and the record is appended, all in one turn.
 import { assert } from "../base/assert.js";
 import type { Arena } from "../table/arena.js";
+import type { ArenaTable } from "../table/arena-table.js";
 import type { Ack } from "../table/table-definition.js";
 import { applyRun, logRun, SectionList } from "./applying.js";
+import { slotCount } from "./arena-set.js";
 import { type HandOver, movedBytes, moveForRun, movingBytes } from "./hand-over.js";
+import { moveCandidates, movedCandidateBytes, movingCandidateBytes } from "./hand-over-candidates.js";
 import { encodeRowsHeader, RECORD, sectionBytes } from "./records.js";
 import { orderingBytes, splitRun } from "./runs.js";
 import type { Scans } from "./scanning.js";
@@ -44,7 +47,8 @@ export function boundBytes(state: ShardState, writes: readonly RowWrite[], { mar
   for (const write of writes) {
     const n = write.keys.length;
     bytes += state.arenas.all.length * 64 + sectionBytes(n, n * valueBytesOf(write));
-    if (moving) bytes += movedBytes(write.table, n);
+    if (write.table.candidates) bytes += state.arenas.all.length * 2 * 64 + 2 * sectionBytes(n, 0);
+    if (moving) bytes += movedBytes(write.table, n) + movedCandidateBytes(write.table, n);
   }
   return bytes;
 }
@@ -75,11 +79,15 @@ export function tryWrite(
     const sections = logs(write) ? list : undefined;
     for (const run of runs) {
       if (moving && run.arena === moving.to) {
-        const moved = moveForRun(moving, write.table, run, BigInt(lsn), sections);
-        for (const scan of scans) scan.noteMoves(moved);
+        const moved = [
+          moveForRun(moving, write.table, run, BigInt(lsn), sections),
+          ...moveCandidates(moving, write.table, run, BigInt(lsn), sections),
+        ];
+        for (const scan of scans) for (const rows of moved) scan.noteMoves(rows);
       }
-      touched += applyRun(run, write, request.step, BigInt(lsn));
-      if (sections) logRun(sections, run, write);
+      const applied = applyRun(run, write, request.step, BigInt(lsn));
+      touched += applied.n;
+      if (sections) logRun(sections, applied, write);
     }
   }
   for (const arena of arenas.all) arena.refresh();
@@ -100,7 +108,8 @@ function planWrites(
   const scratch = writes.reduce((sum, write) => {
     const n = write.keys.length;
     const several = arenas.all.length > 1 ? orderingBytes(arenas, n, valueBytesOf(write)) : 0;
-    return sum + stagingBytes(write) + several + (moving ? 2 * movingBytes(write.table, n) + 8 * n : 0);
+    const moves = moving ? 2 * movingBytes(write.table, n) + 8 * n + movingCandidateBytes(write.table, n) : 0;
+    return sum + stagingBytes(write) + several + moves;
   }, 0);
   for (const arena of arenas.all) arena.beginScratch(scratch);
   return writes.map((write) => {
@@ -122,15 +131,30 @@ function reserve(state: ShardState, plan: readonly PlannedWrite[]): Arena | unde
     );
     if (creating.length === 0) continue;
     const { kernel } = arena;
-    const bound = creating.reduce((pages, { table, run }) => pages + kernel.pagesFor(table.index, run.n), 0);
+    const bound = creating.reduce((pages, { table, run }) => pages + boundPages(table, run), 0);
     if (!arena.commit(bound)) {
       // Close to full: count what is really missing.
       const exact = creating.reduce((pages, { table, run }) => {
         const missing = run.n - kernel.containsRows(table.index, run.keys, run.n, arena.takeScratch(run.n));
-        return pages + (missing === 0 ? 0 : table.pagesFor(arena, missing));
+        const more = table.candidates
+          ? table.candidates.pagesFor(arena, newCandidates(table.candidates, run))
+          : 0;
+        return pages + more + (missing === 0 ? 0 : table.pagesFor(arena, missing));
       }, 0);
       if (exact > 0 && !arena.commit(exact)) return arena;
     }
   }
   return undefined;
+}
+
+/** A bound of the pages that creating a run's rows takes, or counting its keys instead. */
+function boundPages({ index, candidates }: ArenaTable, run: Run): number {
+  const { kernel } = run.arena;
+  const pages = kernel.pagesFor(index, run.n);
+  return candidates ? pages + kernel.pagesFor(candidates.index, newCandidates(candidates, run)) : pages;
+}
+
+/** The most rows of candidates that a run may make. */
+function newCandidates(candidates: ArenaTable, { arena, n }: Run): number {
+  return candidates.bySlot ? Math.min(n, slotCount - candidates.rows(arena)) : n;
 }

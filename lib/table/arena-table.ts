@@ -3,6 +3,10 @@ import {
   PAGE_BYTES,
   type RecordLayout,
   SPLIT_ABOVE,
+  T_ADMISSION,
+  T_ADMIT_AFTER,
+  T_ADMIT_MISS,
+  T_CANDIDATES,
   T_DIM,
   T_EXTRAS_BYTES,
   T_EXTRAS_OFFSET,
@@ -20,6 +24,8 @@ import {
   T_SCALARS_OFFSET,
   T_SEED_LO,
   T_SEGMENTS,
+  T_SKETCH_BLOCKS,
+  T_SLOT_KEYS,
   T_STATE,
   T_STATE_BYTES,
   T_STATE_ELEMENTS,
@@ -27,6 +33,7 @@ import {
   TABLE_BYTES,
   TABLES,
 } from "../kernel/layout.js";
+import { encodeAdmission } from "./admission.js";
 import type { Arena } from "./arena.js";
 import { encodeInitializer } from "./initializers.js";
 import { encodeOptimizer, stateFloats } from "./optimizers.js";
@@ -35,6 +42,14 @@ import type { TableDefinition } from "./table-definition.js";
 
 /** Splits that leave one half empty and have to go on. */
 const spareSplits = 4;
+
+export interface AdmissionCounts {
+  /** Rows that were created because their keys had been seen often enough. */
+  admitted: number;
+  /** Occurrences of keys that got no row, and the gradients, summed over equal keys of a push, that were not kept. */
+  occurrences: number;
+  gradients: number;
+}
 
 /** A table as arenas know it: a number of a descriptor, and sizes. The same in every arena of a shard. */
 export class ArenaTable {
@@ -49,13 +64,20 @@ export class ArenaTable {
   definition: TableDefinition;
   /** Rows whose gradients were skipped because they were not finite, since the store was opened. */
   skipped = 0;
+  /** Keys that were counted and have no row, where the table admits. Made with it, see `makeTable`. */
+  candidates: ArenaTable | undefined;
+  /** Of candidates: whether rows are those of slots, not of keys. */
+  bySlot = false;
+  /** What admission has done since the store was opened. */
+  readonly admitting: AdmissionCounts = { admitted: 0, occurrences: 0, gradients: 0 };
 
-  constructor(index: number, definition: TableDefinition) {
+  /** `layout` is that of the definition unless given. */
+  constructor(index: number, definition: TableDefinition, layout = rowLayoutOf(definition)) {
     this.index = index;
     this.definition = definition;
     this.dim = definition.dim;
     this.stateFloats = stateFloats(definition.optimizer, definition.dim);
-    this.layout = rowLayoutOf(definition);
+    this.layout = layout;
     this.recordBytes = this.layout.recordBytes;
     this.rowsPerPage = Math.floor(PAGE_BYTES / this.recordBytes);
     this.placement = BigInt(definition.placement);
@@ -80,6 +102,7 @@ export class ArenaTable {
     data.setUint32(t + T_SCALARS_OFFSET, layout.scalarsOffset, true);
     data.setUint32(t + T_EXTRAS_OFFSET, layout.extrasOffset, true);
     data.setUint32(t + T_EXTRAS_BYTES, layout.extrasBytes, true);
+    this.#describeAdmission(data, t);
     const optimizer = encodeOptimizer(definition.optimizer, definition);
     data.setUint32(t + T_OPTIMIZER, optimizer.id, true);
     data.setUint32(t + T_FLAGS, optimizer.flags, true);
@@ -94,6 +117,16 @@ export class ArenaTable {
     initializer.params.forEach((value, i) => {
       data.setFloat64(t + T_INIT_PARAMS + 8 * i, value, true);
     });
+  }
+
+  #describeAdmission(data: DataView, t: number): void {
+    const program = encodeAdmission(this.definition.admission);
+    data.setUint32(t + T_ADMISSION, program.counter, true);
+    data.setUint32(t + T_CANDIDATES, this.candidates?.index ?? 0, true);
+    data.setUint32(t + T_ADMIT_AFTER, program.after, true);
+    data.setUint32(t + T_SKETCH_BLOCKS, program.blocks, true);
+    data.setFloat64(t + T_ADMIT_MISS, program.miss, true);
+    data.setUint32(t + T_SLOT_KEYS, this.bySlot ? 1 : 0, true);
   }
 
   rows(arena: Arena): number {

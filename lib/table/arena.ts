@@ -144,6 +144,16 @@ export class Arena {
     return at;
   }
 
+  /** Bytes of scratch taken so far, to go back to. */
+  get scratchUsed(): number {
+    return this.#scratchUsed;
+  }
+
+  /** Lets go what was taken since `scratchUsed` was `used`. */
+  rewindScratch(used: number): void {
+    this.#scratchUsed = used;
+  }
+
   /** Where the scratch begins, for loops that use all of it again and again. */
   get scratchAt(): number {
     return this.#scratchAt;

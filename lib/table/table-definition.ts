@@ -1,6 +1,7 @@
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import { PAGE_BYTES } from "../kernel/layout.js";
+import { type AdmissionDefinition, type AdmissionOptions, parseAdmission } from "./admission.js";
 import { type Clip, parseBounds, parseClip } from "./gradients.js";
 import {
   type InitializerDefinition,
@@ -34,6 +35,8 @@ export interface TableOptions {
   readonly clip?: Clip;
   /** Weights are kept in [lower, upper] after each update. */
   readonly bounds?: readonly [number, number];
+  /** When a key that is pushed gets a row; at once unless given. */
+  readonly admission?: AdmissionOptions;
 }
 
 /** A tensor's place in a table: its shape, and the floats of a row. */
@@ -59,6 +62,9 @@ export interface TableDefinition {
   readonly clip?: Clip | undefined;
   readonly bounds?: readonly [number, number] | undefined;
   readonly tensor?: TensorShape | undefined;
+  readonly admission?: AdmissionDefinition | undefined;
+  /** The number by which pages and records call the candidates of a table that admits. */
+  readonly candidates?: number | undefined;
 }
 
 const acks = ["memory", "os", "fsync"] as const;
@@ -89,6 +95,7 @@ export function defineTable(
     clip: parseClip(read.any("clip")),
     bounds: parseBounds(read.any("bounds")),
     tensor,
+    ...readAdmission(name, number, read.any("admission"), tensor),
   };
   read.end();
   if (!logged && definition.ack !== "memory") {
@@ -130,7 +137,7 @@ export function redefineTable(
       `table "${stored.name}" exists with other settings: ${differing.join(", ")}. Open it without them, or choose another name; only the learning rate, ack and nonFinite can change`,
     );
   }
-  return { ...wanted, placement: stored.placement };
+  return { ...wanted, placement: stored.placement, ...candidatesOf(stored) };
 }
 
 /** Reads a stored definition back. @throws INVALID_OPTIONS */
@@ -139,11 +146,16 @@ export function parseDefinition(json: unknown): TableDefinition {
   return {
     ...defineTable(stored.name, stored.number, optionsOf(stored), stored.tensor),
     placement: stored.placement,
+    ...candidatesOf(stored),
   };
 }
 
+function candidatesOf({ candidates }: TableDefinition): Pick<TableDefinition, "candidates"> {
+  return candidates === undefined ? {} : { candidates };
+}
+
 function optionsOf(stored: TableDefinition): TableOptions {
-  const { dim, optimizer, initializer, seed, ack, logged, nonFinite, clip, bounds } = stored;
+  const { dim, optimizer, initializer, seed, ack, logged, nonFinite, clip, bounds, admission } = stored;
   return {
     dim,
     optimizer,
@@ -154,18 +166,20 @@ function optionsOf(stored: TableDefinition): TableOptions {
     nonFinite,
     ...(clip && { clip }),
     ...(bounds && { bounds }),
+    ...(admission && { admission: admission as AdmissionOptions }),
   };
 }
 
 /** A definition whose fields can be compared one by one. */
 function flat({ optimizer: _, initializer: __, ...rest }: TableDefinition): object {
-  const { clip, bounds, tensor, ...plain } = rest;
+  const { clip, bounds, tensor, admission, candidates: _candidates, ...plain } = rest;
   return {
     ...plain,
     placement: "",
     clip: JSON.stringify(clip),
     bounds: JSON.stringify(bounds),
     tensor: JSON.stringify(tensor),
+    admission: JSON.stringify(admission),
   };
 }
 
@@ -174,6 +188,21 @@ function readDim(name: string, dim: unknown): number {
   throw new EmbershardError(
     "INVALID_OPTIONS",
     `table "${name}": found dim ${describe(dim)}, expected an integer from 1 to ${LIMITS.dim}`,
+  );
+}
+
+function readAdmission(
+  name: string,
+  number: number,
+  given: unknown,
+  tensor: TensorShape | undefined,
+): Pick<TableDefinition, "admission" | "candidates"> {
+  const admission = parseAdmission(given);
+  if (!admission) return {};
+  if (!tensor) return { admission, candidates: number + 1 };
+  throw new EmbershardError(
+    "INVALID_OPTIONS",
+    `tensor "${name}": found admission, which is for keys of tables: leave it out`,
   );
 }
 

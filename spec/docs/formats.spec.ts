@@ -61,10 +61,29 @@ async function assertSame(found: FoundStore, directory: string, options: StoreOp
       const rows = found.tables.get(name)!;
       assert.is(rows.size, expected.size, name);
       for (const [key, row] of expected) assert.equal(rows.get(key), row, `${name}, key ${key}`);
+      await assertSameCounts(found, await store.table(name));
     }
   } finally {
     await store.close();
   }
+}
+
+/** What is known of keys without a row. */
+async function assertSameCounts({ tables, candidates, sketches }: FoundStore, table: Table): Promise<void> {
+  const { name, options } = table;
+  if (options.admission === undefined) return;
+  const keys = BigUint64Array.from({ length: 3000 }, (_, i) => BigInt(i) << 40n);
+  const occurrences = await table.occurrences(keys);
+  for (const [i, key] of keys.entries()) {
+    const counted = candidates.get(name)?.get(key)?.occurrences ?? sketches.get(name)?.occurrences(key) ?? 0;
+    assert.is(tables.get(name)!.get(key)?.frequency ?? counted, occurrences[i], `${name}, key ${key}`);
+  }
+  if (options.admission.counter !== "exact") return;
+  const found = candidates.get(name) ?? new Map();
+  for await (const batch of table.candidates())
+    for (const [i, key] of batch.keys.entries())
+      assert.equal(found.get(key), { occurrences: batch.occurrences[i], lastStep: batch.lastStep[i] });
+  assert.is(found.size, table.stats().admission!.candidates);
 }
 
 /** Random writes of every kind to two tables, some in one push with a mark. */
@@ -165,6 +184,35 @@ test("an unlogged table is that of the checkpoint, and a mark beyond it does not
   const found = await readCopy(directory);
   assert.equal([...found.tables.get("loose")!.keys()].sort(), [1n, 2n]);
   assert.equal([...found.mark!], [1]);
+  await assertSame(found, directory, settings);
+});
+
+test("keys without a row, counted one by one and in sketches", async ({ directory }) => {
+  const store = await openStore(directory, settings);
+  const random = new Prng(4);
+  const sketch = { sketchBytes: 3 << 20 };
+  const ways = [
+    { after: 3 },
+    { probability: 0.3 },
+    { after: 3, counter: sketch },
+    { after: 256, counter: sketch },
+  ];
+  for (let i = 0; i < 60; i++) {
+    if (i === 30) await store.checkpoint();
+    for (const [j, admission] of ways.entries()) {
+      const table = await store.table(`t${j}`, { dim: 2, optimizer: sgd({ learningRate: 1 }), admission });
+      const keys = BigUint64Array.from({ length: 200 }, () => BigInt(random.below(3000)) << 40n);
+      const dice = random.below(8);
+      if (dice === 0) await table.delete(keys);
+      else if (dice === 1) await table.pull(keys, { create: true });
+      else await table.push(keys, new Float32Array(400).fill(0.25), { step: i });
+    }
+  }
+  await store.dropTable("t1");
+  await store.close();
+  const found = await readCopy(directory);
+  assert.ok(found.candidates.get("t0")!.size > 100);
+  assert.ok(found.sketches.get("t3")!.rows.size > 1000);
   await assertSame(found, directory, settings);
 });
 

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Level } from "level";
 import xxhash from "xxhash-wasm";
+import { type Admission, blocksOf, FoundSketch, raiseSketch, slotOf } from "./admission-reader.js";
 import { demand, type FoundRecord, readLogFiles, viewOf } from "./log-file-reader.js";
 
 const { h64Raw } = await xxhash();
@@ -21,6 +22,12 @@ interface Definition {
   };
   readonly initializer: { readonly kind: string; readonly value?: number };
   readonly logged: boolean;
+  readonly admission?: Admission;
+  readonly candidates?: number;
+  readonly seed: string;
+  readonly placement: string;
+  /** Of candidates, which the documents describe as a table of dimension 0: blocks of a row of their sketch, if they are one. */
+  readonly blocks?: number;
 }
 
 interface Page {
@@ -41,6 +48,9 @@ export interface FoundStore {
   /** Rows by the table's name, then by key. */
   readonly tables: Map<string, Map<bigint, FoundRow>>;
   readonly mark: Uint8Array | undefined;
+  /** Candidates by their table's name, then by key; sketches by their table's name. */
+  readonly candidates: Map<string, Map<bigint, { occurrences: number; lastStep: number }>>;
+  readonly sketches: Map<string, FoundSketch>;
   /** Records that were applied, and arenas that hold pages. */
   readonly replayed: number;
   readonly arenas: number;
@@ -86,7 +96,7 @@ class Reader {
     const json = JSON.parse(Buffer.from(manifest.subarray(32, 32 + jsonBytes)).toString());
     this.replayLsn = json.replayLsn;
     this.lsn = json.lsn;
-    for (const definition of json.tables) this.#tables.set(definition.number, definition);
+    for (const definition of json.tables) this.#define(definition);
     if (json.mark !== undefined) this.#mark = Buffer.from(json.mark, "base64");
     let at = 32 + Math.ceil(jsonBytes / 8) * 8;
     for (let arena = 0; arena < view.getUint32(20, true); arena++) {
@@ -161,11 +171,27 @@ class Reader {
     // Until its instant the manifest knows best what tables there are.
     if ((type === 2 || type === 3) && lsn <= BigInt(this.lsn)) return;
     const json = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString());
-    if (type === 2) this.#tables.set(json.number, json);
+    if (type === 2) this.#define(json);
     else if (type === 3) {
-      this.#tables.delete(json.number);
-      for (const [name, page] of this.#pages) if (page.table === json.number) this.#pages.delete(name);
+      for (const number of [json.number, this.#tables.get(json.number)?.candidates]) {
+        this.#tables.delete(number);
+        for (const [name, page] of this.#pages) if (page.table === number) this.#pages.delete(name);
+      }
     } else demand(type === 4 || type === 5, `a record of type ${type}`);
+  }
+
+  #define(definition: Definition): void {
+    this.#tables.set(definition.number, definition);
+    const { admission, candidates, optimizer, initializer } = definition;
+    if (admission === undefined) return;
+    this.#tables.set(candidates!, {
+      ...definition,
+      number: candidates!,
+      dim: 0,
+      optimizer: { ...optimizer, kind: "sgd", momentum: 0 },
+      initializer: { ...initializer, kind: "zeros" },
+      blocks: blocksOf(admission),
+    });
   }
 
   #applyRows(lsn: bigint, payload: DataView): void {
@@ -207,6 +233,7 @@ class Reader {
     const stateCount = stateFloats(table);
     for (let i = 0; i < n; i++) {
       const key = payload.getBigUint64(at + 48 + 8 * i, true);
+      const rowKey = kind === 9 ? slotOf(key, table) : key;
       const address = payload.getUint32(at + 48 + 8 * n + 4 * i, true) * 8;
       const count = payload.getUint32(at + 48 + 12 * n + 4 * i, true);
       const page = this.#page(arena, Math.floor(address / pageBytes), table.number);
@@ -223,11 +250,12 @@ class Reader {
       }
       if (kind !== 5 && count >>> 31 === 1) {
         demand(!live, "a row is created where one is");
-        beginRow(view, row, table, key);
-      } else demand(live && view.getBigUint64(row, true) === key, "a row that should be there");
+        beginRow(view, row, table, rowKey);
+      } else demand(live && view.getBigUint64(row, true) === rowKey, "a row that should be there");
       const weight = (j: number) => row + 16 + 4 * j;
       if (kind === 5) view.setUint32(row + 8, 0, true);
-      else if (kind === 1) {
+      else if (kind === 9) raiseSketch(page.rows.subarray(row, row + bytes), key, table, count & 0x7fff_ffff);
+      else if (kind === 1 || kind === 8) {
         demand(
           table.optimizer.kind === "sgd" && table.optimizer.momentum === 0,
           "this reader knows plain SGD only",
@@ -255,9 +283,11 @@ class Reader {
 
   result(replayed: number): FoundStore {
     const tables = new Map([...this.#tables.values()].map(({ name }) => [name, new Map<bigint, FoundRow>()]));
+    const candidates: FoundStore["candidates"] = new Map();
+    const sketches: FoundStore["sketches"] = new Map();
     for (const page of this.#pages.values()) {
       const table = this.#tables.get(page.table)!;
-      const rows = tables.get(table.name)!;
+      const rows = table.blocks === undefined ? tables.get(table.name)! : new Map<bigint, FoundRow>();
       const bytes = rowBytes(table);
       const state = 16 + 4 * table.dim;
       for (let row = 0; row + bytes <= pageBytes; row += bytes) {
@@ -271,10 +301,23 @@ class Reader {
           frequency: frequency & 0x3fff_ffff,
           lastStep: page.view.getUint32(row + 12, true),
         });
+        if (table.blocks) {
+          const sketch = sketches.get(table.name) ?? new FoundSketch(table);
+          sketches.set(table.name, sketch);
+          sketch.rows.set(key, page.rows.slice(row, row + bytes));
+        }
+      }
+      if (table.blocks === 0) {
+        const found = candidates.get(table.name) ?? new Map();
+        candidates.set(table.name, found);
+        for (const [key, { frequency, lastStep }] of rows) {
+          demand(!found.has(key), `candidate ${key} stands twice`);
+          found.set(key, { occurrences: frequency, lastStep });
+        }
       }
     }
     const arenas = new Set([...this.#pages.keys()].map((name) => name.split("/")[0])).size;
-    return { tables, mark: this.#mark, replayed, arenas };
+    return { tables, candidates, sketches, mark: this.#mark, replayed, arenas };
   }
 }
 
@@ -300,5 +343,6 @@ function stateFloats({ dim, optimizer }: Definition): number {
 }
 
 function rowBytes(table: Definition): number {
+  if (table.blocks) return 64 + 64 * table.blocks;
   return Math.ceil((16 + 4 * (table.dim + stateFloats(table))) / 8) * 8;
 }

@@ -1,5 +1,8 @@
 import type { ScanBatch, Table } from "../../lib/embedded/store-types.js";
+import { ADMIT_EXACT } from "../../lib/kernel/layout.js";
+import type { OracleAdmission, OracleCandidate } from "../../lib/kernel/oracle/candidates.js";
 import { type OracleRow, OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
+import { encodeAdmission } from "../../lib/table/admission.js";
 import { encodeInitializer } from "../../lib/table/initializers.js";
 import { encodeOptimizer } from "../../lib/table/optimizers.js";
 import type { TableDefinition } from "../../lib/table/table-definition.js";
@@ -12,7 +15,25 @@ export function oracleOf(definition: TableDefinition): OracleTable {
     optimizer: encodeOptimizer(definition.optimizer, definition),
     initializer: encodeInitializer(definition.initializer),
     learningRate: definition.optimizer.learningRate,
+    admission: oracleAdmission(definition),
   });
+}
+
+/** How the oracle of a table admits. */
+export function oracleAdmission({ admission, placement }: TableDefinition): OracleAdmission | undefined {
+  return admission && { ...encodeAdmission(admission), placement: BigInt(placement) };
+}
+
+/** All candidates of a table that admits by exact counters. */
+export async function allCandidates(table: Table): Promise<Map<bigint, OracleCandidate>> {
+  const found = new Map<bigint, OracleCandidate>();
+  for await (const { keys, occurrences, lastStep } of table.candidates()) {
+    for (const [i, key] of keys.entries()) {
+      if (found.has(key)) throw new Error(`candidates of "${table.name}" gave key ${key} twice`);
+      found.set(key, { occurrences: occurrences[i], lastStep: lastStep[i] });
+    }
+  }
+  return found;
 }
 
 /** The rows of a batch, as the oracle has them. */
@@ -44,6 +65,19 @@ export async function scanAll(table: Table, batch?: number): Promise<Map<bigint,
 
 /** The first way in which a table differs from its oracle, in words; undefined where every bit is equal. */
 export async function differenceFrom(oracle: OracleTable, table: Table): Promise<string | undefined> {
-  const difference = oracle.difference(await scanAll(table));
+  const difference = oracle.difference(await scanAll(table)) ?? (await candidatesDifference(oracle, table));
   return difference && `table "${table.name}": ${difference}`;
+}
+
+/** Of a sketch, what it says of some keys is compared. */
+async function candidatesDifference(oracle: OracleTable, table: Table): Promise<string | undefined> {
+  const { admission } = oracle.definition;
+  if (!admission) return undefined;
+  if (admission.counter === ADMIT_EXACT) return oracle.candidatesDifference(await allCandidates(table));
+  const keys = BigUint64Array.from({ length: 500 }, (_, i) => BigInt.asUintN(64, BigInt(i - 1)));
+  const found = await table.occurrences(keys);
+  const i = keys.findIndex((key, at) => found[at] !== oracle.occurrences(key));
+  return i < 0
+    ? undefined
+    : `key ${keys[i]}: ${found[i]} occurrences, expected ${oracle.occurrences(keys[i])}`;
 }

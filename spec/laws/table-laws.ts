@@ -1,4 +1,5 @@
 import { suite } from "uvu";
+import { admissionLaws } from "./admission-laws.js";
 import { durabilityLaws } from "./durability-laws.js";
 import { optimizerLaws } from "./optimizer-laws.js";
 import { rowLaws } from "./row-laws.js";
@@ -25,6 +26,7 @@ export function tableLaws(name: string, open: Open): void {
   optimizerLaws(law);
   schemaLaws(law);
   tensorLaws(law);
+  admissionLaws(law);
   durabilityLaws(law);
   test.run();
 }

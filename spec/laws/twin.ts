@@ -47,6 +47,12 @@ export class Twin {
     await this.table.assign(keys, rows, options);
   }
 
+  /** Creates rows. */
+  async pull(keys: BigUint64Array): Promise<void> {
+    this.oracle.pull(keys, { create: true });
+    await this.table.pull(keys, { create: true });
+  }
+
   async delete(keys: BigUint64Array): Promise<void> {
     assert.is(await this.table.delete(keys), this.oracle.delete(keys), "rows that existed");
   }
@@ -61,6 +67,8 @@ export class Twin {
     same(there.state, here.state, "state");
     same(there.found, here.found, "found");
     same(await this.table.contains(keys), this.oracle.contains(keys), "contains");
+    const occurrences = Uint32Array.from(keys, (key) => this.oracle.occurrences(key));
+    same(await this.table.occurrences(keys), occurrences, "occurrences");
   }
 
   /** Compares all rows, with frequencies and steps. */
@@ -74,7 +82,7 @@ export class Twin {
   }
 }
 
-type Column = Float32Array | Uint8Array;
+type Column = Float32Array | Uint8Array | Uint32Array;
 
 /** Compares bits, except that one NaN is as good as another. */
 export function same(found: Column, expected: Column, what: string): void {

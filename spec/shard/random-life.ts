@@ -3,6 +3,7 @@ import { Prng } from "../../lib/base/prng.js";
 import type { EmbeddedStore } from "../../lib/embedded/embedded-store.js";
 import type { Table } from "../../lib/embedded/store-types.js";
 import type { OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
+import type { AdmissionOptions } from "../../lib/table/admission.js";
 import { normal, uniform, zeros } from "../../lib/table/initializers.js";
 import { adagrad, adam, ftrl, type OptimizerDefinition, sgd } from "../../lib/table/optimizers.js";
 import type { TableOptions } from "../../lib/table/table-definition.js";
@@ -42,6 +43,13 @@ const optimizers: readonly OptimizerDefinition[] = [
   adagrad({ learningRate: 0.05, initialAccumulator: 0.1 }),
   adam({ learningRate: 0.01, step: "table" }),
   ftrl({ learningRate: 0.1, lambda1: 0.01 }),
+];
+const admissions: readonly (AdmissionOptions | undefined)[] = [
+  undefined,
+  undefined,
+  { after: 2 },
+  { probability: 0.4 },
+  { after: 3, counter: { sketchBytes: 2 << 20 } },
 ];
 const initializers = [zeros(), uniform(-1, 1), normal(0, 1)];
 
@@ -182,7 +190,8 @@ export class RandomLife {
       seed: random.u32(),
       ...(dim < 0 && { logged: false }),
     };
-    const table = await this.#store.table(nameOf(i), options);
+    const admission = admissions[random.below(admissions.length)];
+    const table = await this.#store.table(nameOf(i), { ...options, ...(admission && { admission }) });
     this.#tables.set(nameOf(i), table);
     const model = { id: this.#made, options, oracle: oracleOf(table.options) };
     this.#acknowledged = this.#become({ tables: new Map(this.#now.tables).set(nameOf(i), model) });
@@ -277,6 +286,8 @@ export class RandomLife {
     same(state, stateThere, `state of ${name}`);
     same(found, foundThere, `found of ${name}`);
     same(await table.contains(keys), foundThere, `contains of ${name}`);
+    const occurrences = Uint32Array.from(keys, (key) => oracle.occurrences(key));
+    same(await table.occurrences(keys), occurrences, `occurrences of ${name}`);
   }
 
   async #checkpoint({ wait, abort }: Extract<Action, { do: "checkpoint" }>): Promise<void> {
@@ -421,7 +432,9 @@ function historyOf(random: Prng, n: number): { frequency: Uint32Array; lastStep:
   return { frequency: column(), lastStep: column() };
 }
 
-function same(found: Float32Array | Uint8Array, expected: Float32Array | Uint8Array, what: string): void {
+type Column = Float32Array | Uint8Array | Uint32Array;
+
+function same(found: Column, expected: Column, what: string): void {
   const i = found.findIndex((value, at) => !Object.is(value, expected[at]));
   if (found.length !== expected.length || i >= 0)
     throw new Error(`${what}: ${found[i]} at ${i}, expected ${expected[i]}`);

@@ -1,5 +1,6 @@
 // What the kernel exports. lib/kernel/arena.ts is its only caller.
 
+export { occurrencesOf, pushAdmitted } from "./admission";
 export {
   dropNonFinite,
   firstNonFinite,
@@ -43,6 +44,7 @@ export {
   replayPush,
   stampRows,
 } from "./replay";
+export { replayCount, replaySketch } from "./replay-candidates";
 export {
   adoptRows,
   containsRows,

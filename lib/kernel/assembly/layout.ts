@@ -81,6 +81,12 @@ export const T_NOW: usize = 108; // u32: what a write sets `touched` to
 export const T_EPOCH: usize = 112; // u32: decays so far
 export const T_DECAY: usize = 116; // f32: what one decay multiplies counters by
 export const T_SCORE: usize = 120; // f32[2]: coefficients of the counters in a row's score
+export const T_ADMISSION: usize = 128; // u32, ADMIT_*: how keys without a row are counted, and candidates are kept
+export const T_CANDIDATES: usize = 132; // u32: number of the descriptor of the table's candidates
+export const T_ADMIT_AFTER: usize = 136; // u32: occurrences, 0 where chance decides
+export const T_SKETCH_BLOCKS: usize = 140; // u32: blocks of counters in a row of a sketch
+export const T_ADMIT_MISS: usize = 144; // f64: the chance that an occurrence does not admit
+export const T_SLOT_KEYS: usize = 152; // u32: 1 where keys of rows are slots, of a sketch
 // Owned by optimizers and initializers.
 export const T_OPTIMIZER: usize = 192; // u32
 export const T_INITIALIZER: usize = 196; // u32
@@ -88,3 +94,9 @@ export const T_FLAGS: usize = 200; // u32
 export const T_OPT_PARAMS: usize = 208; // f64[16]
 export const T_INIT_PARAMS: usize = 336; // f64[6]
 export const T_PREPARE: usize = 384; // f64[4]
+
+// What T_ADMISSION holds.
+export const ADMIT_NONE: u32 = 0;
+export const ADMIT_EXACT: u32 = 1;
+export const ADMIT_SKETCH_U8: u32 = 2;
+export const ADMIT_SKETCH_U16: u32 = 3;

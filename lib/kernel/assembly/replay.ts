@@ -36,14 +36,14 @@ import { beginRecord } from "./record";
 import { CREATED, setHistory, tableAt } from "./rows";
 
 /** What a replay function returns besides a row count: the position does not add up with its page. */
-const MISPLACED: i32 = -1;
+export const MISPLACED: i32 = -1;
 
-function lsnOf(record: usize): u64 {
+export function lsnOf(record: usize): u64 {
   return load<u64>(PAGE_LSNS + ((record >> PAGE_SHIFT) << 3)) & ~DIRTY;
 }
 
 /** Whether a record is one of this table's, its page claimed if nobody has it. */
-function owns(t: usize, table: u32, record: usize): bool {
+export function owns(t: usize, table: u32, record: usize): bool {
   const page = <u32>(record >> PAGE_SHIFT);
   const offset = <u32>(record & (PAGE_BYTES - 1));
   const bytes = load<u32>(t, T_RECORD);
@@ -64,7 +64,7 @@ function occupy(t: usize, record: usize): void {
 }
 
 /** Creates the row if the log says so, checks that it is the key's otherwise. */
-function settle(t: usize, record: usize, key: u64, created: bool): bool {
+export function settle(t: usize, record: usize, key: u64, created: bool): bool {
   if (!created) return isLive(record) && load<u64>(record) == key;
   if (isLive(record)) return false;
   occupy(t, record);

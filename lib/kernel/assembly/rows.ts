@@ -42,6 +42,7 @@ import {
   T_ROWS,
   T_ROWS_PER_PAGE,
   T_SEGMENTS,
+  T_SLOT_KEYS,
   T_SPACE,
   T_STATE,
   T_STATE_BYTES,
@@ -53,10 +54,12 @@ import { applyRows, initialState } from "./optimize";
 import { metaOf, takePage } from "./pages";
 import { beginRecord } from "./record";
 
-const BLOCK: i32 = 256;
-const TAGS = memory.data(256 * 8, 16);
+/** Keys that are worked on at once. */
+export const BLOCK: i32 = 256;
+/** Of the keys of a block: their tags, and, from lookUp on, their records. */
+export const TAGS = memory.data(256 * 8, 16);
+export const RECORDS = memory.data(256 * 4, 16);
 const HOMES = memory.data(256 * 4, 16);
-const RECORDS = memory.data(256 * 4, 16);
 const SINK = memory.data(8, 16);
 
 /** Bit of an occurrence count that says that this request created the row. */
@@ -75,7 +78,7 @@ export function pagesFor(table: u32, rows: u32): u32 {
   return rowPages + load<u32>(t, T_SEGMENTS) + (rows >> 12) + 16;
 }
 
-function allocate(t: usize, table: u32): usize {
+export function allocate(t: usize, table: u32): usize {
   let page = load<u32>(t, T_SPACE);
   if (page == 0) {
     page = takePage(KIND_ROWS, table);
@@ -127,7 +130,7 @@ export function stamp(record: usize, lsn: u64): void {
 }
 
 /** Writes the records of a block's keys, 0 where there is none, to RECORDS, and touches `span` bytes of each. */
-function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
+export function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
   const placement = load<u64>(t, T_PLACEMENT);
   const directory = <usize>load<u32>(t, T_DIRECTORY);
   const shift = directoryShift(t);
@@ -169,7 +172,7 @@ function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
   }
 }
 
-function copyFloats(from: usize, into: usize, bytes: usize): void {
+export function copyFloats(from: usize, into: usize, bytes: usize): void {
   const end = from + bytes;
   while (from + 64 <= end) {
     v128.store(into, v128.load(from));
@@ -252,7 +255,7 @@ export function containsRows(table: u32, keys: usize, n: i32, found: usize): i32
 }
 
 /** Turns RECORDS into addresses >>> 3 at `positions`, creating what is missing and marking it in `counts`. */
-function reserveBlock(
+export function reserveBlock(
   t: usize,
   table: u32,
   keys: usize,
@@ -281,7 +284,7 @@ function reserveBlock(
   }
 }
 
-function countRows(positions: usize, counts: usize, n: i32, step: u32): void {
+export function countRows(positions: usize, counts: usize, n: i32, step: u32): void {
   for (let i = 0; i < n; i++) {
     const record = (<usize>load<u32>(positions + ((<usize>i) << 2))) << 3;
     const frequency = load<u32>(record, R_FREQUENCY) & MAX_FREQUENCY;
@@ -425,13 +428,16 @@ export function adoptRows(table: u32, records: usize, n: i32, positions: usize, 
 /** The keys of a page whose slot's byte in `slots` (u8[16384]) is 1, written to `keys`. Returns how many. */
 export function keysOfPage(page: u32, slots: usize, placement: u64, keys: usize): i32 {
   const meta = metaOf(page);
-  const bytes = <usize>load<u32>(tableAt(load<u16>(meta, M_TABLE)), T_RECORD);
+  const t = tableAt(load<u16>(meta, M_TABLE));
+  const bytes = <usize>load<u32>(t, T_RECORD);
+  const slotKeys = load<u32>(t, T_SLOT_KEYS) != 0;
   let record = (<usize>page) << PAGE_SHIFT;
   let count = 0;
   for (let place = <u32>load<u16>(meta, M_BUMP); place > 0; place--, record += bytes) {
     if ((load<u32>(record, R_FREQUENCY) & LIVE) == 0) continue;
     const key = load<u64>(record);
-    if (load<u8>(slots + <usize>(hashKey(key, placement) >> 50)) == 0) continue;
+    const slot = slotKeys ? key : hashKey(key, placement) >> 50;
+    if (load<u8>(slots + <usize>slot) == 0) continue;
     store<u64>(keys + ((<usize>count) << 3), key);
     count++;
   }

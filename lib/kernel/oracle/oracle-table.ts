@@ -1,4 +1,5 @@
 import type { InitializerProgram, OptimizerProgram } from "../programs.js";
+import { type OracleAdmission, type OracleCandidate, OracleCandidates } from "./candidates.js";
 import { initialRow } from "./initializers.js";
 import { applyGradient, initialState } from "./optimizers.js";
 
@@ -10,6 +11,8 @@ export interface OracleDefinition {
   readonly initializer: InitializerProgram;
   /** Where a push does not give one. */
   readonly learningRate: number;
+  /** Every key that is pushed gets a row unless given. */
+  readonly admission?: OracleAdmission | undefined;
 }
 
 export interface OracleRow {
@@ -35,8 +38,17 @@ export class OracleTable {
   readonly definition: OracleDefinition;
   readonly #rows = new Map<bigint, OracleRow>();
 
+  #candidates: OracleCandidates | undefined;
+
   constructor(definition: OracleDefinition) {
     this.definition = definition;
+    const { admission, seed } = definition;
+    this.#candidates = admission && new OracleCandidates(admission, seed);
+  }
+
+  /** Keys that were counted and have no row, where the table admits. */
+  get candidates(): OracleCandidates | undefined {
+    return this.#candidates;
   }
 
   get size(): number {
@@ -53,7 +65,10 @@ export class OracleTable {
     list.forEach((key, i) => {
       const found = this.#rows.get(key);
       const row = found ?? this.#newRow(key);
-      if (!found && options.create) this.#rows.set(key, row);
+      if (!found && options.create) {
+        this.#rows.set(key, row);
+        this.#candidates?.forget(key);
+      }
       const useDefault = !found && !options.create && options.default !== undefined;
       weights.set(useDefault ? row.weights.fill(options.default!) : row.weights, i * this.definition.dim);
       options.state?.set(row.state, i * row.state.length);
@@ -81,12 +96,25 @@ export class OracleTable {
         sum.occurrences += 1;
       } else sums.set(key, { gradient, occurrences: 1 });
     }
-    for (const [key, { gradient, occurrences }] of sums) {
+    const withheld: [bigint, number][] = [];
+    for (const [key, { gradient, occurrences: pushed }] of sums) {
+      const candidates = this.#rows.has(key) ? undefined : this.#candidates;
+      const occurrences = Math.min(pushed + (candidates?.seen(key) ?? 0), MAX_FREQUENCY);
+      if (candidates && !candidates.admits(key, occurrences)) {
+        withheld.push([key, occurrences]);
+        continue;
+      }
       const row = this.#rowOf(key);
       applyGradient(optimizer, row.weights, row.state, gradient, options.learningRate ?? learningRate, step);
       row.frequency = Math.min(row.frequency + occurrences, MAX_FREQUENCY);
       row.lastStep = step;
     }
+    this.#candidates?.note(withheld, step);
+  }
+
+  /** How often a key was pushed: its row's frequency, or what was counted without a row. */
+  occurrences(key: bigint): number {
+    return this.#rows.get(key)?.frequency ?? this.#candidates?.seen(key) ?? 0;
   }
 
   /**
@@ -111,7 +139,10 @@ export class OracleTable {
   /** Returns how many rows existed. */
   delete(keys: Iterable<bigint>): number {
     let deleted = 0;
-    for (const key of keys) if (this.#rows.delete(key)) deleted += 1;
+    for (const key of keys) {
+      if (this.#rows.delete(key)) deleted += 1;
+      this.#candidates?.forget(key);
+    }
     return deleted;
   }
 
@@ -127,6 +158,7 @@ export class OracleTable {
 
   clone(): OracleTable {
     const copy = new OracleTable(this.definition);
+    copy.#candidates = this.#candidates?.clone();
     for (const [key, row] of this.#rows) {
       copy.#rows.set(key, { ...row, weights: row.weights.slice(), state: row.state.slice() });
     }
@@ -151,6 +183,20 @@ export class OracleTable {
     return count === this.size ? undefined : `${count} rows, expected ${this.size}`;
   }
 
+  /** The first difference of exact candidates from `found`, in words, or undefined. */
+  candidatesDifference(found: Iterable<readonly [bigint, OracleCandidate]>): string | undefined {
+    const mine = new Map(this.#candidates?.entries());
+    let count = 0;
+    for (const [key, { occurrences, lastStep }] of found) {
+      const one = mine.get(key);
+      if (!one) return `key ${key} should be no candidate`;
+      count += 1;
+      if (occurrences !== one.occurrences || lastStep !== one.lastStep)
+        return `candidate ${key}: ${occurrences} at step ${lastStep}, expected ${one.occurrences} at ${one.lastStep}`;
+    }
+    return count === mine.size ? undefined : `${count} candidates, expected ${mine.size}`;
+  }
+
   /** Whether `rows` are these rows, bit for bit, in any order. */
   equals(rows: Iterable<readonly [bigint, OracleRow]>): boolean {
     return this.difference(rows) === undefined;
@@ -159,6 +205,7 @@ export class OracleTable {
   #rowOf(key: bigint): OracleRow {
     const row = this.#rows.get(key) ?? this.#newRow(key);
     this.#rows.set(key, row);
+    this.#candidates?.forget(key);
     return row;
   }
 

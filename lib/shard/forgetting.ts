@@ -1,0 +1,54 @@
+// Candidates for people: which keys were counted and have no row, and forgetting them.
+import type { ArenaTable } from "../table/arena-table.js";
+import type { ArenaSet } from "./arena-set.js";
+import type { ScanBatch } from "./scanning.js";
+
+/** Which candidates to forget; all that is given must hold. */
+export interface ForgetOptions {
+  /** Those whose last push had an earlier step. */
+  readonly unseenSince?: number | undefined;
+  /** Those that were seen so often at most. */
+  readonly atMost?: number | undefined;
+}
+
+/** Keys that are forgotten in one write. */
+const writeKeys = 4096;
+const sketchBytes = 1 << 20;
+
+/** Rows of candidates that are read, and deleted, at once. */
+export function forgetRows({ bySlot, recordBytes }: ArenaTable): number {
+  return bySlot ? Math.max(1, Math.floor(sketchBytes / recordBytes)) : writeKeys;
+}
+
+/** The keys of a batch of candidates that are to be forgotten. */
+export function keysToForget(
+  { keys, frequency, lastStep }: ScanBatch,
+  { unseenSince = Number.POSITIVE_INFINITY, atMost = Number.POSITIVE_INFINITY }: ForgetOptions,
+): BigUint64Array {
+  return keys.filter((_, i) => lastStep[i] < unseenSince && frequency[i] <= atMost);
+}
+
+/** Writes how often each key has been pushed to u32[n]; a sketch may say more than that. */
+export function occurrencesOf(
+  set: ArenaSet,
+  table: ArenaTable,
+  keys: BigUint64Array,
+  into: Uint32Array,
+): void {
+  const chunk = 8192;
+  for (let from = 0; from < keys.length; from += chunk) {
+    const n = Math.min(chunk, keys.length - from);
+    for (const arena of set.all) {
+      arena.beginScratch(12 * n + 2 * 64);
+      const at = arena.takeScratch(8 * n);
+      const counts = arena.takeScratch(4 * n);
+      arena.u64.set(keys.subarray(from, from + n), at / 8);
+      arena.kernel.occurrencesOf(table.index, at, n, counts);
+      // A key is in one arena; the others know nothing of it.
+      for (let i = 0; i < n; i++) {
+        const found = arena.u32[counts / 4 + i];
+        if (found > into[from + i]) into[from + i] = found;
+      }
+    }
+  }
+}
