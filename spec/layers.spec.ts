@@ -26,6 +26,8 @@ const packages: Readonly<Record<string, RegExp>> = {
   commander: /^lib\/cli\//,
   aws4fetch: /^lib\/transfer\//,
   hyparquet: /^lib\/transfer\//,
+  "hyparquet/src/column.js": /^lib\/transfer\//,
+  "node:zlib": /^lib\/transfer\//,
   "hyparquet-writer": /^lib\/transfer\//,
   level: /^lib\/store\//,
   "abstract-level": /^lib\/store\//,

@@ -1,6 +1,8 @@
 import { EmbershardError } from "../base/errors.js";
 import { openNpy, openSafetensors } from "./array-files.js";
 import { NpyWriter } from "./npy-writer.js";
+import { openParquet } from "./parquet-reader.js";
+import { ParquetFileWriter } from "./parquet-writer.js";
 import type { RowReader, RowWriter } from "./row-file.js";
 import { SafetensorsWriter, type WriterOptions } from "./safetensors-writer.js";
 import type { TransferFormat } from "./transfer-types.js";
@@ -19,13 +21,14 @@ export const FORMATS: Readonly<Record<TransferFormat, Format>> = {
     open: openSafetensors,
   },
   npy: { directory: true, create: (options) => NpyWriter.create(options), open: openNpy },
+  parquet: { directory: false, create: (options) => ParquetFileWriter.create(options), open: openParquet },
 };
 
 /** The format that is named, or that a path's end tells. @throws INVALID_OPTIONS */
 export function formatOf(path: string, format: unknown): TransferFormat {
   if (format === undefined) {
     if (path.endsWith(".safetensors")) return "safetensors";
-    return "npy";
+    return path.endsWith(".parquet") ? "parquet" : "npy";
   }
   if (typeof format === "string" && Object.hasOwn(FORMATS, format)) return format as TransferFormat;
   throw new EmbershardError(

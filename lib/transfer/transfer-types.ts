@@ -2,7 +2,7 @@
 import type { Ack, ScanBatch, TableOptions } from "../embedded/store-types.js";
 
 /** How rows lie in files: docs/export-and-import.md. */
-export type TransferFormat = "safetensors" | "npy";
+export type TransferFormat = "safetensors" | "npy" | "parquet";
 
 /** How far an export or import is. */
 export interface TransferProgress {

@@ -1,0 +1,122 @@
+import type { ByteWriter as Bytes, SchemaElement, ParquetWriter as Writer } from "hyparquet-writer";
+import type { ScanBatch } from "../embedded/store-types.js";
+import { TargetFile } from "./local-file.js";
+import type { RowWriter } from "./row-file.js";
+import type { WriterOptions } from "./safetensors-writer.js";
+import { DESCRIPTION_NAME } from "./table-description.js";
+
+/** Numbers of a row group, about: it is encoded as a whole, in memory. */
+const GROUP_NUMBERS = 1 << 20;
+const GROUP_ROWS = 1 << 17;
+
+/** Writes rows as Parquet: keys and counts as unsigned columns, weights and state as lists of floats. */
+export class ParquetFileWriter implements RowWriter {
+  readonly #file: TargetFile;
+  readonly #options: WriterOptions;
+  readonly #bytes: Bytes;
+  readonly #writer: Writer;
+  readonly #groupRows: number;
+  #waiting: ScanBatch[] = [];
+  #waitingRows = 0;
+  #written = 0;
+
+  static async create(options: WriterOptions): Promise<ParquetFileWriter> {
+    // Only now: who exports to other formats loads nothing of it.
+    const { ByteWriter, ParquetWriter } = await import("hyparquet-writer");
+    const bytes = new ByteWriter();
+    const writer = new ParquetWriter({
+      writer: bytes,
+      schema: schemaOf(options),
+      statistics: false,
+      kvMetadata: [{ key: DESCRIPTION_NAME, value: JSON.stringify(options.description) }],
+      createdBy: "embershard",
+    });
+    return new ParquetFileWriter(await TargetFile.create(options.path), options, bytes, writer);
+  }
+
+  private constructor(file: TargetFile, options: WriterOptions, bytes: Bytes, writer: Writer) {
+    this.#file = file;
+    this.#options = options;
+    this.#bytes = bytes;
+    this.#writer = writer;
+    const numbers = options.dim + options.stateFloats;
+    this.#groupRows = Math.max(1, Math.min(GROUP_ROWS, Math.floor(GROUP_NUMBERS / numbers)));
+  }
+
+  async write(batch: ScanBatch): Promise<void> {
+    this.#waiting.push(batch);
+    this.#waitingRows += batch.keys.length;
+    if (this.#waitingRows >= this.#groupRows) await this.#writeGroup();
+  }
+
+  async #writeGroup(): Promise<void> {
+    const { dim, stateFloats } = this.#options;
+    const batches = this.#waiting;
+    this.#waiting = [];
+    this.#waitingRows = 0;
+    const counts = (of: (batch: ScanBatch) => Uint32Array) => batches.flatMap((batch) => [...of(batch)]);
+    const columnData = [
+      { name: "keys", data: batches.flatMap(({ keys }) => [...keys]) },
+      { name: "weights", data: batches.flatMap(({ rows }) => listsOf(rows, dim)) },
+      ...(stateFloats > 0
+        ? [{ name: "state", data: batches.flatMap(({ state }) => listsOf(state, stateFloats)) }]
+        : []),
+      { name: "frequency", data: counts(({ frequency }) => frequency) },
+      { name: "last_step", data: counts(({ lastStep }) => lastStep) },
+    ];
+    await this.#writer.write({
+      columnData: columnData.map((column) => ({
+        ...column,
+        // Weights are as good as random: neither a dictionary nor a compressor makes them smaller.
+        ...(column.name === "frequency" || column.name === "last_step"
+          ? {}
+          : { encoding: "PLAIN" as const, codec: "UNCOMPRESSED" as const }),
+      })),
+      rowGroupSize: this.#groupRows,
+    });
+    await this.#flush();
+  }
+
+  /** Writes what has been encoded, and lets the encoder begin its buffer anew. */
+  async #flush(): Promise<void> {
+    const bytes = this.#bytes.getBytes();
+    await this.#file.write(bytes, this.#written);
+    this.#written += bytes.length;
+    this.#bytes.index = 0;
+  }
+
+  async finish(): Promise<{ name: string; bytes: number }[]> {
+    if (this.#waitingRows > 0) await this.#writeGroup();
+    await this.#writer.finish();
+    await this.#flush();
+    await this.#file.finish(this.#written, this.#options.sync);
+    return [{ name: "", bytes: this.#written }];
+  }
+
+  abandon(): Promise<void> {
+    return this.#file.abandon();
+  }
+}
+
+function listsOf(floats: Float32Array, width: number): number[][] {
+  return Array.from({ length: floats.length / width }, (_, i) =>
+    Array.from(floats.subarray(i * width, (i + 1) * width)),
+  );
+}
+
+function schemaOf({ stateFloats }: WriterOptions): SchemaElement[] {
+  const required = { repetition_type: "REQUIRED" } as const;
+  const list = (name: string): SchemaElement[] => [
+    { name, ...required, num_children: 1, converted_type: "LIST" },
+    { name: "list", repetition_type: "REPEATED", num_children: 1 },
+    { name: "element", ...required, type: "FLOAT" },
+  ];
+  return [
+    { name: "root", num_children: stateFloats > 0 ? 5 : 4 },
+    { name: "keys", ...required, type: "INT64", converted_type: "UINT_64" },
+    ...list("weights"),
+    ...(stateFloats > 0 ? list("state") : []),
+    { name: "frequency", ...required, type: "INT32", converted_type: "UINT_32" },
+    { name: "last_step", ...required, type: "INT32", converted_type: "UINT_32" },
+  ];
+}

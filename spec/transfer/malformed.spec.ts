@@ -1,0 +1,158 @@
+// Files that do not add up: a coded error that says what and where, and a store that is as it was.
+import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Prng } from "../../lib/base/prng.js";
+import { EmbershardError, exportTable, importTable, type Store, sgd } from "../../lib/index.js";
+import {
+  badNpy,
+  badSafetensors,
+  goodData,
+  goodHeader,
+  goodNpy,
+  npyFile,
+  safetensorsFile,
+} from "./bad-files.js";
+import { ALL, fill, options, Place, sameRows, scanAll } from "./fixture.js";
+
+const test = suite<{ place: Place }>("files that do not add up");
+test.before.each((context) => {
+  context.place = new Place();
+});
+test.after.each(({ place }) => place.end());
+
+async function tableOfTwo(store: Store): Promise<void> {
+  const table = await store.table("t", { dim: 2, optimizer: sgd({ learningRate: 1 }) });
+  await table.push(BigUint64Array.of(1n, 8n), Float32Array.of(1, 2, 3, 4), { step: 5 });
+}
+
+/** Demands that an import fails as it should, whether the table is there or is to be made, and changes nothing. */
+async function refused(
+  store: Store,
+  path: string,
+  what: string,
+  code: string,
+  message: RegExp,
+): Promise<void> {
+  const before = await scanAll(await store.table("t"));
+  const { lsn } = store.stats().log;
+  for (const existing of ["merge", "replace", "fail"] as const) {
+    try {
+      await importTable(store, "t", path, { existing });
+      assert.unreachable(what);
+    } catch (error) {
+      if (!(error instanceof EmbershardError)) throw error;
+      assert.is(error.code, code, `${what}: ${error.message}`);
+      assert.match(error.message, message, what);
+    }
+  }
+  assert.is(store.stats().log.lsn, lsn, `${what}: nothing is logged`);
+  sameRows(await scanAll(await store.table("t")), before, ALL);
+}
+
+test("safetensors", async ({ place }) => {
+  const store = await place.open("store");
+  await tableOfTwo(store);
+  const path = place.path("file.safetensors");
+  for (const [what, bytes, code, message] of badSafetensors) {
+    writeFileSync(path, bytes);
+    await refused(store, path, what, code, message);
+  }
+  writeFileSync(path, safetensorsFile(goodHeader, goodData));
+  await importTable(store, "t", path, { existing: "merge" });
+  assert.is((await store.table("t")).stats().rows, 3);
+});
+
+test("npy", async ({ place }) => {
+  const store = await place.open("store");
+  await tableOfTwo(store);
+  const path = place.path("arrays");
+  mkdirSync(path);
+  writeFileSync(`${path}/keys.npy`, goodNpy.keys);
+  for (const [what, bytes, code, message] of badNpy) {
+    writeFileSync(`${path}/weights.npy`, bytes);
+    await refused(store, path, what, code, message);
+  }
+  rmSync(`${path}/weights.npy`);
+  await refused(store, path, "no weights", "CORRUPT", /found keys, expected keys and weights/);
+  writeFileSync(`${path}/weights.npy`, goodNpy.weights);
+  const twice = npyFile("{'descr': '<i8', 'fortran_order': False, 'shape': (2,), }", Buffer.alloc(16, 1));
+  writeFileSync(`${path}/keys.npy`, twice);
+  await refused(store, path, "a key twice", "CORRUPT", /key 72340172838076673 of row 1 came before/);
+  writeFileSync(`${path}/keys.npy`, goodNpy.keys);
+  writeFileSync(`${path}/table.json`, Buffer.from([0xff, 0xfe]));
+  await refused(store, path, "a description that is not UTF-8", "CORRUPT", /not UTF-8/);
+  writeFileSync(`${path}/table.json`, Buffer.alloc((1 << 20) + 1, 0x20));
+  await refused(store, path, "a huge description", "TOO_LARGE", /at most 1 MiB/);
+  rmSync(`${path}/table.json`);
+  await importTable(store, "t", path, { existing: "merge" });
+  assert.is((await store.table("t")).stats().rows, 3);
+  await refused(store, place.path("nowhere"), "no directory", "IO", /ENOENT/);
+});
+
+test("Parquet: cut off anywhere, and lies in its footer and its pages", async ({ place }) => {
+  const store = await place.open("store");
+  await tableOfTwo(store);
+  const made = await store.table("made", { ...options, dim: 2 });
+  await fill(made, new Prng(1), 40);
+  const path = place.path("file.parquet");
+  await exportTable(store, "made", path, { state: true });
+  const good = readFileSync(path);
+  const change = (at: number, value: number) => {
+    const bytes = Buffer.from(good);
+    bytes[at < 0 ? bytes.length + at : at] = value;
+    writeFileSync(path, bytes);
+  };
+  for (let length = 0; length < good.length; length += 1 + (length >> 3)) {
+    writeFileSync(path, good);
+    truncateSync(path, length);
+    await refused(store, path, `the first ${length} bytes`, "CORRUPT", /expected a Parquet file/);
+  }
+  change(0, 0);
+  await refused(store, path, "no magic", "CORRUPT", /PAR1/);
+  change(-1, 0);
+  await refused(store, path, "no magic at the end", "CORRUPT", /PAR1/);
+  change(-6, 255);
+  await refused(store, path, "a footer that lies about its length", "CORRUPT", /claims \d+ bytes/);
+  const huge = Buffer.alloc((64 << 20) + 100);
+  good.copy(huge, 0, 0, 8);
+  huge.writeUInt32LE((64 << 20) + 1, huge.length - 8);
+  huge.write("PAR1", huge.length - 4, "latin1");
+  writeFileSync(path, huge);
+  await refused(store, path, "a huge footer", "TOO_LARGE", /at most 67108864/);
+  // The first page's header: its fields are its type, its bytes unpacked, and its bytes.
+  assert.equal([...good.subarray(4, 6)], [0x15, 6], "a page of the second version");
+  change(5, 4);
+  await refused(store, path, "a page of another type", "CORRUPT", /column keys, the page at byte 4/);
+  change(7, 2);
+  await refused(
+    store,
+    path,
+    "a page that lies about its length",
+    "CORRUPT",
+    /column keys, the page at byte 4/,
+  );
+  writeFileSync(path, good);
+  await importTable(store, "back", path);
+  sameRows(await scanAll(await store.table("back")), await scanAll(made), ALL);
+});
+
+test("a file that is changed between check and import is not imported", async ({ place }) => {
+  const store = await place.open("store");
+  await tableOfTwo(store);
+  const path = place.path("file.safetensors");
+  writeFileSync(path, safetensorsFile(goodHeader, goodData));
+  const { lsn } = store.stats().log;
+  try {
+    await importTable(store, "t", path, {
+      existing: "merge",
+      onProgress: () => writeFileSync(path, Buffer.concat([safetensorsFile(goodHeader, goodData), goodData])),
+    });
+    assert.unreachable();
+  } catch (error) {
+    assert.match((error as Error).message, /changed while it was read/);
+  }
+  assert.is(store.stats().log.lsn, lsn);
+});
+
+test.run();
