@@ -4,6 +4,7 @@ import type { Shard } from "../shard/shard.js";
 import type { RowWrite } from "../shard/staging.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { describe } from "../table/option-reader.js";
+import { rowStorageOf } from "../table/row-storage.js";
 import type { TableDefinition } from "../table/table-definition.js";
 import {
   checkArray,
@@ -264,6 +265,7 @@ export function statsOf(shard: Shard, table: ArenaTable): TableStats {
   const { definition, dim, stateFloats, skipped } = table;
   const { arenas } = shard.state;
   const { candidates } = table;
+  const { storage, stateStorage } = rowStorageOf(definition);
   return {
     name: definition.name,
     rows: arenas.rows(table),
@@ -271,6 +273,8 @@ export function statsOf(shard: Shard, table: ArenaTable): TableStats {
     stateFloats,
     optimizer: definition.optimizer.kind,
     bytes: arenas.bytes(table) + (candidates ? arenas.bytes(candidates) : 0),
+    storage,
+    stateStorage,
     logged: definition.logged,
     ack: definition.ack,
     skipped,

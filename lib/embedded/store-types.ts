@@ -1,7 +1,9 @@
 // The public shapes of a store, the same for an embedded and, later, for a remote one.
+import type { StateStorage, WeightStorage } from "../kernel/storage.js";
 import type { CheckpointInfo, CheckpointOptions } from "../shard/checkpoint.js";
 import type { ForgetOptions } from "../shard/forgetting.js";
 import type { ScanBatch } from "../shard/scanning.js";
+import type { StorageOptions } from "../table/row-storage.js";
 import type { Ack, TableDefinition, TableOptions } from "../table/table-definition.js";
 
 export type {
@@ -143,6 +145,9 @@ export interface TableStats {
   readonly dim: number;
   readonly stateFloats: number;
   readonly optimizer: string;
+  /** What weights and state are stored as. */
+  readonly storage: WeightStorage;
+  readonly stateStorage: StateStorage;
   /** Bytes of memory of rows and index, and of what admission counts. */
   readonly bytes: number;
   readonly logged: boolean;
@@ -169,7 +174,8 @@ export interface AdmissionStats {
 }
 
 export interface TensorOptions
-  extends Pick<TableOptions, "optimizer" | "initializer" | "seed" | "ack" | "logged" | "nonFinite"> {
+  extends StorageOptions,
+    Pick<TableOptions, "optimizer" | "initializer" | "seed" | "ack" | "logged" | "nonFinite"> {
   /** Lengths of the axes, row-major. */
   readonly shape: readonly number[];
   /** Floats of the rows that hold it, and what ranges of pushes begin and end at. Chosen from the shape unless given. */

@@ -19,6 +19,7 @@ import {
   T_PLACEMENT,
   T_PREPARE,
   T_RECORD,
+  T_ROUNDING,
   T_ROWS,
   T_ROWS_PER_PAGE,
   T_SCALARS_OFFSET,
@@ -30,14 +31,18 @@ import {
   T_STATE_BYTES,
   T_STATE_ELEMENTS,
   T_STATE_OFFSET,
+  T_STATE_STORAGE,
+  T_STORAGE,
   TABLE_BYTES,
   TABLES,
 } from "../kernel/layout.js";
+import { ROUNDINGS, STORAGES } from "../kernel/storage.js";
 import { encodeAdmission } from "./admission.js";
 import type { Arena } from "./arena.js";
 import { encodeInitializer } from "./initializers.js";
 import { encodeOptimizer, stateFloats } from "./optimizers.js";
 import { rowLayoutOf } from "./row-layout.js";
+import { rowStorageOf } from "./row-storage.js";
 import type { TableDefinition } from "./table-definition.js";
 
 /** Splits that leave one half empty and have to go on. */
@@ -96,6 +101,10 @@ export class ArenaTable {
     data.setBigUint64(t + T_SEED_LO, BigInt(definition.seed), true);
     data.setBigUint64(t + T_PLACEMENT, this.placement, true);
     const { layout } = this;
+    const stored = rowStorageOf(definition);
+    data.setUint8(t + T_STORAGE, STORAGES[stored.storage]);
+    data.setUint8(t + T_STATE_STORAGE, layout.stateElements === 0 ? 0 : STORAGES[stored.stateStorage]);
+    data.setUint8(t + T_ROUNDING, ROUNDINGS[stored.rounding]);
     data.setUint32(t + T_STATE_ELEMENTS, layout.stateElements, true);
     data.setUint32(t + T_STATE_OFFSET, layout.stateOffset, true);
     data.setUint32(t + T_STATE_BYTES, layout.stateBytes, true);

@@ -13,12 +13,13 @@ import { hashName } from "./keys.js";
 import { type OptimizerDefinition, parseOptimizer, unchangeable } from "./optimizers.js";
 import { describe, differingFields, OptionReader } from "./option-reader.js";
 import { rowLayoutOf } from "./row-layout.js";
+import { givenStorage, readStorage, type StorageOptions } from "./row-storage.js";
 
 /** What a resolved write promises: applied; in the log, survives the process; survives power loss. */
 export type Ack = "memory" | "os" | "fsync";
 
 /** What a table is opened or created with. On an existing table everything may be left out. */
-export interface TableOptions {
+export interface TableOptions extends StorageOptions {
   /** Floats of weights in a row, 1 to 4,096. */
   readonly dim?: number;
   readonly optimizer?: OptimizerDefinition;
@@ -46,7 +47,7 @@ export interface TensorShape {
 }
 
 /** A table as it is stored: plain JSON, complete. Seeds are decimal, since JSON has no 64-bit integers. */
-export interface TableDefinition {
+export interface TableDefinition extends StorageOptions {
   readonly name: string;
   /** Unique in the store's life, never used again after a drop. */
   readonly number: number;
@@ -94,6 +95,7 @@ export function defineTable(
     nonFinite: read.choice("nonFinite", policies, "refuse"),
     clip: parseClip(read.any("clip")),
     bounds: parseBounds(read.any("bounds")),
+    ...readStorage(name, read),
     tensor,
     ...readAdmission(name, number, read.any("admission"), tensor),
   };
@@ -167,6 +169,7 @@ function optionsOf(stored: TableDefinition): TableOptions {
     ...(clip && { clip }),
     ...(bounds && { bounds }),
     ...(admission && { admission: admission as AdmissionOptions }),
+    ...givenStorage(stored),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Store } from "../../lib/embedded/store-types.js";
 import { firstDifference, type OracleRow, OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
 import { encodeInitializer } from "../../lib/table/initializers.js";
 import { encodeOptimizer } from "../../lib/table/optimizers.js";
+import { rowStorageOf } from "../../lib/table/row-storage.js";
 import { defineTable, type TableOptions } from "../../lib/table/table-definition.js";
 import {
   type Operation,
@@ -91,6 +92,7 @@ export class World {
         optimizer: encodeOptimizer(definition.optimizer, definition),
         initializer: encodeInitializer(definition.initializer),
         learningRate,
+        storage: rowStorageOf(definition),
       });
     this.#members.set(name, { oracle, learningRate });
   }

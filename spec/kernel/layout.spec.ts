@@ -62,8 +62,8 @@ test("programs.ts has the numbers of assembly/optimizers/codes.ts", () => {
   assert.is(codes.size, Object.keys(ours).length);
 });
 
-test("storage.ts has the numbers of assembly/storage-codes.ts", () => {
-  const codes = constantsOf("storage-codes.ts");
+test("storage.ts has the numbers of assembly/storage/codes.ts", () => {
+  const codes = constantsOf("storage/codes.ts");
   const ours = { ...STORAGES, ...ROUNDINGS };
   for (const [name, value] of Object.entries(ours)) assert.is(codes.get(name.toUpperCase()), value, name);
   assert.is(codes.size, Object.keys(ours).length);

@@ -9,7 +9,8 @@ import { codeOf, keysOfNumbers, randomFloats, randomKeys, Twin } from "./twin.js
 const { adagrad, adam, adamW, ftrl, rowWiseAdagrad, sgd, constant, normal, truncatedNormal, uniform } =
   embershard;
 
-const optimizers = {
+/** One of each kind. */
+export const optimizers = {
   sgd: sgd({ learningRate: 0.1 }),
   "sgd with decay": sgd({ learningRate: 0.1, decay: 0.01, decayKind: "decoupled" }),
   momentum: sgd({ learningRate: 0.1, momentum: 0.9, decay: 0.01 }),

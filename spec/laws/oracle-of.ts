@@ -5,6 +5,7 @@ import { type OracleRow, OracleTable } from "../../lib/kernel/oracle/oracle-tabl
 import { encodeAdmission } from "../../lib/table/admission.js";
 import { encodeInitializer } from "../../lib/table/initializers.js";
 import { encodeOptimizer } from "../../lib/table/optimizers.js";
+import { rowStorageOf } from "../../lib/table/row-storage.js";
 import type { TableDefinition } from "../../lib/table/table-definition.js";
 
 /** The oracle of a table's definition, without rows. */
@@ -16,6 +17,7 @@ export function oracleOf(definition: TableDefinition): OracleTable {
     initializer: encodeInitializer(definition.initializer),
     learningRate: definition.optimizer.learningRate,
     admission: oracleAdmission(definition),
+    storage: rowStorageOf(definition),
   });
 }
 

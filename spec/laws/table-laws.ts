@@ -4,6 +4,7 @@ import { durabilityLaws } from "./durability-laws.js";
 import { optimizerLaws } from "./optimizer-laws.js";
 import { rowLaws } from "./row-laws.js";
 import { schemaLaws } from "./schema-laws.js";
+import { storageLaws } from "./storage-laws.js";
 import { tensorLaws } from "./tensor-laws.js";
 import type { Open, Opened } from "./twin.js";
 
@@ -12,6 +13,15 @@ export type Law = (name: string, check: (opened: Opened) => Promise<void>) => vo
 
 /** What every store does, wherever it is: the same program gives the same bits as the oracle. */
 export function tableLaws(name: string, open: Open): void {
+  declare(name, open, [rowLaws, optimizerLaws, schemaLaws, tensorLaws, admissionLaws, durabilityLaws]);
+}
+
+/** What holds of tables however their rows are stored. */
+export function tableStorageLaws(name: string, open: Open): void {
+  declare(name, open, [storageLaws]);
+}
+
+function declare(name: string, open: Open, laws: readonly ((law: Law) => void)[]): void {
   const test = suite(name);
   const law: Law = (title, check) =>
     test(title, async () => {
@@ -22,11 +32,6 @@ export function tableLaws(name: string, open: Open): void {
         await opened.end();
       }
     });
-  rowLaws(law);
-  optimizerLaws(law);
-  schemaLaws(law);
-  tensorLaws(law);
-  admissionLaws(law);
-  durabilityLaws(law);
+  for (const declareLaws of laws) declareLaws(law);
   test.run();
 }

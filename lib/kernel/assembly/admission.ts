@@ -3,6 +3,7 @@
 // Who has been seen how often stands in a second table, the candidates, of the same placement, so that it has the same
 // tags and its rows lie in the arena of their keys: one row for each key (exact counters: key, frequency, last step), or
 // one for each slot of keys (a sketch, see ./sketch).
+import { copyFloats } from "./floats";
 import { hashKey } from "./hash";
 import { candidate, directoryShift, find, homeUnder, insert, overflows, remove } from "./index";
 import {
@@ -22,12 +23,11 @@ import {
   T_RECORD,
   T_SEED_LO,
 } from "./layout";
-import { applyRows } from "./optimize";
+
 import {
   allocate,
   BLOCK,
   CREATED,
-  copyFloats,
   countRows,
   lookUp,
   RECORDS,
@@ -38,6 +38,7 @@ import {
   tableAt,
 } from "./rows";
 import { estimates, MOST_COUNTED, raise } from "./sketch";
+import { updateRows } from "./storage/staged";
 
 /** Keeps what decides on a key's admission apart from its initial values. */
 const ADMISSION_SALT: u64 = 0x6a09e667f3bcc908;
@@ -102,7 +103,7 @@ export function pushAdmitted(
     }
     reserveBlock(t, table, blockKeys, kept, blockPositions, blockCounts, lsn);
     countRows(blockPositions, blockCounts, kept, step);
-    applyRows(t, blockPositions, blockGradients, kept, learningRate, step);
+    updateRows(t, blockPositions, blockGradients, kept, learningRate, step);
     if (kept == 0 && from == first) {
       // Nothing to be side by side with yet.
       first += block;

@@ -64,7 +64,7 @@ export const T_PAGES: usize = 52; // u32: pages of rows
 export const T_SPACE: usize = 56; // u32: first page with a free place, 0 = none
 export const T_SEGMENTS: usize = 60; // u32: pages of index
 export const T_OVERFLOWS: usize = 64; // u32: pages where full segments go on
-export const T_STORAGE: usize = 68; // u8, codes of storage-codes.ts
+export const T_STORAGE: usize = 68; // u8, codes of storage/codes.ts
 export const T_STATE_STORAGE: usize = 69; // u8
 export const T_ROUNDING: usize = 70; // u8
 export const T_STATE_ELEMENTS: usize = 72; // u32

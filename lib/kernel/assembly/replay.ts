@@ -19,7 +19,6 @@ import {
   PAGE_SHIFT,
   R_FREQUENCY,
   R_STEP,
-  R_WEIGHTS,
   T_DIM,
   T_PAGES,
   T_PLACEMENT,
@@ -28,12 +27,12 @@ import {
   T_ROWS_PER_PAGE,
   T_SPACE,
   T_STATE,
-  T_STATE_OFFSET,
 } from "./layout";
-import { applyRows } from "./optimize";
 import { claimPage, metaOf } from "./pages";
 import { beginRecord } from "./record";
 import { CREATED, setHistory, tableAt } from "./rows";
+import { updateRows } from "./storage/staged";
+import { writeState, writeWeights } from "./storage/values";
 
 /** What a replay function returns besides a row count: the position does not add up with its page. */
 export const MISPLACED: i32 = -1;
@@ -97,7 +96,7 @@ export function replayPush(
     const frequency = load<u32>(record, R_FREQUENCY) & MAX_FREQUENCY;
     store<u32>(record, LIVE | min(frequency + (count & MAX_FREQUENCY), MAX_FREQUENCY), R_FREQUENCY);
     store<u32>(record, step, R_STEP);
-    applyRows(t, positions + four, gradients + <usize>i * bytes, 1, learningRate, step);
+    updateRows(t, positions + four, gradients + <usize>i * bytes, 1, learningRate, step);
     applied++;
   }
   return applied;
@@ -117,7 +116,6 @@ export function replayAssign(
   const t = tableAt(table);
   const bytes = (<usize>load<u32>(t, T_DIM)) << 2;
   const stateBytes = (<usize>load<u32>(t, T_STATE)) << 2;
-  const stateOffset = <usize>load<u32>(t, T_STATE_OFFSET);
   let applied = 0;
   for (let i = 0; i < n; i++) {
     const four = (<usize>i) << 2;
@@ -128,9 +126,9 @@ export function replayAssign(
       return MISPLACED;
     if (weights != 0) {
       store<u32>(record, load<u32>(record, R_FREQUENCY) & ~CLEAN, R_FREQUENCY);
-      memory.copy(record + R_WEIGHTS, weights + <usize>i * bytes, bytes);
+      writeWeights(t, record, weights + <usize>i * bytes);
     }
-    if (states != 0) memory.copy(record + stateOffset, states + <usize>i * stateBytes, stateBytes);
+    if (states != 0) writeState(t, record, states + <usize>i * stateBytes);
     applied++;
   }
   return applied;

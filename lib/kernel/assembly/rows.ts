@@ -2,6 +2,7 @@
 //
 // A block's cache lines are touched (loaded into a sink) before they are used, first the index entries, then the
 // records, so that their misses overlap; WebAssembly has no prefetch instruction.
+import { copyFloats } from "./floats";
 import { hashKey } from "./hash";
 import {
   candidate,
@@ -15,7 +16,6 @@ import {
   tagOf,
   tagUnder,
 } from "./index";
-import { initialRow } from "./initialize";
 import {
   CLEAN,
   DIRTY,
@@ -50,9 +50,10 @@ import {
   TABLE_BYTES,
   TABLES,
 } from "./layout";
-import { applyRows, initialState } from "./optimize";
 import { metaOf, takePage } from "./pages";
 import { beginRecord } from "./record";
+import { keptState, keptWeights, updateRows } from "./storage/staged";
+import { isPlain, readState, readWeights, writeState, writeWeights } from "./storage/values";
 
 /** Keys that are worked on at once. */
 export const BLOCK: i32 = 256;
@@ -172,28 +173,6 @@ export function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
   }
 }
 
-export function copyFloats(from: usize, into: usize, bytes: usize): void {
-  const end = from + bytes;
-  while (from + 64 <= end) {
-    v128.store(into, v128.load(from));
-    v128.store(into, v128.load(from, 16), 16);
-    v128.store(into, v128.load(from, 32), 32);
-    v128.store(into, v128.load(from, 48), 48);
-    from += 64;
-    into += 64;
-  }
-  while (from + 16 <= end) {
-    v128.store(into, v128.load(from));
-    from += 16;
-    into += 16;
-  }
-  while (from < end) {
-    store<u32>(into, load<u32>(from));
-    from += 4;
-    into += 4;
-  }
-}
-
 /**
  * Reads weights into f32[n * dim] at `into` and, where `states` is not 0, state into f32[n * stateFloats] there; `found`
  * (u8[n], or 0) gets 1 where the row exists. A row that does not exist reads as its initial value, or as
@@ -212,20 +191,21 @@ export function pullRows(
   const t = tableAt(table);
   const weights = (<usize>load<u32>(t, T_DIM)) << 2;
   const state = (<usize>load<u32>(t, T_STATE)) << 2;
-  const stateOffset = <usize>load<u32>(t, T_STATE_OFFSET);
-  const span = stateOffset + (states != 0 ? <usize>load<u32>(t, T_STATE_BYTES) : 0);
+  const plain = isPlain(t);
+  const span = <usize>load<u32>(t, T_STATE_OFFSET) + (states != 0 ? <usize>load<u32>(t, T_STATE_BYTES) : 0);
   for (let from = 0; from < n; from += BLOCK) {
     const block = min(BLOCK, n - from);
     lookUp(t, keys + ((<usize>from) << 3), block, span);
     for (let i = 0; i < block; i++) {
       const record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
       if (record != 0) {
-        copyFloats(record + R_WEIGHTS, into, weights);
-        if (states != 0) copyFloats(record + stateOffset, states, state);
+        if (plain) copyFloats(record + R_WEIGHTS, into, weights);
+        else readWeights(t, record, into);
+        if (states != 0) readState(t, record, states);
       } else {
         if (useFallback) fillFloats(into, weights, fallback);
-        else initialRow(t, load<u64>(keys + ((<usize>(from + i)) << 3)), into);
-        if (states != 0) initialState(t, states);
+        else keptWeights(t, load<u64>(keys + ((<usize>(from + i)) << 3)), into);
+        if (states != 0) keptState(t, states);
       }
       into += weights;
       if (states != 0) states += state;
@@ -318,7 +298,7 @@ export function pushRows(
     lookUp(t, keys + ((<usize>from) << 3), block, span);
     reserveBlock(t, table, keys + ((<usize>from) << 3), block, positions + four, counts + four, lsn);
     countRows(positions + four, counts + four, block, step);
-    applyRows(t, positions + four, gradients + <usize>from * bytes, block, learningRate, step);
+    updateRows(t, positions + four, gradients + <usize>from * bytes, block, learningRate, step);
   }
 }
 
@@ -341,12 +321,11 @@ export function writeRows(table: u32, positions: usize, n: i32, weights: usize, 
   const t = tableAt(table);
   const bytes = (<usize>load<u32>(t, T_DIM)) << 2;
   const stateBytes = (<usize>load<u32>(t, T_STATE)) << 2;
-  const stateOffset = <usize>load<u32>(t, T_STATE_OFFSET);
   for (let i = 0; i < n; i++) {
     const record = (<usize>load<u32>(positions + ((<usize>i) << 2))) << 3;
     store<u32>(record, load<u32>(record, R_FREQUENCY) & ~CLEAN, R_FREQUENCY);
-    copyFloats(weights + <usize>i * bytes, record + R_WEIGHTS, bytes);
-    if (states != 0) copyFloats(states + <usize>i * stateBytes, record + stateOffset, stateBytes);
+    writeWeights(t, record, weights + <usize>i * bytes);
+    if (states != 0) writeState(t, record, states + <usize>i * stateBytes);
   }
 }
 
@@ -463,7 +442,6 @@ export function scanPage(
   const bytes = <usize>load<u32>(t, T_RECORD);
   const weightBytes = (<usize>load<u32>(t, T_DIM)) << 2;
   const stateBytes = (<usize>load<u32>(t, T_STATE)) << 2;
-  const stateOffset = <usize>load<u32>(t, T_STATE_OFFSET);
   const end = <u32>load<u16>(meta, M_BUMP);
   let record = ((<usize>page) << PAGE_SHIFT) + <usize>from * bytes;
   let count: u32 = 0;
@@ -471,8 +449,8 @@ export function scanPage(
     const frequency = load<u32>(record, R_FREQUENCY);
     if ((frequency & LIVE) == 0) continue;
     store<u64>(keys + ((<usize>count) << 3), load<u64>(record));
-    if (weights != 0) copyFloats(record + R_WEIGHTS, weights + <usize>count * weightBytes, weightBytes);
-    if (states != 0) copyFloats(record + stateOffset, states + <usize>count * stateBytes, stateBytes);
+    if (weights != 0) readWeights(t, record, weights + <usize>count * weightBytes);
+    if (states != 0) readState(t, record, states + <usize>count * stateBytes);
     if (frequencies != 0) store<u32>(frequencies + ((<usize>count) << 2), frequency & MAX_FREQUENCY);
     if (steps != 0) store<u32>(steps + ((<usize>count) << 2), load<u32>(record, R_STEP));
     count++;
@@ -497,11 +475,10 @@ export function readRecords(
   const t = tableAt(table);
   const weightBytes = (<usize>load<u32>(t, T_DIM)) << 2;
   const stateBytes = (<usize>load<u32>(t, T_STATE)) << 2;
-  const stateOffset = <usize>load<u32>(t, T_STATE_OFFSET);
   for (let i = 0; i < n; i++) {
     const record = records + <usize>i * <usize>stride;
-    if (weights != 0) copyFloats(record + R_WEIGHTS, weights + <usize>i * weightBytes, weightBytes);
-    if (states != 0) copyFloats(record + stateOffset, states + <usize>i * stateBytes, stateBytes);
+    if (weights != 0) readWeights(t, record, weights + <usize>i * weightBytes);
+    if (states != 0) readState(t, record, states + <usize>i * stateBytes);
     if (frequencies != 0)
       store<u32>(frequencies + ((<usize>i) << 2), load<u32>(record, R_FREQUENCY) & MAX_FREQUENCY);
     if (steps != 0) store<u32>(steps + ((<usize>i) << 2), load<u32>(record, R_STEP));

@@ -10,7 +10,6 @@ import {
   PAGE_SHIFT,
   R_FREQUENCY,
   R_STEP,
-  R_WEIGHTS,
   T_COUNTER_COUNT,
   T_DIM,
   T_RECORD,
@@ -19,6 +18,7 @@ import {
 } from "./layout";
 import { metaOf } from "./pages";
 import { tableAt } from "./rows";
+import { weightsOf } from "./storage/staged";
 
 /** What rows are compared by. */
 export const BY_FREQUENCY: u32 = 0;
@@ -49,9 +49,9 @@ function orderedBits(value: f32): u32 {
 
 /** The Euclidean norm of the weights, summed in float64. */
 function normOf(t: usize, record: usize): f32 {
-  const end = record + R_WEIGHTS + ((<usize>load<u32>(t, T_DIM)) << 2);
+  let at = weightsOf(t, record);
   let sum: f64 = 0;
-  for (let at = record + R_WEIGHTS; at < end; at += 4) {
+  for (const end = at + ((<usize>load<u32>(t, T_DIM)) << 2); at < end; at += 4) {
     const weight = <f64>load<f32>(at);
     sum += weight * weight;
   }

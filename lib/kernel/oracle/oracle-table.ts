@@ -1,7 +1,9 @@
-import type { InitializerProgram, OptimizerProgram } from "../programs.js";
+import { type InitializerProgram, type OptimizerProgram, stateScalarsOf } from "../programs.js";
+import type { RowStorage } from "../storage.js";
 import { type OracleAdmission, type OracleCandidate, OracleCandidates } from "./candidates.js";
 import { initialRow } from "./initializers.js";
 import { applyGradient, initialState } from "./optimizers.js";
+import { byChance, type Round, store } from "./storage.js";
 
 export interface OracleDefinition {
   readonly dim: number;
@@ -13,6 +15,8 @@ export interface OracleDefinition {
   readonly learningRate: number;
   /** Every key that is pushed gets a row unless given. */
   readonly admission?: OracleAdmission | undefined;
+  /** float32 unless given. Rows read as they were stored. */
+  readonly storage?: RowStorage | undefined;
 }
 
 export interface OracleRow {
@@ -108,6 +112,8 @@ export class OracleTable {
       applyGradient(optimizer, row.weights, row.state, gradient, options.learningRate ?? learningRate, step);
       row.frequency = Math.min(row.frequency + occurrences, MAX_FREQUENCY);
       row.lastStep = step;
+      const stochastic = this.definition.storage?.rounding === "stochastic";
+      this.#store(row, stochastic ? byChance(this.definition.seed, key, row) : undefined);
     }
     this.#candidates?.note(withheld, step);
   }
@@ -128,6 +134,7 @@ export class OracleTable {
       const floats = row.state.length;
       row.weights = weights.slice(i * this.definition.dim, (i + 1) * this.definition.dim);
       if (state) row.state = state.slice(i * floats, (i + 1) * floats);
+      this.#store(row);
       if (history) {
         row.frequency = Math.min(history.frequency[i], MAX_FREQUENCY);
         row.lastStep = history.lastStep[i];
@@ -211,12 +218,20 @@ export class OracleTable {
 
   #newRow(key: bigint): OracleRow {
     const { dim, seed, optimizer, initializer } = this.definition;
-    return {
+    const row = {
       weights: initialRow(initializer, seed, key, dim),
       state: initialState(optimizer, dim),
       frequency: 0,
       lastStep: 0,
     };
+    this.#store(row);
+    return row;
+  }
+
+  /** From here on a row reads as what was stored. */
+  #store({ weights, state }: OracleRow, round?: Round): void {
+    const { storage, optimizer } = this.definition;
+    if (storage) store(storage, weights, state, stateScalarsOf(optimizer), round);
   }
 }
 
