@@ -14,9 +14,21 @@ import { push } from "./suites/push.js";
 import { recovery } from "./suites/recovery.js";
 import { resident } from "./suites/resident.js";
 import { sizes } from "./suites/sizes.js";
+import { storage } from "./suites/storage.js";
 import { Workspace } from "./workspace.js";
 
-const SUITES: readonly Suite[] = [pull, push, level, resident, recovery, creation, checkpoint, growth, sizes];
+const SUITES: readonly Suite[] = [
+  pull,
+  push,
+  level,
+  resident,
+  recovery,
+  creation,
+  checkpoint,
+  growth,
+  storage,
+  sizes,
+];
 
 async function main(): Promise<void> {
   const options = parse(process.argv.slice(2));

@@ -14,6 +14,10 @@ export const TARGETS = {
   "checkpoint-pause": { unit: "ms", better: "lower", must: 25, goal: 10 },
   "checkpoint-throughput": { unit: "rows/s", better: "higher", must: 0.6, goal: 0.75 },
   "checkpoint-resident": { unit: "bytes", better: "lower", must: 1.25, goal: 1.1 },
+  "pull-64-f16": { unit: "rows/s", better: "higher", must: 0.6, goal: 0.9 },
+  "pull-64-int8": { unit: "rows/s", better: "higher", must: 0.6, goal: 0.9 },
+  "resident-64-f16": { unit: "bytes", better: "lower", must: 0.33, goal: null },
+  "resident-64-int8": { unit: "bytes", better: "lower", must: 0.22, goal: null },
   "growth-pause": { unit: "ms", better: "lower", must: 20, goal: 10 },
 } as const;
 

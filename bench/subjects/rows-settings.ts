@@ -1,3 +1,10 @@
+import type { TableOptions } from "../../lib/index.js";
+
+/** In what a table of the store differs from float32 with Adagrad. */
+export type Stored = Pick<TableOptions, "storage" | "stateStorage" | "rounding"> & {
+  readonly optimizer?: "rowWiseAdagrad";
+};
+
 /** What a process that pulls and pushes rows is started with. */
 export interface RowsSettings {
   /** A directory that does not exist yet; the store is made there. Peers without files ignore it. */
@@ -10,6 +17,8 @@ export interface RowsSettings {
   /** "memory": an unlogged table, and no checkpoints; "os": logged, with the store's own checkpoints. */
   readonly level: "memory" | "os";
   readonly seed: number;
+  /** Known to the store only. */
+  readonly stored?: Stored;
 }
 
 /** Batches between two looks at the clock; their keys are made before. */

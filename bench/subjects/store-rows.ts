@@ -1,21 +1,23 @@
 // Embershard in a process of its own: one table with Adagrad, filled by pushes, then asked to pull, push, create rows or
 // push for a longer time across checkpoints.
-import { adagrad, openStore } from "../../lib/index.js";
+import { adagrad, openStore, rowWiseAdagrad } from "../../lib/index.js";
 import { type Distribution, Draws, keysOfRows } from "./keys.js";
 import { nanoseconds, type Reply, serveLines, settingsOf } from "./line-server.js";
 import { CHUNK_BATCHES, gradientsOf, LEARNING_RATE, type RowsSettings } from "./rows-settings.js";
 import { waitedNanoseconds } from "./waiting.js";
 
-const { directory, rows, dim, batch, hugePages, level, seed } = settingsOf<RowsSettings>();
+const { directory, rows, dim, batch, hugePages, level, seed, stored } = settingsOf<RowsSettings>();
 const emptyBytes = process.memoryUsage.rss();
 const store = await openStore(directory, {
   hugePages,
   control: false,
   ...(level === "memory" ? { checkpoint: false as const } : {}),
 });
+const { optimizer, ...storage } = stored ?? {};
 const table = await store.table("rows", {
   dim,
-  optimizer: adagrad({ learningRate: LEARNING_RATE }),
+  optimizer: (optimizer === "rowWiseAdagrad" ? rowWiseAdagrad : adagrad)({ learningRate: LEARNING_RATE }),
+  ...storage,
   logged: level !== "memory",
   ack: level,
 });
