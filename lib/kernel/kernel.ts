@@ -3,6 +3,7 @@ import { kernelWasm } from "./generated/kernel-wasm.js";
 
 /** What the WebAssembly module offers; pointers and counts are unsigned 32-bit. See lib/kernel/assembly for each. */
 export interface KernelExports {
+  staticEnd(): number;
   xxh64(ptr: number, length: number, seed: bigint): bigint;
   hashStrings(bytes: number, ends: number, n: number, seed: bigint, into: number): void;
   slotsOf(keys: number, n: number, placement: bigint, into: number): void;

@@ -64,3 +64,8 @@ export {
   writeRows,
 } from "./rows";
 export { findVictims, sampleScores } from "./victims";
+
+/** Where the module's static data ends: before PAGE_LSNS, which a spec holds it to. */
+export function staticEnd(): usize {
+  return __heap_base;
+}
