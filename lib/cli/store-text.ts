@@ -36,6 +36,11 @@ const TABLE_COLUMNS: readonly Column<TableStats>[] = [
   { title: "rows", align: "right", text: ({ rows }) => countText(rows) },
   { title: "dim", align: "right", text: ({ dim }) => String(dim) },
   { title: "optimizer", text: ({ optimizer }) => optimizer },
+  {
+    title: "stored",
+    text: ({ storage, stateStorage }) =>
+      stateStorage === "f32" ? storage : `${storage}, state ${stateStorage}`,
+  },
   { title: "bytes", align: "right", text: ({ bytes }) => bytesText(bytes) },
   { title: "ack", text: ({ ack }) => ack },
   { title: "logged", text: ({ logged }) => (logged ? "yes" : "no") },

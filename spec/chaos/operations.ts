@@ -29,6 +29,20 @@ export const tables: Readonly<Record<string, TableOptions & { readonly dim: numb
     initializer: truncatedNormal(0, 1),
   },
   wide: { dim: 512, optimizer: sgd({ learningRate: 0.1, momentum: 0.9 }) },
+  halves: {
+    dim: 10,
+    optimizer: adagrad({ learningRate: 0.05 }),
+    initializer: normal(0, 1),
+    storage: "f16",
+    stateStorage: "bf16",
+    rounding: "stochastic",
+  },
+  bytes: {
+    dim: 9,
+    optimizer: rowWiseAdagrad({ learningRate: 0.1 }),
+    initializer: uniform(-1, 1),
+    storage: "int8",
+  },
   counts: { dim: 4, optimizer: rowWiseAdagrad({ learningRate: 0.1 }), logged: false },
 };
 export const unloggedTable = "counts";

@@ -9,10 +9,12 @@ import {
   adagrad,
   constant,
   openStore,
+  rowWiseAdagrad,
   type Store,
   type StoreOptions,
   sgd,
   type Table,
+  type TableOptions,
 } from "../../lib/index.js";
 import { type FoundRow, type FoundStore, readStore } from "./store-reader.js";
 
@@ -86,16 +88,21 @@ async function assertSameCounts({ tables, candidates, sketches }: FoundStore, ta
   assert.is(found.size, table.stats().admission!.candidates);
 }
 
+/** How the rows of both tables are stored. */
+type Stored = Pick<TableOptions, "storage" | "stateStorage">;
+
 /** Random writes of every kind to two tables, some in one push with a mark. */
-async function writeSome(store: Store, random: Prng, writes: number): Promise<void> {
+async function writeSome(store: Store, random: Prng, writes: number, stored: Stored = {}): Promise<void> {
   const plain = await store.table("plain", {
     dim: 3,
     optimizer: sgd({ learningRate: 0.1 }),
-    initializer: constant(0.5),
+    initializer: constant(0.3),
+    ...stored,
   });
   const kept = await store.table("kept", {
     dim: 5,
-    optimizer: adagrad({ learningRate: 0.1, initialAccumulator: 0.25 }),
+    optimizer: adagrad({ learningRate: 0.1, initialAccumulator: 0.3 }),
+    ...stored,
   });
   const keys = () =>
     BigUint64Array.from({ length: 1 + random.below(40) }, () => BigInt(random.below(3000)) << 40n);
@@ -162,6 +169,32 @@ test("checkpoints with writes beside them, tables dropped and made again, and a 
   assert.ok(found.replayed >= 50 && found.replayed < 250, String(found.replayed));
   await assertSame(found, directory, settings);
 });
+
+for (const stored of [{ storage: "f16" }, { storage: "bf16" }, { storage: "int8" }, {}] as const) {
+  test(`rows of ${"storage" in stored ? stored.storage : "float32"} weights and bf16 state`, async ({
+    directory,
+  }) => {
+    const store = await openStore(directory, settings);
+    const random = new Prng(3);
+    const narrow: Stored = { ...stored, stateStorage: "bf16" };
+    await writeSome(store, random, 100, narrow);
+    const kept = await store.table("kept");
+    await kept.push(BigUint64Array.of(7n, 8n, 7n), new Float32Array(15).fill(0.3), { step: 9 });
+    const wise = await store.table("wise", {
+      dim: 7,
+      optimizer: rowWiseAdagrad({ learningRate: 0.1 }),
+      ...narrow,
+    });
+    await wise.push(BigUint64Array.of(1n, 2n), new Float32Array(14).fill(0.3));
+    await store.checkpoint();
+    await writeSome(store, random, 100, narrow);
+    await wise.assign(BigUint64Array.of(2n, 3n), new Float32Array(14).fill(0.7), {
+      state: Float32Array.of(0.1, 0.2),
+    });
+    await store.close();
+    await assertSame(await readCopy(directory), directory, settings);
+  });
+}
 
 test("an unlogged table is that of the checkpoint, and a mark beyond it does not count", async ({
   directory,

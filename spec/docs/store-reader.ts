@@ -6,21 +6,23 @@ import { Level } from "level";
 import xxhash from "xxhash-wasm";
 import { type Admission, blocksOf, FoundSketch, raiseSketch, slotOf } from "./admission-reader.js";
 import { demand, type FoundRecord, readLogFiles, viewOf } from "./log-file-reader.js";
+import {
+  beginRow,
+  partsOf,
+  type RowDefinition,
+  readState,
+  readWeights,
+  writeState,
+  writeWeights,
+} from "./row-reader.js";
 
 const { h64Raw } = await xxhash();
 
 const pageBytes = 131_072;
 
-interface Definition {
+interface Definition extends RowDefinition {
   readonly name: string;
   readonly number: number;
-  readonly dim: number;
-  readonly optimizer: {
-    readonly kind: string;
-    readonly momentum?: number;
-    readonly initialAccumulator?: number;
-  };
-  readonly initializer: { readonly kind: string; readonly value?: number };
   readonly logged: boolean;
   readonly admission?: Admission;
   readonly candidates?: number;
@@ -141,7 +143,7 @@ class Reader {
       "a page's checksum",
     );
     const table = view.getUint32(16, true);
-    demand(view.getUint32(20, true) === rowBytes(this.#tables.get(table)!), "a page's bytes of a row");
+    demand(view.getUint32(20, true) === bytesOf(this.#tables.get(table)!), "a page's bytes of a row");
     demand(
       view.getUint32(28, true) === stored.length &&
         view.getUint32(24, true) * view.getUint32(20, true) === stored.length,
@@ -226,11 +228,13 @@ class Reader {
     const kind = payload.getUint16(at + 6, true);
     const n = payload.getUint32(at + 8, true);
     const learningRate = payload.getFloat32(at + 16, true);
-    const bytes = rowBytes(table);
+    const { stateFloats } = partsOf(table);
+    const bytes = bytesOf(table);
     const values = at + 48 + 16 * n;
     const float = (i: number) => payload.getFloat32(values + 4 * i, true);
     const { dim } = table;
-    const stateCount = stateFloats(table);
+    const floatsFrom = (first: number, count: number) =>
+      Float32Array.from({ length: count }, (_, j) => float(first + j));
     for (let i = 0; i < n; i++) {
       const key = payload.getBigUint64(at + 48 + 8 * i, true);
       const rowKey = kind === 9 ? slotOf(key, table) : key;
@@ -252,28 +256,24 @@ class Reader {
         demand(!live, "a row is created where one is");
         beginRow(view, row, table, rowKey);
       } else demand(live && view.getBigUint64(row, true) === rowKey, "a row that should be there");
-      const weight = (j: number) => row + 16 + 4 * j;
       if (kind === 5) view.setUint32(row + 8, 0, true);
       else if (kind === 9) raiseSketch(page.rows.subarray(row, row + bytes), key, table, count & 0x7fff_ffff);
       else if (kind === 1 || kind === 8) {
         demand(
-          table.optimizer.kind === "sgd" && table.optimizer.momentum === 0,
-          "this reader knows plain SGD only",
+          table.optimizer.kind === "sgd" && table.optimizer.momentum === 0 && table.rounding === undefined,
+          "this reader knows plain SGD only, and no chance",
         );
         const frequency = (view.getUint32(row + 8, true) & 0x3fff_ffff) + (count & 0x3fff_ffff);
         view.setUint32(row + 8, (0x8000_0000 | Math.min(frequency, 0x3fff_ffff)) >>> 0, true);
         view.setUint32(row + 12, step, true);
-        for (let j = 0; j < dim; j++) {
-          const change = Math.fround(learningRate * float(i * dim + j));
-          view.setFloat32(weight(j), view.getFloat32(weight(j), true) - change, true);
-        }
+        const change = (weight: number, j: number) => weight - Math.fround(learningRate * float(i * dim + j));
+        writeWeights(view, row, table, readWeights(view, row, table).map(change));
       } else if (kind === 3 || kind === 4 || kind === 13 || kind === 14) {
-        for (let j = 0; j < dim; j++) view.setFloat32(weight(j), float(i * dim + j), true);
+        writeWeights(view, row, table, floatsFrom(i * dim, dim));
         if (kind === 4 || kind === 14)
-          for (let j = 0; j < stateCount; j++)
-            view.setFloat32(weight(dim + j), float(n * dim + i * stateCount + j), true);
+          writeState(view, row, table, floatsFrom(n * dim + i * stateFloats, stateFloats));
         if (kind > 4) {
-          const floats = kind === 14 ? dim + stateCount : dim;
+          const floats = kind === 14 ? dim + stateFloats : dim;
           view.setUint32(row + 8, (0x8000_0000 | count) >>> 0, true);
           view.setUint32(row + 12, payload.getUint32(values + 4 * (n * floats + i), true), true);
         }
@@ -288,16 +288,15 @@ class Reader {
     for (const page of this.#pages.values()) {
       const table = this.#tables.get(page.table)!;
       const rows = table.blocks === undefined ? tables.get(table.name)! : new Map<bigint, FoundRow>();
-      const bytes = rowBytes(table);
-      const state = 16 + 4 * table.dim;
+      const bytes = bytesOf(table);
       for (let row = 0; row + bytes <= pageBytes; row += bytes) {
         const frequency = page.view.getUint32(row + 8, true);
         if (frequency >>> 31 === 0) continue;
         const key = page.view.getBigUint64(row, true);
         demand(!rows.has(key), `key ${key} stands twice`);
         rows.set(key, {
-          weights: new Float32Array(page.rows.slice(row + 16, row + state).buffer),
-          state: new Float32Array(page.rows.slice(row + state, row + state + 4 * stateFloats(table)).buffer),
+          weights: readWeights(page.view, row, table),
+          state: readState(page.view, row, table),
           frequency: frequency & 0x3fff_ffff,
           lastStep: page.view.getUint32(row + 12, true),
         });
@@ -321,28 +320,7 @@ class Reader {
   }
 }
 
-function beginRow(
-  view: DataView,
-  row: number,
-  { dim, optimizer, initializer, ...table }: Definition,
-  key: bigint,
-): void {
-  demand(initializer.kind === "constant" || initializer.kind === "zeros", "this reader knows constants only");
-  view.setBigUint64(row, key, true);
-  view.setUint32(row + 8, 0x8000_0000, true);
-  view.setUint32(row + 12, 0, true);
-  for (let j = 0; j < dim; j++) view.setFloat32(row + 16 + 4 * j, initializer.value ?? 0, true);
-  const state = stateFloats({ dim, optimizer, initializer, ...table });
-  for (let j = 0; j < state; j++)
-    view.setFloat32(row + 16 + 4 * (dim + j), optimizer.initialAccumulator ?? 0, true);
-}
-
-function stateFloats({ dim, optimizer }: Definition): number {
-  if (optimizer.kind === "sgd") return optimizer.momentum === 0 ? 0 : dim;
-  return optimizer.kind === "rowWiseAdagrad" ? 1 : dim;
-}
-
-function rowBytes(table: Definition): number {
-  if (table.blocks) return 64 + 64 * table.blocks;
-  return Math.ceil((16 + 4 * (table.dim + stateFloats(table))) / 8) * 8;
+/** Bytes of a row; those of a sketch are a header and blocks. */
+function bytesOf(table: Definition): number {
+  return table.blocks ? 64 + 64 * table.blocks : partsOf(table).bytes;
 }

@@ -51,6 +51,13 @@ const admissions: readonly (AdmissionOptions | undefined)[] = [
   { probability: 0.4 },
   { after: 3, counter: { sketchBytes: 2 << 20 } },
 ];
+const storages: readonly Pick<TableOptions, "storage" | "stateStorage" | "rounding">[] = [
+  {},
+  {},
+  { storage: "f16" },
+  { storage: "bf16", stateStorage: "bf16", rounding: "stochastic" },
+  { storage: "int8", rounding: "stochastic" },
+];
 const initializers = [zeros(), uniform(-1, 1), normal(0, 1)];
 
 export interface LifeOptions {
@@ -188,6 +195,7 @@ export class RandomLife {
       optimizer: optimizers[random.below(optimizers.length)],
       initializer: initializers[random.below(initializers.length)],
       seed: random.u32(),
+      ...storages[random.below(storages.length)],
       ...(dim < 0 && { logged: false }),
     };
     const admission = admissions[random.below(admissions.length)];

@@ -47,11 +47,13 @@ function narrowed(
   return round(size / unit) * unit * (x < 0 || Object.is(x, -0) ? -1 : 1);
 }
 
-/** The e of 2^e <= size < 2^(e + 1) of a float32 that is a normal float64. */
+const scratch = new Float32Array(1);
+const scratchBits = new Uint32Array(scratch.buffer);
+
+/** The e of 2^e <= size < 2^(e + 1) of a float32; -127 for all that is below the normal ones. */
 function exponentOf(size: number): number {
-  const view = new DataView(new ArrayBuffer(8));
-  view.setFloat64(0, size);
-  return ((view.getUint32(0) >>> 20) & 0x7ff) - 1023;
+  scratch[0] = size;
+  return (scratchBits[0] >>> 23) - 127;
 }
 
 /** The largest scale of which 127 are finite. */
