@@ -1,9 +1,8 @@
 // The public shapes of a store, the same for an embedded and, later, for a remote one.
-import type { StateStorage, WeightStorage } from "../kernel/storage.js";
 import type { CheckpointInfo, CheckpointOptions } from "../shard/checkpoint.js";
 import type { ForgetOptions } from "../shard/forgetting.js";
 import type { ScanBatch } from "../shard/scanning.js";
-import type { StorageOptions } from "../table/row-storage.js";
+import type { StateStorage, StorageOptions, WeightStorage } from "../table/row-storage.js";
 import type { Ack, TableDefinition, TableOptions } from "../table/table-definition.js";
 
 export type {

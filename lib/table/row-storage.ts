@@ -2,6 +2,8 @@ import { EmbershardError } from "../base/errors.js";
 import type { Rounding, RowStorage, StateStorage, WeightStorage } from "../kernel/storage.js";
 import type { OptionReader } from "./option-reader.js";
 
+export type { Rounding, StateStorage, WeightStorage };
+
 /** How a table stores its rows, as options and definitions say it: what is left out is what is plain. */
 export interface StorageOptions {
   /** Of weights. "int8" has one float32 scale a row. "f32" unless given. */
