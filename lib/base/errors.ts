@@ -68,6 +68,13 @@ export const ERRORS = {
   ABORTED: { wire: 20, retry: true, meaning: "the caller's AbortSignal ended the operation" },
   UNSUPPORTED: { wire: 21, retry: false, meaning: "this version does not support what was asked" },
   INTERNAL: { wire: 22, retry: false, meaning: "an invariant is broken: a bug; the shard stops" },
+  VERSION_NOT_FOUND: { wire: 23, retry: false, meaning: "no version of that name exists" },
+  VERSION_EXISTS: { wire: 24, retry: false, meaning: "there is a version of that name already" },
+  VERSION_IS_READ_ONLY: {
+    wire: 25,
+    retry: false,
+    meaning: "the store is open as one of its versions, which never change",
+  },
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;

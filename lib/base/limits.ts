@@ -12,6 +12,8 @@ export const LIMITS = {
   writeBytes: 256 << 20,
   /** Bytes of the caller's own that a push may carry. */
   markBytes: 4096,
+  /** Characters of a version's note. */
+  noteLength: 4096,
   /** Most bytes of one arena: 32-bit memory. */
   arenaBytes: 2 ** 32,
   /** Least bytes of one arena: the kernel's own, scratch, and some rows. */

@@ -114,6 +114,12 @@ export function checkMark(what: string, mark: unknown): asserts mark is Uint8Arr
   }
 }
 
+export function checkNote(what: string, note: unknown): asserts note is string {
+  if (typeof note !== "string") throw invalid(`${what}: found ${describe(note)}, expected text`);
+  if (note.length > LIMITS.noteLength)
+    throw invalid(`${what}: found ${note.length} characters, the limit is ${LIMITS.noteLength}`);
+}
+
 /** The step of a push; tables whose optimizer counts steps demand one. */
 export function resolveStep(what: string, step: unknown, tables: readonly TableDefinition[]): number {
   const demanding = tables.find((table) => needsStep(table.optimizer));

@@ -3,7 +3,15 @@ import type { Shard, StoreHold } from "../shard/shard.js";
 import { lastLsn } from "../shard/shard-state.js";
 import { checkName } from "../table/names.js";
 import { describe } from "../table/option-reader.js";
-import { checkFields, checkMark, checkWriteBytes, resolveAck, resolveStep } from "./arguments.js";
+import {
+  checkFields,
+  checkInteger,
+  checkMark,
+  checkNote,
+  checkWriteBytes,
+  resolveAck,
+  resolveStep,
+} from "./arguments.js";
 import { EmbeddedTable, statsOf } from "./embedded-table.js";
 import { EmbeddedTensor, tensorShape } from "./embedded-tensor.js";
 import { formatVersion } from "./identity.js";
@@ -13,6 +21,7 @@ import type {
   PullRequest,
   PushOptions,
   PushRequest,
+  RollbackInfo,
   Store,
   StoreStats,
   Table,
@@ -20,6 +29,7 @@ import type {
   TableStats,
   Tensor,
   TensorOptions,
+  VersionInfo,
 } from "./store-types.js";
 
 /** A store in this process: one shard over one directory. Made by `openStore`. */
@@ -148,7 +158,7 @@ export class EmbeddedStore implements Store {
   }
 
   async checkpoint(options: CheckpointOptions = {}): Promise<CheckpointInfo> {
-    checkFields("checkpoint", options, ["signal", "onProgress"]);
+    checkFields("checkpoint", options, ["signal", "onProgress", "version", "note", "keep"]);
     if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
       throw new EmbershardError(
         "INVALID_ARGUMENT",
@@ -161,7 +171,38 @@ export class EmbeddedStore implements Store {
         `checkpoint: found onProgress ${describe(options.onProgress)}, expected a function`,
       );
     }
-    return this.#shard.checkpoint(options);
+    const { version, note = "", keep, ...plain } = options;
+    if (version === undefined) {
+      if (note !== "" || keep !== undefined)
+        throw new EmbershardError(
+          "INVALID_ARGUMENT",
+          "checkpoint: found note or keep without version, expected a version's name with them",
+        );
+      return this.#shard.checkpoint(plain);
+    }
+    checkName("version", version);
+    checkNote("checkpoint: note", note);
+    if (keep !== undefined) checkInteger("checkpoint: keep", keep, 1, 2 ** 31 - 1);
+    return this.#shard.checkpoint(plain, { name: version, note, keep });
+  }
+
+  versions(): VersionInfo[] {
+    return this.#shard.versions();
+  }
+
+  async openVersion(name: string): Promise<Store> {
+    checkName("version", name);
+    return new EmbeddedStore(this.directory, await this.#shard.openVersion(name), async () => {});
+  }
+
+  async rollback(name: string): Promise<RollbackInfo> {
+    checkName("version", name);
+    return this.#shard.rollBack(name);
+  }
+
+  async deleteVersion(name: string): Promise<void> {
+    checkName("version", name);
+    await this.#shard.deleteVersion(name);
   }
 
   /**
@@ -204,6 +245,7 @@ export class EmbeddedStore implements Store {
             pages: committed.pages,
           }
         : null,
+      ...(state.version !== undefined && { version: state.version }),
       health: failure ? "read-only" : "ok",
       ...(failure && { reason: failure.message }),
     };

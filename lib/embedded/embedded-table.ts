@@ -40,7 +40,7 @@ const scanBytes = 4 << 20;
 export class EmbeddedTable implements Table {
   readonly name: string;
   readonly #shard: Shard;
-  readonly #table: ArenaTable;
+  #table: ArenaTable;
 
   constructor(shard: Shard, table: ArenaTable) {
     this.name = table.definition.name;
@@ -57,14 +57,18 @@ export class EmbeddedTable implements Table {
   }
 
   get options(): TableDefinition {
-    return this.#table.definition;
+    return (this.#shard.present(this.#table) ?? this.#table).definition;
   }
 
   /** @internal The table, if it is still there and of this shard. @throws TABLE_NOT_FOUND */
   live(shard: Shard = this.#shard): ArenaTable {
     if (shard !== this.#shard)
       throw new EmbershardError("INVALID_ARGUMENT", `table "${this.name}" is of another store`);
-    if (shard.tables.get(this.name) === this.#table) return this.#table;
+    const present = shard.present(this.#table);
+    if (present) {
+      this.#table = present;
+      return present;
+    }
     throw new EmbershardError("TABLE_NOT_FOUND", `table "${this.name}" has been dropped`);
   }
 

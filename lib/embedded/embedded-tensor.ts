@@ -67,7 +67,7 @@ export class EmbeddedTensor implements Tensor {
   readonly length: number;
   readonly block: number;
   readonly #shard: Shard;
-  readonly #table: ArenaTable;
+  #table: ArenaTable;
 
   constructor(shard: Shard, table: ArenaTable) {
     const { name, tensor } = table.definition;
@@ -80,13 +80,17 @@ export class EmbeddedTensor implements Tensor {
   }
 
   get options(): TableDefinition {
-    return this.#table.definition;
+    return (this.#shard.present(this.#table) ?? this.#table).definition;
   }
 
   #live(shard: Shard = this.#shard): ArenaTable {
     if (shard !== this.#shard)
       throw new EmbershardError("INVALID_ARGUMENT", `tensor "${this.name}" is of another store`);
-    if (shard.tables.get(this.name) === this.#table) return this.#table;
+    const present = shard.present(this.#table);
+    if (present) {
+      this.#table = present;
+      return present;
+    }
     throw new EmbershardError("TABLE_NOT_FOUND", `tensor "${this.name}" has been dropped`);
   }
 

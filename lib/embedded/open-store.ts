@@ -4,11 +4,15 @@ import { join, resolve } from "node:path";
 import { systemClock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
+import { ArenaSet } from "../shard/arena-set.js";
 import type { CheckpointPolicy } from "../shard/checkpointing.js";
 import { Shard } from "../shard/shard.js";
+import { demandVersion, readVersions } from "../shard/version.js";
+import { readVersion } from "../shard/version-recovery.js";
 import { nodeFiles } from "../store/node-files.js";
 import type { PageStore } from "../store/page-store.js";
 import { openThreadPageStore } from "../store/thread-page-store.js";
+import { checkName } from "../table/names.js";
 import { describe, OptionReader } from "../table/option-reader.js";
 import { EmbeddedStore } from "./embedded-store.js";
 import {
@@ -38,6 +42,13 @@ export interface StoreOptions {
   readonly checkpoint?: false | { readonly everyMs?: number; readonly everyLogBytes?: number };
   /** Answer the command line over a socket in the directory. True unless given. */
   readonly control?: boolean;
+  /** Versions that there may be after making one: the oldest go. No limit unless given. */
+  readonly versions?: { readonly keep: number };
+  /**
+   * Opens the version of this name instead of the live state, for reading. The directory is let go as soon as the version
+   * is in memory; nothing in it is changed. All other options but `arenaBytes` and `hugePages` mean nothing then.
+   */
+  readonly version?: string;
 }
 
 const usualEveryMs = 300_000;
@@ -59,6 +70,7 @@ export async function openStore(directory: string, options: StoreOptions = {}): 
   }
   const settings = readSettings(options);
   const path = resolve(directory);
+  if (settings.version !== undefined) return openVersion(path, settings.version, settings);
   const known = await inspectDirectory(path, settings.create);
   if (!known) await beginBirth(path);
   const pages = await lockPages(path, known === undefined);
@@ -82,6 +94,25 @@ export async function openStore(directory: string, options: StoreOptions = {}): 
   }
 }
 
+/** Opens a version of a store that nobody has open. */
+async function openVersion(path: string, name: string, settings: Settings): Promise<Store> {
+  await inspectDirectory(path, false);
+  const pages = await lockPages(path, false);
+  try {
+    const versions = await readVersions(pages);
+    const version = demandVersion(versions, name);
+    const { arenaBytes, hugePages } = settings;
+    const arenas = new ArenaSet({ limitBytes: arenaBytes, hugePages });
+    const others = [...versions.values()].flatMap((one) => ("ledger" in one ? [one.ledger] : []));
+    const state = await readVersion({ pages, arenas, clock: systemClock, pause, others }, version);
+    return new EmbeddedStore(path, Shard.ofVersion(state), async () => {});
+  } finally {
+    await pages.close();
+  }
+}
+
+const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 async function noteOwner(path: string): Promise<void> {
   try {
     await writeFile(join(path, ownerName), `${process.pid}\n`, { mode: 0o600 });
@@ -101,6 +132,8 @@ interface Settings {
   readonly logBufferBytes: number | undefined;
   readonly checkpoint: { everyMs: number; everyLogBytes: number | undefined } | undefined;
   readonly control: boolean;
+  readonly keepVersions: number | undefined;
+  readonly version: string | undefined;
 }
 
 /** Not OptionReader.number: these are counted, and never become float32s. */
@@ -123,6 +156,8 @@ function readSettings(options: StoreOptions): Settings {
       "logBufferBytes" in options ? integerOf(read, "logBufferBytes", 1 << 16, 2 ** 31, 32 << 20) : undefined,
     checkpoint: readPolicy(read.any("checkpoint")),
     control: read.boolean("control", true),
+    version: readVersionName(read.any("version")),
+    keepVersions: readKeep(read.any("versions")),
   };
   read.any("logBufferBytes");
   read.end();
@@ -139,6 +174,20 @@ function readPolicy(given: unknown): Settings["checkpoint"] {
       : integerOf(read, "everyLogBytes", 1 << 16, 2 ** 53 - 1, usualLogBytes);
   read.end();
   return { everyMs, everyLogBytes };
+}
+
+function readVersionName(given: unknown): string | undefined {
+  if (given === undefined) return undefined;
+  checkName("version", given);
+  return given;
+}
+
+function readKeep(given: unknown): number | undefined {
+  if (given === undefined) return undefined;
+  const read = new OptionReader("openStore: versions", given);
+  const keep = integerOf(read, "keep", 1, 2 ** 31 - 1, 1);
+  read.end();
+  return keep;
 }
 
 /** Opens the pages, which is what locks the directory. */
@@ -189,11 +238,12 @@ function openShard(
     identity: { storeId: Uint8Array.from(Buffer.from(identity.id, "hex")), shard: 0 },
     clock: systemClock,
     nonce: () => randomBytes(8).readBigUInt64LE(),
-    pause: () => new Promise((resolve) => setImmediate(resolve)),
+    pause,
     arenaBytes,
     hugePages,
     logBufferBytes,
     checkpoint: policy,
+    keepVersions: settings.keepVersions,
     mayBeNew: isNew,
   });
   return opening.then((opened) => {

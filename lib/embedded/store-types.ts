@@ -1,19 +1,36 @@
 // The public shapes of a store, the same for an embedded and, later, for a remote one.
-import type { CheckpointInfo, CheckpointOptions } from "../shard/checkpoint.js";
+import type {
+  CheckpointInfo,
+  CheckpointProgress,
+  CheckpointOptions as PlainCheckpointOptions,
+} from "../shard/checkpoint.js";
+import type { RollbackInfo } from "../shard/rollback.js";
 import type { ForgetOptions } from "../shard/forgetting.js";
 import type { ScanBatch } from "../shard/scanning.js";
 import type { StateStorage, StorageOptions, WeightStorage } from "../table/row-storage.js";
+import type { VersionInfo } from "../shard/version-info.js";
 import type { Ack, TableDefinition, TableOptions } from "../table/table-definition.js";
 
 export type {
   Ack,
   CheckpointInfo,
-  CheckpointOptions,
+  CheckpointProgress,
+  RollbackInfo,
   ForgetOptions,
   ScanBatch,
   TableDefinition,
   TableOptions,
+  VersionInfo,
 };
+
+export interface CheckpointOptions extends PlainCheckpointOptions {
+  /** Makes the checkpoint a version of this name, which stays as it is whatever happens later. */
+  readonly version?: string;
+  /** Up to 4,096 characters about the version. */
+  readonly note?: string;
+  /** Versions that there may be with this one: the oldest go. `versions.keep` of `openStore` unless given. */
+  readonly keep?: number;
+}
 
 /** What a write promises when it resolves, and what is logged with it. */
 export interface WriteOptions {
@@ -250,6 +267,8 @@ export interface StoreStats {
     readonly ageMs: number;
     readonly pages: number;
   } | null;
+  /** Given where the store is open as one of its versions. */
+  readonly version?: string;
   readonly health: "ok" | "read-only";
   readonly reason?: string;
 }
@@ -274,11 +293,31 @@ export interface Store extends AsyncDisposable {
   /** Pushes to several tables and tensors as one: all or nothing, one record in the log. */
   push(requests: readonly PushRequest[], options?: Omit<PushOptions, "learningRate">): Promise<void>;
   /**
-   * Writes a point-in-time copy of everything while pushes go on; opening then replays only what came after.
+   * Writes a point-in-time copy of everything while pushes go on; opening then replays only what came after. With
+   * `version` it also gets a name and stays as it is until it is deleted; resolves when it is there, whole.
    *
-   * @throws ABORTED, IO, READ_ONLY, CLOSED
+   * @throws VERSION_EXISTS, INVALID_NAME, ABORTED, IO, READ_ONLY, CLOSED: there is no such version then
    */
   checkpoint(options?: CheckpointOptions): Promise<CheckpointInfo>;
+  /** The versions that there are, oldest first. @throws CLOSED */
+  versions(): VersionInfo[];
+  /**
+   * A version as a store of its own, for reading: in memory whole, independent of this one and of the directory from now
+   * on. Close it to let the memory go. Writes to it are refused with VERSION_IS_READ_ONLY.
+   *
+   * @throws VERSION_NOT_FOUND, CORRUPT naming what is damaged, OUT_OF_MEMORY, IO, CLOSED
+   */
+  openVersion(name: string): Promise<Store>;
+  /**
+   * Makes the store what it was at a version: rows, tables and mark. Tables and tensors that were opened stay usable, except
+   * those that the version does not have. Writes that are called meanwhile wait and change the version. All at once or
+   * not at all, whatever fails; takes the memory of both states for a while.
+   *
+   * @throws VERSION_NOT_FOUND, CORRUPT, OUT_OF_MEMORY, IO, READ_ONLY, CLOSED
+   */
+  rollback(name: string): Promise<RollbackInfo>;
+  /** Deletes a version and gives back what only it needs. @throws VERSION_NOT_FOUND, IO, READ_ONLY, CLOSED */
+  deleteVersion(name: string): Promise<void>;
   /** The mark of the last push that had one, of the recovered state right after opening; the caller owns the copy. */
   mark(): Uint8Array | undefined;
   stats(): StoreStats;

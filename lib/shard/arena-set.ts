@@ -25,6 +25,11 @@ export class ArenaSet {
     this.#options = options;
   }
 
+  /** An empty set with the same options. */
+  sibling(): ArenaSet {
+    return new ArenaSet(this.#options);
+  }
+
   /** The first arena, in whose scratch requests are laid out. */
   get front(): Arena {
     return this.all[0];

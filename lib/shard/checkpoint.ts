@@ -4,26 +4,39 @@ import { EmbershardError } from "../base/errors.js";
 import { KIND_ROWS, PAGE_BYTES } from "../kernel/layout.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { noteOf } from "./hand-over.js";
-import { encodeManifest, manifestKey } from "./manifest.js";
+import { clearGarbage, unusedOf } from "./image-use.js";
+import { type Instant, noteInstant } from "./instant.js";
+import { encodeManifest, type Manifest, manifestKey } from "./manifest.js";
 import { encodePage, encodePageKey, type PageKey, pageHeaderBytes } from "./page-image.js";
 import type { PageLedger } from "./page-ledger.js";
 import { encodeJson, RECORD } from "./records.js";
 import { lastLsn, type RetiredTable, type ShardState } from "./shard-state.js";
 
 /** Pages of one atomic, synced batch: 4 MiB. */
-const batchPages = 32;
+export const batchPages = 32;
 /** Pages that are copied before others get a turn. */
-const slicePages = 4;
+export const slicePages = 4;
 
 export interface CheckpointProgress {
+  /** Pages done, of `total`; both begin anew with each phase. */
   readonly pages: number;
   readonly total: number;
   readonly bytes: number;
+  /** "folding": pages of a version take what was pushed while they were copied. "copying" else. */
+  readonly phase: "copying" | "folding";
 }
 
 export interface CheckpointOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: CheckpointProgress) => void) | undefined;
+}
+
+/** How a checkpoint is written by those who know more. */
+export interface CheckpointPlan extends CheckpointOptions {
+  /** For a log that failed: nothing may be pushed meanwhile. */
+  readonly withoutLog?: boolean;
+  /** Told its instant, in that turn of the event loop. */
+  readonly onInstant?: ((instant: Instant) => void) | undefined;
 }
 
 export interface CheckpointInfo {
@@ -36,17 +49,18 @@ export interface CheckpointInfo {
   /** Images of pages that it made obsolete. */
   readonly superseded: number;
   readonly milliseconds: number;
+  /** Where one was asked for: pages written for it alone, and versions deleted since there may be no more. */
+  readonly version?: { readonly name: string; readonly folded: number; readonly deleted: readonly string[] };
 }
 
 /**
- * Writes one checkpoint. One at a time. `withoutLog` is for a log that failed: nothing may be pushed meanwhile.
+ * Writes one checkpoint. One at a time.
  *
  * @throws ABORTED, or what the page store or log throw; every page that was to be written is then dirty again.
  */
 export async function writeCheckpoint(
   state: ShardState,
-  options: CheckpointOptions,
-  withoutLog = false,
+  { withoutLog = false, onInstant, ...options }: CheckpointPlan,
 ): Promise<CheckpointInfo> {
   const began = state.clock.now();
   const generation = nextGeneration(state);
@@ -61,18 +75,22 @@ export async function writeCheckpoint(
     const bytes = await drain(state, generation, captured, options);
     const ledger = state.ledger.copy();
     for (const { arena, page } of captured) ledger.set(arena, page, generation);
-    for (const { pages } of state.retired) for (const { arena, page } of pages) ledger.set(arena, page, 0);
+    // Of dropped tables, and of what a rollback that failed has left in the ledger.
+    for (const { arena, page } of ledger.entries())
+      if (state.arenas.all[arena]?.pageKind(page) !== KIND_ROWS) ledger.set(arena, page, 0);
     const lsn = lastLsn(state);
     const at = state.clock.now();
     const manifest = describe(state, ledger, { generation, replayLsn, lsn, at, moved });
+    onInstant?.(noteInstant(state, manifest, ledger));
     state.draining = false;
     if (!withoutLog) await reachedInLog(state, state.log.synced(lsn));
     if (state.broken) throw state.broken;
     const commit = state.pages.batch();
-    commit.put(manifestKey, manifest);
+    commit.put(manifestKey, encodeManifest(manifest));
     await commit.write();
-    const superseded = supersededBy(state, ledger);
+    const before = state.ledger;
     state.ledger = ledger;
+    const superseded = unusedOf(state, before);
     state.committed = { generation, replayLsn, lsn, at, pages: captured.length };
     if (moved) state.arenas.moving = undefined;
     await forget(state, superseded, retired, replayLsn, withoutLog);
@@ -101,9 +119,9 @@ export async function reachedInLog(
   await logWaits.guard(reached);
 }
 
-function nextGeneration(state: ShardState): number {
-  const used = state.garbage.reduce((most, { generation }) => Math.max(most, generation), 0);
-  return Math.max(state.committed?.generation ?? 0, used) + 1;
+/** A number that no image in the page store has yet. */
+export function nextGeneration(state: ShardState): number {
+  return ++state.lastGeneration;
 }
 
 /** Copies the pages that are dirty now, each as it is when its turn comes. Returns the bytes written. */
@@ -136,16 +154,17 @@ async function drain(
       bytes += length;
     }
     await batch.write();
-    onProgress?.({ pages: end, total: queue.length, bytes });
+    onProgress?.({ pages: end, total: queue.length, bytes, phase: "copying" });
   }
   return bytes;
 }
 
-function demandWanted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted)
-    throw new EmbershardError("ABORTED", "the checkpoint was aborted; the one before it stands", {
-      cause: signal.reason,
-    });
+/** @throws ABORTED saying `what` becomes of it. */
+export function demandWanted(
+  signal: AbortSignal | undefined,
+  what = "the checkpoint was aborted; the one before it stands",
+): void {
+  if (signal?.aborted) throw new EmbershardError("ABORTED", what, { cause: signal.reason });
 }
 
 function describe(
@@ -158,9 +177,9 @@ function describe(
     at,
     moved,
   }: { generation: number; replayLsn: number; lsn: number; at: number; moved: boolean },
-): Uint8Array {
+): Manifest {
   const { arenas } = state;
-  return encodeManifest({
+  return {
     generation,
     replayLsn,
     lsn,
@@ -171,14 +190,7 @@ function describe(
     handOver: arenas.moving && !moved ? noteOf(arenas.moving) : undefined,
     mark: state.mark && Buffer.from(state.mark).toString("base64"),
     pages: ledger.toArrays(arenas.all),
-  });
-}
-
-/** The images that are current now and not in `ledger`. */
-export function supersededBy(state: ShardState, ledger: PageLedger): PageKey[] {
-  return [...state.ledger.entries()].filter(
-    ({ arena, page, generation }) => ledger.get(arena, page) !== generation,
-  );
+  };
 }
 
 /** After the commit: the log learns of it, what it superseded goes, retired pages can be used again. */
@@ -201,17 +213,6 @@ async function forget(
     await state.log.discardBefore(replayLsn + 1);
   }
   await clearGarbage(state);
-}
-
-/** Deletes images that nothing refers to. */
-export async function clearGarbage(state: ShardState): Promise<void> {
-  while (state.garbage.length > 0) {
-    const some = state.garbage.slice(0, 4096);
-    const batch = state.pages.batch();
-    for (const key of some) batch.del(encodePageKey(key));
-    await batch.write();
-    state.garbage.splice(0, some.length);
-  }
 }
 
 /** After a failure: the pages are dirty again, and what was written of them is garbage. */

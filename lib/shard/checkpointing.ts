@@ -1,19 +1,24 @@
 import { EmbershardError } from "../base/errors.js";
-import { PAGE_BYTES } from "../kernel/layout.js";
+import { KIND_ROWS, PAGE_BYTES } from "../kernel/layout.js";
 import { compactionIsDue } from "../store/page-store.js";
 import {
   type CheckpointInfo,
   type CheckpointOptions,
-  clearGarbage,
+  type CheckpointPlan,
   reachedInLog,
-  supersededBy,
   writeCheckpoint,
 } from "./checkpoint.js";
 import { Health } from "./health.js";
+import { clearGarbage, unusedOf, usedImageBytes } from "./image-use.js";
+import type { Instant } from "./instant.js";
+import { readOnly } from "./no-log.js";
 import { encodePageKey, pageKeys } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
 import { readManifest } from "./page-loading.js";
+import { type RollbackInfo, rollBack } from "./rollback.js";
 import type { ShardState } from "./shard-state.js";
+import { readVersions } from "./version.js";
+import { deleteVersion, demandNewVersion, makeVersion, type VersionRequest } from "./version-making.js";
 
 /** When a checkpoint starts by itself. */
 export interface CheckpointPolicy {
@@ -42,16 +47,53 @@ export class Checkpointing {
     this.health = new Health(
       () => state,
       () => this.#heal(),
+      state.version === undefined ? undefined : readOnly(state.version),
     );
     this.#armTimer();
   }
 
   /** Writes a checkpoint after those that are asked for already. @throws ABORTED, IO, READ_ONLY, CLOSED */
-  async write(options: CheckpointOptions): Promise<CheckpointInfo> {
+  write(options: CheckpointOptions): Promise<CheckpointInfo> {
+    return this.alone(() => this.#write(options));
+  }
+
+  /**
+   * Writes a checkpoint and makes it a version. @throws VERSION_EXISTS, ABORTED, IO, READ_ONLY, CLOSED: there is no such
+   * version then.
+   */
+  writeVersion(request: VersionRequest, options: CheckpointOptions): Promise<CheckpointInfo> {
+    return this.alone(async () => {
+      demandNewVersion(this.#state, request.name);
+      const { info, instant } = await this.#writeInstant(options);
+      const made = await this.#overPages(() => makeVersion(this.#state, instant, request, options));
+      this.#noteDead(made.deletedImages);
+      const { version, folded, deleted } = made;
+      return { ...info, version: { name: version.name, folded, deleted } };
+    });
+  }
+
+  /** Makes the shard what a version of it is; see `rollBack`. Nobody may write meanwhile. */
+  rollBack(name: string): Promise<RollbackInfo> {
+    return this.alone(async () => {
+      const info = await this.#overPages(() => rollBack(this.#state, name));
+      this.bytesLogged = 0;
+      this.#noteDead(0);
+      return info;
+    });
+  }
+
+  deleteVersion(name: string): Promise<void> {
+    return this.alone(async () => {
+      this.#noteDead(await this.#overPages(() => deleteVersion(this.#state, name)));
+    });
+  }
+
+  /** Does one thing after the other with what checkpoints write. @throws READ_ONLY, CLOSED, and as `work` does. */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
     this.health.demandWritable();
     while (this.#running) await Promise.allSettled([this.#running]);
     this.health.demandWritable();
-    const running = this.#write(options, false);
+    const running = work();
     this.#running = running;
     try {
       return await running;
@@ -82,22 +124,44 @@ export class Checkpointing {
     while (this.#running || this.#compacting) await Promise.allSettled([this.#running, this.#compacting]);
   }
 
-  async #write(options: CheckpointOptions, withoutLog: boolean): Promise<CheckpointInfo> {
+  async #writeInstant(options: CheckpointOptions): Promise<{ info: CheckpointInfo; instant: Instant }> {
+    let instant: Instant | undefined;
+    const onInstant = (noted: Instant) => {
+      instant = noted;
+    };
+    const info = await this.#write({ ...options, onInstant });
+    return { info, instant: instant! };
+  }
+
+  async #write(plan: CheckpointPlan): Promise<CheckpointInfo> {
     await this.#compacting;
     const logged = this.bytesLogged;
     this.bytesLogged = 0;
     this.#armTimer();
     try {
-      const info = await writeCheckpoint(this.#state, options, withoutLog);
-      this.#deadBytes += info.superseded * PAGE_BYTES;
-      this.#compactIfDue();
+      const info = await this.#overPages(() => writeCheckpoint(this.#state, plan));
+      this.#noteDead(info.superseded);
       return info;
     } catch (error) {
       this.bytesLogged += logged;
+      throw error;
+    }
+  }
+
+  /** Does work that writes pages: when they fail, the shard is read-only until they are mended. */
+  async #overPages<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
       if (error instanceof EmbershardError && error.code === "IO" && error !== this.#state.log.failure)
         this.#notePageFailure(error);
       throw error;
     }
+  }
+
+  #noteDead(images: number): void {
+    this.#deadBytes += images * PAGE_BYTES;
+    this.#compactIfDue();
   }
 
   #notePageFailure(error: EmbershardError): void {
@@ -107,8 +171,9 @@ export class Checkpointing {
 
   /** Gives the space of superseded pages back, in the background. */
   #compactIfDue(): void {
-    const liveBytes = this.#state.ledger.count() * PAGE_BYTES;
-    if (this.#closing.signal.aborted || !compactionIsDue({ liveBytes, deadBytes: this.#deadBytes })) return;
+    if (this.#closing.signal.aborted || this.#compacting) return;
+    const liveBytes = usedImageBytes(this.#state);
+    if (!compactionIsDue({ liveBytes, deadBytes: this.#deadBytes })) return;
     this.#deadBytes = 0;
     // Only what is older than the last checkpoint: its own pages are not worth rewriting.
     const { generation } = this.#state.committed!;
@@ -138,7 +203,7 @@ export class Checkpointing {
     if (!this.#pagesFailed && outcome === "running") return true;
     await pages.reopen();
     await this.#settleCommit();
-    await this.#write({ signal: this.#closing.signal }, outcome === "restart");
+    await this.#write({ signal: this.#closing.signal, withoutLog: outcome === "restart" });
     this.#pagesFailed = false;
     if (outcome === "restart") {
       await log.restart(log.nextLsn);
@@ -160,14 +225,25 @@ export class Checkpointing {
         `checkpoint ${known} was durable, the page store now has ${generation}`,
       );
     }
+    const before = [
+      state.ledger,
+      ...[...state.versions.values()].flatMap((one) => ("ledger" in one ? [one.ledger] : [])),
+    ];
+    state.versions = await readVersions(state.pages);
     if (generation > known) {
-      // Its images are current, not garbage; the pages are dirty again and will supersede them.
-      state.garbage = state.garbage.filter((key) => key.generation !== generation);
-      const ledger = new PageLedger(manifest!.pages);
-      state.garbage.push(...supersededBy(state, ledger));
-      state.ledger = ledger;
-      state.committed = { ...manifest!, pages: ledger.count() };
+      // Its images are current, not garbage; the pages are written again and will supersede them. After a rollback those are
+      // pages that nobody has changed, too.
+      const found = new PageLedger(manifest!.pages);
+      for (const arena of state.arenas.all) {
+        for (let page = arena.firstPage; page < arena.pagesEnd; page++) {
+          const same = found.get(arena.number, page) === state.ledger.get(arena.number, page);
+          if (!same && arena.pageKind(page) === KIND_ROWS) arena.markDirty(page);
+        }
+      }
+      state.ledger = found;
+      state.committed = { ...manifest!, pages: state.ledger.count() };
     }
+    for (const ledger of before) state.garbage.push(...unusedOf(state, ledger));
     await clearGarbage(state);
   }
 }

@@ -14,6 +14,7 @@ export class Health {
   failure: EmbershardError | undefined;
   readonly #heal: () => Promise<boolean>;
   readonly #state: () => ShardState;
+  readonly #refusal: EmbershardError | undefined;
   #delayMs = firstDelayMs;
   #healing = false;
   #closed = false;
@@ -21,15 +22,17 @@ export class Health {
   /** Waits of writes that a failure would delay: it refuses them. */
   readonly waits = new Interruption();
 
-  /** `heal` tries to make things right and says whether they are. */
-  constructor(state: () => ShardState, heal: () => Promise<boolean>) {
+  /** `heal` tries to make things right and says whether they are; `refusal` is what every write is told, for ever. */
+  constructor(state: () => ShardState, heal: () => Promise<boolean>, refusal?: EmbershardError) {
     this.#state = state;
     this.#heal = heal;
+    this.#refusal = refusal;
   }
 
-  /** @throws READ_ONLY, CLOSED */
+  /** @throws READ_ONLY, VERSION_IS_READ_ONLY, CLOSED */
   demandWritable(): void {
     if (this.#closed) throw new EmbershardError("CLOSED", "the store is closed");
+    if (this.#refusal) throw this.#refusal;
     if (this.failure) throw refusal(this.failure);
   }
 

@@ -64,7 +64,8 @@ function dropTable(recovered: Recovered, lsn: number, { number }: { number: numb
   recovered.retired.push(...retireTable(recovered.arenas, table, lsn));
 }
 
-function replayRows(recovered: Recovered, record: LogRecord, rows: RowsRecord): void {
+/** Applies a record of rows, and marks the pages that it changed. @throws CORRUPT */
+export function replayRows(recovered: Recovered, record: LogRecord, rows: RowsRecord): void {
   const replayed: Section[] = [];
   let beyond = 0;
   for (const section of rows.parts) {

@@ -1,4 +1,5 @@
-// The manifest: what a checkpoint consists of. Written last, in one atomic batch; docs/formats/manifest.md is the document.
+// The manifest: what a checkpoint, or a version, consists of. Written last, in one atomic batch; docs/formats/manifest.md is
+// the document.
 import { EmbershardError } from "../base/errors.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import type { TableDefinition } from "../table/table-definition.js";
@@ -23,21 +24,36 @@ export interface Manifest {
   readonly handOver?: HandOverNote | undefined;
   /** The caller's mark, base64. */
   readonly mark?: string | undefined;
+  /** Of a version only. */
+  readonly version?: VersionNote | undefined;
   /** For each arena the generation of each page's image, by number of page; 0 = none. */
   readonly pages: readonly Uint32Array[];
+  /** Of a version only: the bytes of each of those images, in arrays of the same lengths. */
+  readonly imageBytes?: readonly Uint32Array[] | undefined;
+}
+
+/** What makes a manifest that of a version. */
+export interface VersionNote {
+  readonly name: string;
+  readonly note: string;
+  /** Rows of each table, in the order of the manifest's tables. */
+  readonly rows: readonly number[];
 }
 
 const magic = 0x4e41_4d45; // "EMAN"
 const headerBytes = 32;
+const hasImageBytes = 1;
 
 /**
- *   0 magic u32 | 4 format u32 | 8 checksum u64 = XXH64(bytes 16 to the end, seed 0) | 16 JSON bytes u32 | 20 arenas u32 | 24 zero u64
- *   32 JSON, zeros to a multiple of 8 | for each arena: pages u32, zero u32, generations u32[pages], zeros to a multiple of 8
+ *   0 magic u32 | 4 format u32 | 8 checksum u64 = XXH64(bytes 16 to the end, seed 0) | 16 JSON bytes u32 | 20 arenas u32
+ *   24 flags u32: bit 0 = lists of image bytes follow | 28 zero u32 | 32 JSON, zeros to a multiple of 8
+ *   for each arena: pages u32, zero u32, generations u32[pages], zeros to a multiple of 8; then alike the images' bytes
  */
-export function encodeManifest({ pages, ...rest }: Manifest): Uint8Array {
+export function encodeManifest({ pages, imageBytes, ...rest }: Manifest): Uint8Array {
   const json = new TextEncoder().encode(JSON.stringify(rest));
   const jsonEnd = headerBytes + round8(json.length);
-  const length = pages.reduce((sum, one) => sum + 8 + round8(4 * one.length), jsonEnd);
+  const lists = [...pages, ...(imageBytes ?? [])];
+  const length = lists.reduce((sum, one) => sum + 8 + round8(4 * one.length), jsonEnd);
   const block = createHashBlock(length);
   const { bytes } = block;
   const view = new DataView(bytes.buffer, bytes.byteOffset, length);
@@ -45,9 +61,10 @@ export function encodeManifest({ pages, ...rest }: Manifest): Uint8Array {
   view.setUint32(4, manifestFormat, true);
   view.setUint32(16, json.length, true);
   view.setUint32(20, pages.length, true);
+  view.setUint32(24, imageBytes ? hasImageBytes : 0, true);
   bytes.set(json, headerBytes);
   let at = jsonEnd;
-  for (const one of pages) {
+  for (const one of lists) {
     view.setUint32(at, one.length, true);
     bytes.set(new Uint8Array(one.buffer, one.byteOffset, one.byteLength), at + 8);
     at += 8 + round8(4 * one.length);
@@ -56,8 +73,8 @@ export function encodeManifest({ pages, ...rest }: Manifest): Uint8Array {
   return bytes;
 }
 
-/** @throws CORRUPT when it does not add up, NEWER_FORMAT */
-export function decodeManifest(value: Uint8Array): Manifest {
+/** `what` is it called in errors. @throws CORRUPT when it does not add up, NEWER_FORMAT */
+export function decodeManifest(value: Uint8Array, what = "the manifest"): Manifest {
   const block = createHashBlock(Math.max(value.length, headerBytes));
   block.bytes.set(value);
   const view = new DataView(block.bytes.buffer, block.bytes.byteOffset, block.bytes.length);
@@ -67,26 +84,31 @@ export function decodeManifest(value: Uint8Array): Manifest {
   ) {
     throw new EmbershardError(
       "CORRUPT",
-      "the manifest does not match its checksum: restore the directory from a backup",
+      `${what} does not match its checksum: restore the directory from a backup`,
     );
   }
   const format = view.getUint32(4, true);
   if (format > manifestFormat) {
     throw new EmbershardError(
       "NEWER_FORMAT",
-      `the manifest has format ${format}, this version reads up to ${manifestFormat}: upgrade Embershard`,
+      `${what} has format ${format}, this version reads up to ${manifestFormat}: upgrade Embershard`,
     );
   }
   const jsonBytes = view.getUint32(16, true);
   const rest = JSON.parse(new TextDecoder().decode(block.bytes.slice(headerBytes, headerBytes + jsonBytes)));
-  let at = headerBytes + round8(jsonBytes);
-  const pages: Uint32Array[] = [];
-  for (let arena = 0; arena < view.getUint32(20, true); arena++) {
-    const count = view.getUint32(at, true);
-    pages.push(new Uint32Array(block.bytes.slice(at + 8, at + 8 + 4 * count).buffer));
-    at += 8 + round8(4 * count);
+  const arenas = view.getUint32(20, true);
+  const count = view.getUint32(24, true) & hasImageBytes ? 2 * arenas : arenas;
+  const lists: Uint32Array[] = [];
+  for (let at = headerBytes + round8(jsonBytes); lists.length < count; ) {
+    const length = view.getUint32(at, true);
+    lists.push(new Uint32Array(block.bytes.slice(at + 8, at + 8 + 4 * length).buffer));
+    at += 8 + round8(4 * length);
   }
-  return { ...rest, pages };
+  return {
+    ...rest,
+    pages: lists.slice(0, arenas),
+    ...(count > arenas && { imageBytes: lists.slice(arenas) }),
+  };
 }
 
 function round8(bytes: number): number {

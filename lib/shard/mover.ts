@@ -21,6 +21,7 @@ export class Mover {
   readonly #checkpointing: Checkpointing;
   readonly #scans: Scans;
   #closed = false;
+  #running = false;
   /** The system gave no memory for a new arena when there was no need yet. */
   #refused = false;
   /** Why a hand-over cannot go on. */
@@ -30,7 +31,14 @@ export class Mover {
     this.#state = state;
     this.#checkpointing = checkpointing;
     this.#scans = scans;
-    if (state.arenas.moving) void this.#run();
+    this.resume();
+  }
+
+  /** Goes on with a hand-over that is under way, after opening or in a state that was rolled back to. */
+  resume(): void {
+    this.#stuck = undefined;
+    this.#refused = false;
+    if (this.#state.arenas.moving && this.#state.version === undefined) void this.#run();
   }
 
   close(): void {
@@ -39,8 +47,8 @@ export class Mover {
 
   /** Begins a hand-over if an arena is filling up and none is under way. */
   consider(): void {
-    const { arenas, log } = this.#state;
-    if (arenas.moving || arenas.all.length >= LIMITS.arenas) return;
+    const { arenas, log, held } = this.#state;
+    if (held || arenas.moving || arenas.all.length >= LIMITS.arenas) return;
     const filling = arenas.all.find((arena) => this.#isFilling(arena));
     if (!filling || this.#refused || log.room(beginBytes) !== undefined) return;
     try {
@@ -95,15 +103,20 @@ export class Mover {
 
   /** Moves rows until all have moved, a page at a time, letting others run in between. */
   async #run(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
     for (;;) {
       await this.#state.pause();
       const { moving } = this.#state.arenas;
-      if (this.#closed || this.#state.broken || this.#stuck || !moving || moving.done) return;
+      if (this.#closed || this.#state.broken || this.#stuck || !moving || moving.done) {
+        this.#running = false;
+        return;
+      }
       const room = this.#state.log.room(sliceBytes);
       if (this.#checkpointing.health.failure)
         await new Promise<void>((resolve) => this.#state.clock.after(idleMs, resolve));
       else if (room) await room;
-      else this.#moveGuarded();
+      else if (!this.#state.held) this.#moveGuarded();
     }
   }
 

@@ -4,18 +4,22 @@ import { createHashBlock } from "../kernel/hash-block.js";
 import { readMarkFile } from "../store/durable-mark.js";
 import type { Files } from "../store/files.js";
 import type { LogIdentity } from "../store/log-format.js";
+import { readLogRange } from "../store/log-range.js";
 import { readLog } from "../store/log-reader.js";
 import type { PageStore } from "../store/page-store.js";
 import { openSegmentLog } from "../store/segment-log.js";
 import { ArenaSet } from "./arena-set.js";
-import { clearGarbage } from "./checkpoint.js";
 import type { CheckpointPolicy } from "./checkpointing.js";
+import { usualFoldPages } from "./folding.js";
+import { clearGarbage } from "./image-use.js";
 import { buildIndexes } from "./index-building.js";
 import { Interruption } from "./interruption.js";
 import { replayLog } from "./log-replay.js";
 import type { Manifest } from "./manifest.js";
+import type { PageLedger } from "./page-ledger.js";
 import { loadPages, readManifest } from "./page-loading.js";
 import type { ShardState } from "./shard-state.js";
+import { type KnownVersion, readVersions } from "./version.js";
 
 export interface ShardOptions {
   readonly files: Files;
@@ -31,6 +35,10 @@ export interface ShardOptions {
   readonly logBufferBytes?: number | undefined;
   readonly segmentBytes?: number | undefined;
   readonly checkpoint: CheckpointPolicy | undefined;
+  /** Versions that there may be after making one, unless it says otherwise. */
+  readonly keepVersions?: number | undefined;
+  /** Pages that making a version has in memory at once; as many as fit 256 MiB unless given. */
+  readonly foldPages?: number | undefined;
   /** The directory may have no log yet: it has just been made. */
   readonly mayBeNew: boolean;
 }
@@ -65,7 +73,9 @@ export async function recoverShard(
     mayBeNew: options.mayBeNew,
   });
   demandCheckpoint(reading.mark.generation, manifest);
-  const recovered = await loadPages(arenas, pages, manifest);
+  const versions = await readVersions(pages);
+  const others = ledgersOf(versions.values());
+  const recovered = await loadPages(arenas, pages, manifest, { others, strays: true });
   await replayLog(recovered, reading, pause);
   const { end } = reading;
   if (manifest && end.nextLsn <= manifest.lsn) {
@@ -90,6 +100,7 @@ export async function recoverShard(
     tables: recovered.tables,
     log,
     logWaits: new Interruption(),
+    records: (from, to) => readLogRange(files, { identity, createBlock: createHashBlock, from, to }),
     pages,
     clock,
     pause,
@@ -99,8 +110,18 @@ export async function recoverShard(
     nextTable: recovered.nextTable,
     retired: recovered.retired,
     draining: false,
+    held: false,
     broken: undefined,
     garbage: recovered.garbage,
+    versions,
+    version: undefined,
+    readers: new Set(),
+    foldPages: options.foldPages ?? usualFoldPages,
+    lastGeneration: Math.max(
+      manifest?.generation ?? 0,
+      ...[...versions.values()].map((version) => ("damage" in version ? 0 : version.manifest.generation)),
+      recovered.garbage.reduce((most, { generation }) => Math.max(most, generation), 0),
+    ),
   };
   await clearGarbage(state);
   return { state, replayed: recovered.records };
@@ -114,4 +135,8 @@ function demandCheckpoint(durable: number, manifest: Manifest | undefined): void
     "CORRUPT",
     `the log knows of checkpoint ${durable}, the page store of ${found || "none"}: its manifest is lost or older; \`embershard verify\` says what is damaged, \`embershard repair\` what can be had`,
   );
+}
+
+function ledgersOf(versions: Iterable<KnownVersion>): PageLedger[] {
+  return [...versions].flatMap((version) => ("damage" in version ? [] : [version.ledger]));
 }

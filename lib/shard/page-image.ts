@@ -36,7 +36,8 @@ export function decodePageKey(bytes: Uint8Array): PageKey | undefined {
 export const pageKeys = { gte: Uint8Array.of(prefix), lt: Uint8Array.of(prefix + 1) };
 
 /**
- * Writes the image of a page into `into` and returns its length: 64 bytes of header and the rows.
+ * Writes the image of a page into `into` and returns its length: 64 bytes of header and the rows. `at` is where the page
+ * is in `arena`, its own number unless it was brought somewhere else.
  *
  *   0 magic u32 | 4 version u16 | 6 arena u16 | 8 page u32 | 12 generation u32 | 16 table number u32 | 20 record bytes u32
  *   24 places u32 | 28 body bytes u32 | 32 LSN u64 | 40 zero u8[16] | 56 checksum u64
@@ -46,27 +47,28 @@ export const pageKeys = { gte: Uint8Array.of(prefix), lt: Uint8Array.of(prefix +
 export function encodePage(
   arena: Arena,
   table: ArenaTable,
-  { generation, page }: PageKey,
+  { generation, arena: number, page }: PageKey,
   into: Uint8Array,
+  at = page,
 ): number {
-  const places = arena.pagePlaces(page);
+  const places = arena.pagePlaces(at);
   const bodyBytes = places * table.recordBytes;
   const view = new DataView(into.buffer, into.byteOffset, pageHeaderBytes);
   into.fill(0, 0, pageHeaderBytes);
   view.setUint32(0, magic, true);
   view.setUint16(4, version, true);
-  view.setUint16(6, arena.number, true);
+  view.setUint16(6, number, true);
   view.setUint32(8, page, true);
   view.setUint32(12, generation, true);
   view.setUint32(16, table.definition.number, true);
   view.setUint32(20, table.recordBytes, true);
   view.setUint32(24, places, true);
   view.setUint32(28, bodyBytes, true);
-  const lsn = arena.pageLsn(page);
+  const lsn = arena.pageLsn(at);
   view.setUint32(32, lsn >>> 0, true);
   view.setUint32(36, Math.floor(lsn / 2 ** 32), true);
-  view.setBigUint64(56, checksum(arena, page, into, bodyBytes), true);
-  into.set(arena.pageBytes(page, bodyBytes), pageHeaderBytes);
+  view.setBigUint64(56, checksum(arena, at, into, bodyBytes), true);
+  into.set(arena.pageBytes(at, bodyBytes), pageHeaderBytes);
   return pageHeaderBytes + bodyBytes;
 }
 
@@ -120,11 +122,14 @@ export function decodePageHeader(value: Uint8Array): PageHeader | undefined {
   return header;
 }
 
-/** Copies a verified image's rows into the arena, whose page has been claimed. Returns false when the checksum differs. */
-export function loadPage(arena: Arena, header: PageHeader, value: Uint8Array): boolean {
-  arena.bytes.set(value.subarray(pageHeaderBytes), header.page * 2 ** 17);
-  if (checksum(arena, header.page, value, header.bodyBytes) !== header.checksum) return false;
-  arena.setPagePlaces(header.page, header.places);
-  arena.setPageLsn(header.page, header.lsn);
+/**
+ * Copies a verified image's rows to page `at` of the arena, which has been claimed. Returns false when the checksum
+ * differs.
+ */
+export function loadPage(arena: Arena, header: PageHeader, value: Uint8Array, at = header.page): boolean {
+  arena.bytes.set(value.subarray(pageHeaderBytes), at * 2 ** 17);
+  if (checksum(arena, at, value, header.bodyBytes) !== header.checksum) return false;
+  arena.setPagePlaces(at, header.places);
+  arena.setPageLsn(at, header.lsn);
   return true;
 }

@@ -38,14 +38,21 @@ export class PageLedger {
     }
   }
 
+  /** Whether it names this image. */
+  has({ arena, page, generation }: { arena: number; page: number; generation: number }): boolean {
+    return generation !== 0 && this.get(arena, page) === generation;
+  }
+
   copy(): PageLedger {
     return new PageLedger(this.#generations);
   }
 
-  /** As the manifest holds it: one array for each arena, up to its last page. */
+  /** As the manifest holds it: one array for each arena, up to its last page, whether that has an image or not. */
   toArrays(arenas: readonly Arena[]): Uint32Array[] {
-    return arenas.map((arena) =>
-      (this.#generations[arena.number] ?? new Uint32Array(0)).slice(0, arena.pagesEnd),
-    );
+    return arenas.map(({ number, pagesEnd }) => {
+      const all = new Uint32Array(pagesEnd);
+      all.set((this.#generations[number] ?? all).subarray(0, pagesEnd));
+      return all;
+    });
   }
 }

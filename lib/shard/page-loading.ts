@@ -2,17 +2,27 @@
 import { EmbershardError } from "../base/errors.js";
 import { KIND_ROWS } from "../kernel/layout.js";
 import type { PageStore } from "../store/page-store.js";
+import type { Arena } from "../table/arena.js";
+import type { ArenaTable } from "../table/arena-table.js";
 import type { ArenaSet } from "./arena-set.js";
 import { beginHandOver } from "./hand-over.js";
 import { decodeManifest, type Manifest, manifestKey } from "./manifest.js";
-import { decodePageHeader, decodePageKey, loadPage, pageKeys } from "./page-image.js";
+import { decodePageHeader, decodePageKey, loadPage, type PageKey } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
+import { rangesToRead } from "./page-ranges.js";
 import { addTable, outOfRoom, type Recovered, tableOf } from "./recovered.js";
 
 /** The manifest, or undefined in a store that never had a checkpoint. @throws CORRUPT, NEWER_FORMAT, IO */
 export async function readManifest(pages: PageStore): Promise<Manifest | undefined> {
   const value = await pages.get(manifestKey);
   return value && decodeManifest(value);
+}
+
+/** Which images are there besides those that are wanted. */
+export interface OtherImages {
+  readonly others: readonly PageLedger[];
+  /** Whether to look for images that nothing refers to. */
+  readonly strays: boolean;
 }
 
 /**
@@ -25,6 +35,7 @@ export async function loadPages(
   arenas: ArenaSet,
   pages: PageStore,
   manifest: Manifest | undefined,
+  { others, strays }: OtherImages,
 ): Promise<Recovered> {
   const recovered: Recovered = {
     arenas,
@@ -45,8 +56,9 @@ export async function loadPages(
   for (const [number, { length }] of (manifest?.pages ?? []).entries())
     arenas.all[number].expectPages(Math.ceil(1.125 * length));
   let loaded = 0;
-  for await (const entries of pages.entries(pageKeys)) {
-    for (const { key, value } of entries) loaded += takePage(recovered, key, value);
+  for (const range of rangesToRead(recovered.ledger, others, { strays })) {
+    for await (const entries of pages.entries(range))
+      for (const { key, value } of entries) loaded += takePage(recovered, key, value);
   }
   const expected = recovered.ledger.count();
   if (loaded !== expected)
@@ -66,11 +78,29 @@ function takePage(recovered: Recovered, keyBytes: Uint8Array, value: Uint8Array)
       "CORRUPT",
       `the page store has a key of ${keyBytes.length} bytes that is none of ours`,
     );
-  if (recovered.ledger.get(key.arena, key.page) !== key.generation) {
+  if (!recovered.ledger.has(key)) {
     recovered.garbage.push(key);
     return 0;
   }
+  claimAndLoad(recovered, recovered.arenas.all[key.arena], key, value);
+  return 1;
+}
+
+/**
+ * Brings an image to page `at` of `arena`, its own number unless told otherwise. The value must be the page that its key
+ * says; the arena's views may have changed.
+ *
+ * @throws CORRUPT naming the page, OUT_OF_MEMORY
+ */
+export function claimAndLoad(
+  recovered: Pick<Recovered, "tables">,
+  arena: Arena,
+  key: PageKey,
+  value: Uint8Array | undefined,
+  at = key.page,
+): ArenaTable {
   const where = `page ${key.page} of arena ${key.arena}, generation ${key.generation}`;
+  if (!value) throw new EmbershardError("CORRUPT", `${where} is missing`);
   const header = decodePageHeader(value);
   if (
     !header ||
@@ -87,14 +117,11 @@ function takePage(recovered: Recovered, keyBytes: Uint8Array, value: Uint8Array)
       `${where} is of table number ${header.table}, which does not exist like that`,
     );
   }
-  const arena = recovered.arenas.all[key.arena];
-  if (!arena.kernel.claimPage(key.page, KIND_ROWS, table.index)) {
-    throw outOfRoom(where);
-  }
+  if (!arena.kernel.claimPage(at, KIND_ROWS, table.index)) throw outOfRoom(where);
   arena.refresh();
-  if (!loadPage(arena, header, value))
+  if (!loadPage(arena, header, value, at))
     throw new EmbershardError("CORRUPT", `${where} does not match its checksum`);
-  return 1;
+  return table;
 }
 
 function missing(recovered: Recovered): string {

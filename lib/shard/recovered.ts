@@ -46,7 +46,7 @@ export function allTables(recovered: Recovered): ArenaTable[] {
 }
 
 /** The table, or the candidates of one, that pages and records call by this number. */
-export function tableOf(recovered: Recovered, number: number): ArenaTable | undefined {
+export function tableOf(recovered: Pick<Recovered, "tables">, number: number): ArenaTable | undefined {
   for (const table of recovered.tables.values()) {
     if (table.definition.number === number) return table;
     if (table.definition.candidates === number) return table.candidates;

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
+import type { LogRecord } from "../store/log-reader.js";
 import type { PageStore } from "../store/page-store.js";
 import type { SegmentLog } from "../store/segment-log.js";
 import type { ArenaTable } from "../table/arena-table.js";
@@ -8,6 +9,7 @@ import type { ArenaSet } from "./arena-set.js";
 import type { Interruption } from "./interruption.js";
 import type { PageKey } from "./page-image.js";
 import type { PageLedger } from "./page-ledger.js";
+import type { KnownVersion } from "./version.js";
 
 /** Pages of a dropped table: out of use, and not given away until a checkpoint has forgotten what they held. */
 export interface RetiredTable {
@@ -26,11 +28,16 @@ export interface CommittedCheckpoint {
   readonly pages: number;
 }
 
+/** What is used of a log. */
+export type ShardLog = Pick<SegmentLog, keyof SegmentLog>;
+
 /** Everything that a shard is, shared by the modules that work on it. */
 export interface ShardState {
-  readonly arenas: ArenaSet;
-  readonly tables: Map<string, ArenaTable>;
-  readonly log: SegmentLog;
+  arenas: ArenaSet;
+  tables: Map<string, ArenaTable>;
+  readonly log: ShardLog;
+  /** Reads records of the log, `from` to `to`, both inclusive, that have been written; see `readLogRange`. */
+  readonly records: (from: number, to: number) => AsyncIterable<readonly LogRecord[]>;
   /** Waits for the log that end when it fails: who mends it may have to wait for those who wait for it. */
   readonly logWaits: Interruption;
   readonly pages: PageStore;
@@ -38,6 +45,16 @@ export interface ShardState {
   /** Lets others run: resolves in a later turn of the event loop. */
   readonly pause: () => Promise<void>;
   ledger: PageLedger;
+  /** Versions by name, oldest first. */
+  versions: Map<string, KnownVersion>;
+  /** The version that this is, of a shard that is one. */
+  readonly version: string | undefined;
+  /** Ledgers whose images are being read. */
+  readonly readers: Set<{ readonly ledger: PageLedger }>;
+  /** Pages that making a version has in memory at once. */
+  readonly foldPages: number;
+  /** The greatest number that a generation of images has had. */
+  lastGeneration: number;
   committed: CommittedCheckpoint | undefined;
   /** The caller's mark of the last push that had one. */
   mark: Uint8Array | undefined;
@@ -46,6 +63,8 @@ export interface ShardState {
   retired: RetiredTable[];
   /** A checkpoint is writing pages: unlogged tables log meanwhile. */
   draining: boolean;
+  /** A rollback is being committed: nobody logs anything meanwhile. */
+  held: boolean;
   /** Set when an invariant broke: memory cannot be trusted, and nothing is read from it or written from it any more. */
   broken: EmbershardError | undefined;
   /** Images that nothing refers to, left by a checkpoint that failed or was forgotten by a crash. */

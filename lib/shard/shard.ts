@@ -1,6 +1,5 @@
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
-import type { SegmentLog } from "../store/segment-log.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { descriptorsOf, makeTable } from "../table/candidates.js";
 import {
@@ -16,12 +15,18 @@ import { Checkpointing } from "./checkpointing.js";
 import { type ForgetOptions, forgetRows, keysToForget, occurrencesOf } from "./forgetting.js";
 import { Interruption } from "./interruption.js";
 import { Mover } from "./mover.js";
+import { readOnly } from "./no-log.js";
 import { recoverShard, type ShardOptions } from "./opening.js";
 import { containsRows, pullRows, type RowRead } from "./reading.js";
 import { encodeJson, RECORD } from "./records.js";
+import type { RollbackInfo } from "./rollback.js";
 import { type ScanBatch, type Scans, scanRows } from "./scanning.js";
-import { guarded, retireTable, type ShardState } from "./shard-state.js";
+import { guarded, retireTable, type ShardLog, type ShardState } from "./shard-state.js";
 import type { RowWrite } from "./staging.js";
+import { demandVersion } from "./version.js";
+import { type VersionInfo, versionInfos } from "./version-info.js";
+import type { VersionRequest } from "./version-making.js";
+import { readVersionBeside } from "./version-recovery.js";
 import { type Applied, boundBytes, tryWrite, type WriteRequest } from "./writing.js";
 
 export type { ShardOptions } from "./opening.js";
@@ -46,6 +51,7 @@ export class Shard {
   readonly #mover: Mover;
   readonly #scans: Scans = new Set();
   readonly #acknowledging = new Interruption();
+  readonly #keepVersions: number | undefined;
   #line: Promise<unknown> | undefined;
   #defining: Promise<unknown> | undefined;
   #closed = false;
@@ -65,9 +71,14 @@ export class Shard {
     return shard;
   }
 
-  private constructor(state: ShardState, options: ShardOptions, replayed: number) {
+  private constructor(
+    state: ShardState,
+    options: Partial<Pick<ShardOptions, "checkpoint" | "keepVersions">>,
+    replayed: number,
+  ) {
     this.#state = state;
     this.replayed = replayed;
+    this.#keepVersions = options.keepVersions;
     this.#checkpointing = new Checkpointing(state, options.checkpoint);
     this.#mover = new Mover(state, this.#checkpointing, this.#scans);
   }
@@ -80,7 +91,7 @@ export class Shard {
     return this.#state;
   }
 
-  get log(): SegmentLog {
+  get log(): ShardLog {
     return this.#state.log;
   }
 
@@ -261,7 +272,8 @@ export class Shard {
     for (;;) {
       await this.#roomFor(() => boundBytes(this.#state, writes, request));
       this.#demandUnchanged(writes, request, sizes);
-      const outcome = guarded(this.#state, () => tryWrite(this.#state, this.#scans, writes, request));
+      const present = writes.map((write) => ({ ...write, table: this.present(write.table)! }));
+      const outcome = guarded(this.#state, () => tryWrite(this.#state, this.#scans, present, request));
       if (!("full" in outcome)) return outcome;
       await this.#mover.relieve(outcome.full, (bytes) => this.#roomFor(bytes));
     }
@@ -280,10 +292,16 @@ export class Shard {
   }
 
   #demandThere(table: ArenaTable, what: string): void {
-    const { name } = table.definition;
-    const there = this.#state.tables.get(name);
-    if (there !== table && (there === undefined || there.candidates !== table))
-      throw new EmbershardError("TABLE_NOT_FOUND", `table "${name}" ${what}`);
+    if (!this.present(table))
+      throw new EmbershardError("TABLE_NOT_FOUND", `table "${table.definition.name}" ${what}`);
+  }
+
+  /** What a table is now: itself, what it became by a rollback, or undefined when it was dropped. */
+  present(table: ArenaTable): ArenaTable | undefined {
+    const { name, number } = table.definition;
+    const now = this.#state.tables.get(name);
+    if (now?.definition.number === number) return now;
+    return now?.candidates?.definition.number === number ? now.candidates : undefined;
   }
 
   /** Does one piece of work after the other, first come first served: writes that must wait, and what is between them. */
@@ -322,6 +340,11 @@ export class Shard {
     return scanRows(this.#state.arenas, table, batchRows, this.#scans, this.#state.pause, () => {
       this.#demandOpen();
       this.#demandThere(table, "was dropped during the scan");
+      if (this.present(table) !== table)
+        throw new EmbershardError(
+          "ABORTED",
+          `the store was rolled back during the scan of table "${table.definition.name}": begin it anew`,
+        );
     });
   }
 
@@ -341,13 +364,62 @@ export class Shard {
   }
 
   /**
-   * Writes a checkpoint of everything, after the one that may be running.
+   * Writes a checkpoint of everything, after the one that may be running, and makes it a version where told.
    *
-   * @throws ABORTED, IO, READ_ONLY, CLOSED
+   * @throws VERSION_EXISTS, ABORTED, IO, READ_ONLY, CLOSED
    */
-  async checkpoint(options: CheckpointOptions): Promise<CheckpointInfo> {
+  async checkpoint(options: CheckpointOptions, version?: VersionRequest): Promise<CheckpointInfo> {
     this.#demandOpen();
-    return this.#checkpointing.write(options);
+    if (!version) return this.#checkpointing.write(options);
+    return this.#checkpointing.writeVersion(
+      { ...version, keep: version.keep ?? this.#keepVersions },
+      options,
+    );
+  }
+
+  // Versions.
+
+  /** All versions, oldest first. */
+  versions(): VersionInfo[] {
+    this.#demandOpen();
+    return versionInfos(this.#state);
+  }
+
+  /** A version of this shard, to read from. It needs this one no more. @throws VERSION_NOT_FOUND, CORRUPT, OUT_OF_MEMORY, IO */
+  async openVersion(name: string): Promise<Shard> {
+    this.#demandOpen();
+    if (this.#state.version !== undefined) throw readOnly(this.#state.version);
+    return Shard.ofVersion(await readVersionBeside(this.#state, demandVersion(this.#state.versions, name)));
+  }
+
+  /** A shard that is a version: it can be read, and nothing else. */
+  static ofVersion(state: ShardState): Shard {
+    return new Shard(state, {}, 0);
+  }
+
+  /**
+   * Makes the shard what a version of it is, in the line of the writes: those that wait behind it change the version.
+   *
+   * @throws VERSION_NOT_FOUND, CORRUPT, OUT_OF_MEMORY, IO, READ_ONLY, CLOSED
+   */
+  async rollBack(name: string): Promise<RollbackInfo> {
+    this.#demandOpen();
+    this.#checkpointing.health.demandWritable();
+    demandVersion(this.#state.versions, name);
+    return this.#inTurn(async () => {
+      const result = await this.#inLine(() => {
+        this.#demandOpen();
+        return this.#checkpointing.rollBack(name);
+      });
+      this.#mover.resume();
+      return { result };
+    });
+  }
+
+  /** Deletes a version and what only it refers to. @throws VERSION_NOT_FOUND, IO, READ_ONLY, CLOSED */
+  async deleteVersion(name: string): Promise<void> {
+    this.#demandOpen();
+    return this.#checkpointing.deleteVersion(name);
   }
 
   /** Keeps the log's files until `release`, for somebody who reads them. @throws CLOSED */

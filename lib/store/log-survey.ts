@@ -86,6 +86,17 @@ export async function surveyLog(files: Files, options: SurveyOptions): Promise<L
   return { mark: laterMark(headerMark, markFile.mark)!, segments, present, unborn };
 }
 
+/** Reads and verifies the header of one segment. Errors: `CORRUPT`, `NEWER_FORMAT`, `IO`. */
+export async function surveySegment(
+  files: Files,
+  firstLsn: number,
+  { createBlock, identity }: Pick<SurveyOptions, "createBlock" | "identity">,
+): Promise<SurveyedSegment> {
+  const block = createBlock(segmentHeaderBytes);
+  const fileBytes = await readHeaderBlock(files, firstLsn, block);
+  return { firstLsn, nonce: verifiedNonce(block, firstLsn, identity), fileBytes };
+}
+
 async function readHeaderBlock(files: Files, firstLsn: number, block: HashBlock): Promise<number> {
   block.bytes.fill(0);
   const file = await files.open(segmentName(firstLsn), "read");

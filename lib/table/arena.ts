@@ -224,6 +224,14 @@ export class Arena {
     return this.bytes.subarray(at, at + length);
   }
 
+  /** Makes pages `from` to `end`, exclusive, nobody's and zero, whatever they held. For arenas that are only worked in. */
+  emptyPages(from: number, end: number): void {
+    const used = Math.min(end, this.pagesEnd);
+    if (from < used) this.bytes.fill(0, from * PAGE_BYTES, used * PAGE_BYTES);
+    this.bytes.fill(0, PAGE_METAS + from * PAGE_META_BYTES, PAGE_METAS + end * PAGE_META_BYTES);
+    this.bytes.fill(0, PAGE_LSNS + 8 * from, PAGE_LSNS + 8 * end);
+  }
+
   /** Takes a table's pages out of use without giving them away yet. Returns their numbers. */
   retirePages(table: number): number[] {
     const retired: number[] = [];

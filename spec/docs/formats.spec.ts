@@ -27,11 +27,11 @@ test.after.each(({ directory }) => rmSync(directory, { recursive: true, force: t
 const settings: StoreOptions = { control: false, checkpoint: false, hugePages: "off" };
 
 /** Reads a copy of a closed store: opening a LevelDB writes to it. */
-async function readCopy(directory: string): Promise<FoundStore> {
+async function readCopy(directory: string, version?: string): Promise<FoundStore> {
   const copy = `${directory}-copy`;
   cpSync(directory, copy, { recursive: true });
   try {
-    return await readStore(copy);
+    return await readStore(copy, version);
   } finally {
     rmSync(copy, { recursive: true });
   }
@@ -267,6 +267,29 @@ test("several arenas, with rows that moved from one to another", async ({ direct
   const found = await readCopy(directory);
   assert.ok(found.arenas > 1);
   await assertSame(found, directory, options);
+});
+
+test("a version is read as its document says, and so is a store that was rolled back to it", async ({
+  directory,
+}) => {
+  const random = new Prng(9);
+  const store = await openStore(directory, settings);
+  await writeSome(store, random, 60);
+  let made = false;
+  const making = store.checkpoint({ version: "v-1", note: "the first" }).finally(() => {
+    made = true;
+  });
+  for (let i = 0; i < 3 || !made; i++) await writeSome(store, random, 2);
+  await making;
+  await writeSome(store, random, 30);
+  await store.close();
+  const found = await readCopy(directory, "v-1");
+  await assertSame(found, directory, { ...settings, version: "v-1" });
+  const again = await openStore(directory, settings);
+  await again.rollback("v-1");
+  await writeSome(again, random, 20);
+  await again.close();
+  await assertSame(await readCopy(directory), directory, settings);
 });
 
 test.run();

@@ -58,7 +58,8 @@ export interface FoundStore {
   readonly arenas: number;
 }
 
-export async function readStore(directory: string): Promise<FoundStore> {
+/** Reads the store, or one of its versions. */
+export async function readStore(directory: string, version?: string): Promise<FoundStore> {
   const identity = JSON.parse(readFileSync(join(directory, "store"), "utf8"));
   demand(identity.format === 1 && identity.slots === 16_384 && identity.shards === 1, "the identity");
   const shard = join(directory, "shards", "0000");
@@ -67,8 +68,14 @@ export async function readStore(directory: string): Promise<FoundStore> {
     keyEncoding: "view",
     valueEncoding: "view",
   });
-  await reader.readPages(pages);
+  const key = version === undefined ? Uint8Array.of(0) : Buffer.from(`\x02${version}`);
+  await reader.readPages(pages, key);
   await pages.close();
+  if (version !== undefined) {
+    demand(reader.replayLsn === reader.lsn, "nothing in the log belongs to a version");
+    demand(reader.versionName === version, "a version says its name");
+    return reader.result(0);
+  }
   const records = readLogFiles(join(shard, "log"), identity.id, BigInt(reader.replayLsn) + 1n);
   for (const record of records) reader.apply(record);
   demand(
@@ -81,12 +88,13 @@ export async function readStore(directory: string): Promise<FoundStore> {
 class Reader {
   replayLsn = 0;
   lsn = 0;
+  versionName: string | undefined;
   readonly #tables = new Map<number, Definition>();
   readonly #pages = new Map<string, Page>();
   #mark: Uint8Array | undefined;
 
-  async readPages(pages: Level<Uint8Array, Uint8Array>): Promise<void> {
-    const manifest = await pages.get(Uint8Array.of(0));
+  async readPages(pages: Level<Uint8Array, Uint8Array>, key: Uint8Array): Promise<void> {
+    const manifest = await pages.get(key);
     if (manifest === undefined) return;
     const view = viewOf(manifest);
     demand(
@@ -98,15 +106,28 @@ class Reader {
     const json = JSON.parse(Buffer.from(manifest.subarray(32, 32 + jsonBytes)).toString());
     this.replayLsn = json.replayLsn;
     this.lsn = json.lsn;
+    this.versionName = json.version?.name;
     for (const definition of json.tables) this.#define(definition);
     if (json.mark !== undefined) this.#mark = Buffer.from(json.mark, "base64");
     let at = 32 + Math.ceil(jsonBytes / 8) * 8;
-    for (let arena = 0; arena < view.getUint32(20, true); arena++) {
+    const arenas = view.getUint32(20, true);
+    const imageBytes = new Map<string, number>();
+    for (let arena = 0; arena < arenas; arena++) {
       const count = view.getUint32(at, true);
       for (let page = 0; page < count; page++) {
         const generation = view.getUint32(at + 8 + 4 * page, true);
-        if (generation > 0) await this.#readPage(pages, generation, arena, page);
+        if (generation > 0)
+          imageBytes.set(`${arena}/${page}`, await this.#readPage(pages, generation, arena, page));
       }
+      at += 8 + Math.ceil((4 * count) / 8) * 8;
+    }
+    for (let arena = 0; view.getUint32(24, true) === 1 && arena < arenas; arena++) {
+      const count = view.getUint32(at, true);
+      for (let page = 0; page < count; page++)
+        demand(
+          view.getUint32(at + 8 + 4 * page, true) === (imageBytes.get(`${arena}/${page}`) ?? 0),
+          "the bytes of a version's image",
+        );
       at += 8 + Math.ceil((4 * count) / 8) * 8;
     }
     demand(at === manifest.length, "the manifest's length");
@@ -117,7 +138,7 @@ class Reader {
     generation: number,
     arena: number,
     page: number,
-  ): Promise<void> {
+  ): Promise<number> {
     const key = new Uint8Array(11);
     const keyView = viewOf(key);
     key[0] = 1;
@@ -151,6 +172,7 @@ class Reader {
     );
     this.#page(arena, page, table).rows.set(stored);
     this.#page(arena, page, table).lsn = view.getBigUint64(32, true);
+    return image.length;
   }
 
   #page(arena: number, page: number, table: number): Page {

@@ -1,7 +1,7 @@
 // A random life of a store, with its oracle: what was done, and what each table was after each thing done.
 import { Prng } from "../../lib/base/prng.js";
 import type { EmbeddedStore } from "../../lib/embedded/embedded-store.js";
-import type { Table } from "../../lib/embedded/store-types.js";
+import type { Store, Table } from "../../lib/embedded/store-types.js";
 import type { OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
 import type { AdmissionOptions } from "../../lib/table/admission.js";
 import { normal, uniform, zeros } from "../../lib/table/initializers.js";
@@ -22,6 +22,10 @@ export type Action =
   | { readonly do: "read"; readonly table: number; readonly n: number; readonly seed: number }
   | { readonly do: "checkpoint"; readonly wait: boolean; readonly abort: number }
   | { readonly do: "drop"; readonly table: number; readonly dim: number }
+  | { readonly do: "version"; readonly wait: boolean; readonly abort: number }
+  | { readonly do: "openVersion" | "deleteVersion"; readonly which: number }
+  /** `cut` ends the process after some turns of a rollback. */
+  | { readonly do: "rollback"; readonly which: number; readonly cut: number }
   | { readonly do: "turns"; readonly n: number }
   | { readonly do: "reopen" | "kill" };
 
@@ -80,6 +84,12 @@ export class RandomLife {
   #acknowledged = 0;
   /** The states that the last checkpoint may be a copy of. */
   #checkpointed: { from: number; to: number } = { from: 0, to: 0 };
+  /** Versions, and the states that each may be a copy of. */
+  readonly #versions = new Map<string, readonly State[]>();
+  /** Versions that are being made, and the first state that each may be a copy of. */
+  readonly #making = new Map<string, number>();
+  /** States from here on are those of a version that may have been rolled back to. */
+  #rolledBack = Number.POSITIVE_INFINITY;
   readonly #underWay = new Set<Promise<void>>();
   #checkpointing = 0;
   #life = 0;
@@ -89,6 +99,11 @@ export class RandomLife {
   constructor(options: LifeOptions) {
     this.#options = options;
     this.#disk = new MemoryDisk(options.seed);
+    // What is done while pages are on their way belongs to versions that are being made.
+    const random = new Prng(options.seed);
+    this.#disk.pages.schedule = async () => {
+      for (let n = random.below(10); n > 0; n--) await new Promise((resolve) => setImmediate(resolve));
+    };
   }
 
   async begin(): Promise<void> {
@@ -109,6 +124,19 @@ export class RandomLife {
         return this.#read(action);
       case "checkpoint":
         return this.#checkpoint(action);
+      case "version":
+        return this.#checkpoint(action, `v${++this.#made}`);
+      case "openVersion":
+        return this.#openVersion(action);
+      case "deleteVersion": {
+        const name = this.#versionAt(action.which);
+        if (name === undefined) return;
+        await this.#store.deleteVersion(name);
+        this.#versions.delete(name);
+        return;
+      }
+      case "rollback":
+        return this.#rollback(action);
       case "drop": {
         await this.#settle();
         const name = nameOf(action.table);
@@ -131,11 +159,19 @@ export class RandomLife {
         return this.#reopen(this.#states.length - 1);
       }
       case "kill":
-        this.#disk.kill();
-        this.#underWay.clear();
-        this.#life++;
-        return this.#reopen(this.#acknowledged);
+        return this.#kill(this.#states.length);
     }
+  }
+
+  async #kill(statesEnd: number): Promise<void> {
+    this.#disk.kill();
+    this.#underWay.clear();
+    this.#life++;
+    const making = [...this.#making].map(
+      ([name, from]) => [name, this.#states.slice(from, statesEnd)] as const,
+    );
+    this.#making.clear();
+    await this.#reopen(this.#acknowledged, new Map(making));
   }
 
   async end(): Promise<void> {
@@ -298,20 +334,95 @@ export class RandomLife {
     same(await table.occurrences(keys), occurrences, `occurrences of ${name}`);
   }
 
-  async #checkpoint({ wait, abort }: Extract<Action, { do: "checkpoint" }>): Promise<void> {
+  /** The version of a number; undefined where there is none. */
+  #versionAt(which: number): string | undefined {
+    return [...this.#versions.keys()][which % Math.max(1, this.#versions.size)];
+  }
+
+  async #openVersion({ which }: { which: number }): Promise<void> {
+    const name = this.#versionAt(which);
+    if (name === undefined) return;
+    const version = await this.#store.openVersion(name);
+    const found: string[] = [];
+    for (const state of this.#versions.get(name)!) {
+      const difference = await differenceIn(version, state);
+      if (difference === undefined) {
+        this.#versions.set(name, [state]);
+        await version.close();
+        return;
+      }
+      found.push(difference);
+    }
+    throw new Error(`version ${name} is none of its states:\n${found.join("\n")}`);
+  }
+
+  async #rollback({ which, cut }: { which: number; cut: number }): Promise<void> {
+    const name = this.#versionAt(which);
+    if (name === undefined) return;
+    await this.#settle();
+    const rolling = this.#store.rollback(name);
+    const end = this.#states.length;
+    const states = this.#versions.get(name)!;
+    if (cut > 0) {
+      rolling.catch(() => {});
+      for (let i = 1; i < cut; i++) await new Promise((resolve) => setImmediate(resolve));
+      this.#rolledBack = end;
+      this.#states.push(...states);
+      return this.#kill(end);
+    }
+    await rolling;
+    const found: string[] = [];
+    for (const state of states) {
+      const difference = await differenceIn(this.#store, state);
+      if (difference === undefined) {
+        // Handles of before are good for tables that are the same.
+        for (const [table, model] of this.#now.tables)
+          if (state.tables.get(table)?.id !== model.id) this.#tables.delete(table);
+        this.#acknowledged = this.#become(state);
+        this.#checkpointed = { from: this.#acknowledged, to: this.#acknowledged };
+        return this.#remake();
+      }
+      found.push(difference);
+    }
+    throw new Error(`rolled back to ${name}, it is none of its states:\n${found.join("\n")}`);
+  }
+
+  /** Opens what tables there are, and makes those that are missing. */
+  async #remake(): Promise<void> {
+    for (let i = 0; i < this.#options.dims.length; i++) {
+      const name = nameOf(i);
+      if (!this.#now.tables.has(name)) await this.#make(i, this.#options.dims[i]);
+      else if (!this.#tables.has(name)) this.#tables.set(name, await this.#store.table(name));
+    }
+  }
+
+  async #checkpoint({ wait, abort }: { wait: boolean; abort: number }, version?: string): Promise<void> {
     const from = this.#states.length - 1;
     const ending = abort > 0 ? new AbortController() : undefined;
     const life = this.#life;
     this.#checkpointing++;
+    if (version !== undefined) this.#making.set(version, from);
     const work = (async () => {
       try {
-        await this.#store.checkpoint(ending ? { signal: ending.signal } : {});
+        await this.#store.checkpoint({
+          ...(ending && { signal: ending.signal }),
+          ...(version !== undefined && { version }),
+        });
         if (life !== this.#life) return;
         this.#checkpointing--;
+        if (version !== undefined) {
+          this.#making.delete(version);
+          this.#versions.set(version, this.#states.slice(from));
+        }
         this.#checkpointed = { from: Math.max(from, this.#checkpointed.from), to: this.#states.length - 1 };
       } catch (error) {
         if (life !== this.#life) return;
         this.#checkpointing--;
+        if (version !== undefined) {
+          this.#making.delete(version);
+          // Its checkpoint may stand all the same.
+          this.#checkpointed = { from: this.#checkpointed.from, to: this.#states.length - 1 };
+        }
         const { code } = error as { code?: string };
         if (code !== "ABORTED" && code !== "CLOSED") throw error;
       }
@@ -329,8 +440,9 @@ export class RandomLife {
   }
 
   /** Opens the store again and holds it to one of the states from `least` on. */
-  async #reopen(least: number): Promise<void> {
+  async #reopen(least: number, made: ReadonlyMap<string, readonly State[]> = new Map()): Promise<void> {
     await this.#open();
+    this.#compareVersions(made);
     const found: string[] = [];
     for (let k = least; k < this.#states.length; k++) {
       const difference = await this.#differenceFrom(k);
@@ -340,7 +452,20 @@ export class RandomLife {
     throw new Error(`the store that was opened again is none of its states:\n${found.join("\n")}`);
   }
 
+  /** Versions are those that were made, and perhaps those that were being made. */
+  #compareVersions(made: ReadonlyMap<string, readonly State[]>): void {
+    const names = this.#store.versions().map(({ name }) => name);
+    for (const name of this.#versions.keys())
+      if (!names.includes(name)) throw new Error(`version ${name} is missing`);
+    for (const name of names) {
+      const states = this.#versions.get(name) ?? made.get(name);
+      if (!states) throw new Error(`version ${name} was not made`);
+      this.#versions.set(name, states);
+    }
+  }
+
   async #differenceFrom(k: number): Promise<string | undefined> {
+    if (k >= this.#rolledBack) return differenceIn(this.#store, this.#states[k]);
     const { tables, mark } = this.#states[k];
     const names = this.#store.tables().map(({ name }) => name);
     if (names.length !== tables.size)
@@ -384,7 +509,8 @@ export class RandomLife {
   /** What is recovered is the beginning of what follows. */
   async #goOnFrom(k: number): Promise<void> {
     const { tables, mark } = this.#states[k];
-    const then = (await this.#unloggedAsOf(tables)) as State;
+    const then = k >= this.#rolledBack ? this.#states[k] : ((await this.#unloggedAsOf(tables)) as State);
+    this.#rolledBack = Number.POSITIVE_INFINITY;
     const fresh = new Map<string, Model>();
     this.#tables.clear();
     for (const [name, model] of tables) {
@@ -400,9 +526,7 @@ export class RandomLife {
     this.#checkpointing = 0;
     this.#checkpointed = { from: 0, to: 0 };
     // A kill between a table's drop and its making leaves the name free.
-    for (let i = 0; i < this.#options.dims.length; i++) {
-      if (!tables.has(nameOf(i))) await this.#make(i, this.#options.dims[i]);
-    }
+    await this.#remake();
   }
 
   #keys(random: Prng, n: number): BigUint64Array {
@@ -413,6 +537,22 @@ export class RandomLife {
     }
     return keys;
   }
+}
+
+/** How a store differs from a state, unlogged tables and all, in words. */
+async function differenceIn(store: Store, { tables, mark }: State): Promise<string | undefined> {
+  const names = store.tables().map(({ name }) => name);
+  if (names.length !== tables.size || names.some((name) => !tables.has(name)))
+    return `tables ${names.join(", ")}, expected ${[...tables.keys()].join(", ")}`;
+  if (String(store.mark()) !== String(mark === undefined ? undefined : markOf(mark)))
+    return `mark ${store.mark()}, expected ${mark}`;
+  for (const [name, model] of tables) {
+    const table = await store.table(name);
+    if (table.dim !== model.options.dim) return `table ${name} has dim ${table.dim}`;
+    const difference = await differenceFrom(model.oracle, table);
+    if (difference !== undefined) return difference;
+  }
+  return undefined;
 }
 
 function nameOf(i: number): string {

@@ -35,6 +35,30 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     }),
   },
   {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("version" as const),
+      wait,
+      abort: fc.oneof(
+        { weight: 4, arbitrary: fc.constant(0) },
+        { weight: 1, arbitrary: fc.integer({ min: 1, max: 8 }) },
+      ),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("openVersion" as const), which: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("deleteVersion" as const), which: fc.nat() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("rollback" as const),
+      which: fc.nat(),
+      cut: fc.oneof(
+        { weight: 2, arbitrary: fc.constant(0) },
+        { weight: 1, arbitrary: fc.integer({ min: 1, max: 40 }) },
+      ),
+    }),
+  },
+  {
     weight: 1,
     arbitrary: fc.record({ do: fc.constant("drop" as const), table, dim: fc.integer({ min: 1, max: 40 }) }),
   },

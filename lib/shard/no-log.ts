@@ -1,0 +1,57 @@
+// The log and the page store of a shard that only reads: a version, which is in memory whole.
+import { EmbershardError } from "../base/errors.js";
+import type { PageStore } from "../store/page-store.js";
+import type { ShardLog } from "./shard-state.js";
+
+/** A log that ended at `lsn`, and takes nothing. */
+export function endedLog(lsn: number, generation: number): ShardLog {
+  return {
+    nextLsn: lsn + 1,
+    writtenLsn: lsn,
+    syncedLsn: lsn,
+    generation,
+    pendingBytes: 0,
+    segments: 0,
+    failure: undefined,
+    room: () => undefined,
+    append: () => {
+      throw readOnly();
+    },
+    written: () => undefined,
+    synced: () => undefined,
+    hold: () => () => {},
+    commitGeneration: () => undefined,
+    discardBefore: async () => {},
+    retry: async () => "running",
+    restart: async () => {},
+    close: async () => {},
+  };
+}
+
+/** A page store of which nothing is wanted any more. */
+export const noPages: PageStore = {
+  // biome-ignore lint/correctness/useYield: nothing is there to be given
+  async *entries() {
+    throw readOnly();
+  },
+  get: async () => {
+    throw readOnly();
+  },
+  getMany: async () => {
+    throw readOnly();
+  },
+  batch: () => {
+    throw readOnly();
+  },
+  compact: async () => {},
+  reopen: async () => {},
+  close: async () => {},
+};
+
+/** What a write to a version is told. */
+export function readOnly(version?: string): EmbershardError {
+  return new EmbershardError(
+    "VERSION_IS_READ_ONLY",
+    `this is ${version === undefined ? "a version" : `version "${version}"`} of a store, which never changes: write to the live store`,
+  );
+}

@@ -1,0 +1,72 @@
+import { unusedOf } from "./image-use.js";
+import type { ShardState } from "./shard-state.js";
+import type { KnownVersion, Version } from "./version.js";
+
+/** What is known of a version without reading its rows. */
+export interface VersionInfo {
+  readonly name: string;
+  readonly note: string;
+  /** When its instant was, milliseconds since the epoch. */
+  readonly at: number;
+  /** The last record of the log that it holds. */
+  readonly lsn: number;
+  readonly generation: number;
+  readonly tables: readonly { readonly name: string; readonly rows: number }[];
+  /** Rows of all tables. */
+  readonly rows: number;
+  /** Pages that it refers to. */
+  readonly pages: number;
+  /** Bytes of those pages on the disk. */
+  readonly bytes: number;
+  /** Of them, bytes that nothing else refers to: what deleting it gives back. */
+  readonly ownBytes: number;
+  /** Why it cannot be read; then all numbers are 0. It can be deleted. */
+  readonly damage?: string;
+}
+
+/** All versions, oldest first. */
+export function versionInfos(state: ShardState): VersionInfo[] {
+  return [...state.versions.values()].map((version) =>
+    "damage" in version ? damagedInfo(version) : versionInfo(state, version),
+  );
+}
+
+export function versionInfo(state: ShardState, version: Version): VersionInfo {
+  const { name, note, rows, manifest, ledger } = version;
+  const { at, lsn, generation, tables } = manifest;
+  const others = { ...state, versions: new Map(state.versions) };
+  others.versions.delete(name);
+  const bytesOf = (arena: number, page: number) => manifest.imageBytes?.[arena]?.[page] ?? 0;
+  const sum = (images: Iterable<{ arena: number; page: number }>) => {
+    let bytes = 0;
+    for (const { arena, page } of images) bytes += bytesOf(arena, page);
+    return bytes;
+  };
+  return {
+    name,
+    note,
+    at,
+    lsn,
+    generation,
+    tables: tables.map((table, i) => ({ name: table.name, rows: rows[i] })),
+    rows: rows.reduce((all, n) => all + n, 0),
+    pages: ledger.count(),
+    bytes: sum(ledger.entries()),
+    ownBytes: sum(unusedOf(others, ledger)),
+  };
+}
+
+function damagedInfo(version: Exclude<KnownVersion, Version>): VersionInfo {
+  const nothing = {
+    note: "",
+    at: 0,
+    lsn: 0,
+    generation: 0,
+    tables: [],
+    rows: 0,
+    pages: 0,
+    bytes: 0,
+    ownBytes: 0,
+  };
+  return { name: version.name, ...nothing, damage: version.damage.message };
+}

@@ -1,0 +1,96 @@
+// Making versions of checkpoints, and deleting them.
+import { EmbershardError } from "../base/errors.js";
+import type { CheckpointOptions } from "./checkpoint.js";
+import { foldTail } from "./folding.js";
+import { clearGarbage, unusedOf } from "./image-use.js";
+import type { Instant } from "./instant.js";
+import type { ShardState } from "./shard-state.js";
+import {
+  demandVersion,
+  encodeVersion,
+  encodeVersionKey,
+  inOrder,
+  type Version,
+  versionOf,
+} from "./version.js";
+
+/** What a version is to be called, and how many there may be with it; older ones go. */
+export interface VersionRequest {
+  readonly name: string;
+  readonly note: string;
+  readonly keep?: number | undefined;
+}
+
+/** What making a version did besides writing a checkpoint. */
+export interface MadeVersion {
+  readonly version: Version;
+  /** Images that were written for it alone. */
+  readonly folded: number;
+  /** Versions that went for it, and images that went with them. */
+  readonly deleted: readonly string[];
+  readonly deletedImages: number;
+}
+
+/** @throws VERSION_EXISTS */
+export function demandNewVersion({ versions }: ShardState, name: string): void {
+  if (versions.has(name))
+    throw new EmbershardError(
+      "VERSION_EXISTS",
+      `there is a version "${name}" already: delete it first, or choose another name`,
+    );
+}
+
+/**
+ * Makes a version of a checkpoint that has been committed, whose tail is in the log. It is there, whole, when this
+ * resolves, and not at all when it throws (after IO, nobody knows until the next opening).
+ *
+ * @throws VERSION_EXISTS, ABORTED, CORRUPT, IO
+ */
+export async function makeVersion(
+  state: ShardState,
+  instant: Instant,
+  { name, note, keep }: VersionRequest,
+  options: CheckpointOptions,
+): Promise<MadeVersion> {
+  demandNewVersion(state, name);
+  const folded = await foldTail(state, instant, options);
+  const { manifest, rows, imageBytes } = folded.instant;
+  const version = versionOf({ ...manifest, version: { name, note, rows }, imageBytes });
+  const leaving =
+    keep === undefined
+      ? []
+      : inOrder(state.versions.values()).slice(0, Math.max(0, state.versions.size + 1 - keep));
+  try {
+    const commit = state.pages.batch();
+    commit.put(encodeVersionKey(name), encodeVersion(version));
+    for (const old of leaving) commit.del(encodeVersionKey(old.name));
+    await commit.write();
+  } catch (error) {
+    state.garbage.push(...folded.written);
+    throw error;
+  }
+  state.versions.set(name, version);
+  const deleted = leaving.map((old) => old.name);
+  const deletedImages = await forgetVersions(state, deleted);
+  return { version, folded: folded.written.length, deleted, deletedImages };
+}
+
+/** Deletes a version, damaged or not, and what only it refers to. Returns the images deleted. @throws VERSION_NOT_FOUND, IO */
+export async function deleteVersion(state: ShardState, name: string): Promise<number> {
+  if (!state.versions.has(name)) demandVersion(state.versions, name);
+  const commit = state.pages.batch();
+  commit.del(encodeVersionKey(name));
+  await commit.write();
+  return forgetVersions(state, [name]);
+}
+
+/** What versions that are no longer in the page store kept alive goes, too. */
+async function forgetVersions(state: ShardState, names: readonly string[]): Promise<number> {
+  const gone = names.map((name) => state.versions.get(name)!);
+  for (const { name } of gone) state.versions.delete(name);
+  const before = state.garbage.length;
+  for (const version of gone) if ("ledger" in version) state.garbage.push(...unusedOf(state, version.ledger));
+  const images = state.garbage.length - before;
+  if (gone.length > 0) await clearGarbage(state);
+  return images;
+}
