@@ -4,8 +4,8 @@ import type {
   CheckpointProgress,
   CheckpointOptions as PlainCheckpointOptions,
 } from "../shard/checkpoint.js";
-import type { RollbackInfo } from "../shard/rollback.js";
 import type { ForgetOptions } from "../shard/forgetting.js";
+import type { RollbackInfo } from "../shard/rollback.js";
 import type { ScanBatch } from "../shard/scanning.js";
 import type { StateStorage, StorageOptions, WeightStorage } from "../table/row-storage.js";
 import type { VersionInfo } from "../shard/version-info.js";
@@ -15,8 +15,8 @@ export type {
   Ack,
   CheckpointInfo,
   CheckpointProgress,
-  RollbackInfo,
   ForgetOptions,
+  RollbackInfo,
   ScanBatch,
   TableDefinition,
   TableOptions,
