@@ -7,8 +7,8 @@ import type {
 import type { ForgetOptions } from "../shard/forgetting.js";
 import type { RollbackInfo } from "../shard/rollback.js";
 import type { ScanBatch } from "../shard/scanning.js";
-import type { StateStorage, StorageOptions, WeightStorage } from "../table/row-storage.js";
 import type { VersionInfo } from "../shard/version-info.js";
+import type { StateStorage, StorageOptions, WeightStorage } from "../table/row-storage.js";
 import type { Ack, TableDefinition, TableOptions } from "../table/table-definition.js";
 
 export type {
