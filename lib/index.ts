@@ -27,4 +27,5 @@ export {
 } from "./table/optimizers.js";
 export { exportTable } from "./transfer/export-table.js";
 export { importTable } from "./transfer/import-table.js";
+export { removeUnfinishedUploads } from "./transfer/s3-transfer.js";
 export type * from "./transfer/transfer-types.js";

@@ -8,6 +8,7 @@ import { inspectCommand } from "./inspect-command.js";
 import { teach } from "./options.js";
 import type { Output } from "./output.js";
 import { histogramCommand, topCommand } from "./survey-commands.js";
+import { exportCommand, importCommand } from "./transfer-commands.js";
 import { verifyCommand } from "./verify-command.js";
 
 /** Runs the command line `args` (without node and script) and gives the exit code. Never rejects. */
@@ -28,6 +29,8 @@ export async function runProgram(
     .addCommand(inspectCommand(output))
     .addCommand(topCommand(output))
     .addCommand(histogramCommand(output))
+    .addCommand(exportCommand(output, environment))
+    .addCommand(importCommand(output, environment))
     .addCommand(verifyCommand(output, exit))
     .addCommand(benchCommand(exit))
     .addCommand(completionCommand(output));

@@ -1,7 +1,9 @@
 import { EmbershardError } from "../base/errors.js";
+import type { TransferStore } from "../transfer/transfer-types.js";
 import type { ControlHandlers } from "./control-socket.js";
 import type { Store } from "./store-types.js";
 import { histogram, topRows } from "./table-survey.js";
+import { transferHandlers } from "./transfer-requests.js";
 
 /** One row as JSON: numbers beyond 2^53 do not survive there, so a key is its decimal text. */
 export interface InspectedRow {
@@ -26,13 +28,17 @@ export const MOST_ROWS = 1000;
 /** What inspecting takes of a store. Nothing of it writes. */
 export type InspectedStore = Pick<Store, "stats" | "tables" | "table" | "tensor">;
 
+/** What the owner of a store does for the command line. */
+export type ControlledStore = InspectedStore & TransferStore;
+
 /** What an open store answers to the command line. */
-export function controlHandlers(store: InspectedStore): ControlHandlers {
+export function controlHandlers(store: ControlledStore): ControlHandlers {
   return {
     inspect: () => store.stats(),
     rows: (params) => inspectRows(store, params),
     top: (params, { signal, progress }) => topRows(store, params, { signal, onProgress: progress }),
     histogram: (params, { signal, progress }) => histogram(store, params, { signal, onProgress: progress }),
+    ...transferHandlers(store),
   };
 }
 

@@ -1,7 +1,8 @@
 // The columns that an exported table has, in their order in a file. They are the same in every format.
-import type { ScanBatch } from "../embedded/store-types.js";
+
 import type { ElementType } from "./element-types.js";
 import type { RowShape } from "./row-file.js";
+import type { RowBatch } from "./transfer-types.js";
 
 export type ColumnName = "keys" | "weights" | "state" | "frequency" | "last_step";
 
@@ -14,7 +15,7 @@ export interface ColumnLayout {
   readonly width: number | undefined;
   /** Bytes of a row. */
   readonly rowBytes: number;
-  readonly of: (batch: ScanBatch) => ArrayBufferView;
+  readonly of: (batch: RowBatch) => ArrayBufferView;
 }
 
 /** Columns for rows of a shape; state where it has some. */

@@ -1,12 +1,19 @@
 import { join } from "node:path";
-import type { ScanBatch, Store, Table } from "../embedded/store-types.js";
 import { FORMATS, formatOf } from "./formats.js";
 import type { RowWriter } from "./row-file.js";
 import { rowFilter } from "./row-filter.js";
+import { isS3 } from "./s3-address.js";
 import { StagedTarget } from "./staged-target.js";
 import { describeTable } from "./table-description.js";
 import { checkOptions, checkPath, demandGoing } from "./transfer-options.js";
-import type { ExportOptions, ExportReport, TransferFormat } from "./transfer-types.js";
+import type {
+  ExportOptions,
+  ExportReport,
+  RowBatch,
+  TransferFormat,
+  TransferStore,
+  TransferTable,
+} from "./transfer-types.js";
 
 /** Bytes of a batch that is read from the table, about. */
 const BATCH_BYTES = 4 << 20;
@@ -19,7 +26,7 @@ const BATCH_BYTES = 4 << 20;
  * @throws TABLE_NOT_FOUND, TABLE_MISMATCH for a tensor, INVALID_OPTIONS, INVALID_ARGUMENT, ABORTED, IO, CLOSED
  */
 export async function exportTable(
-  store: Pick<Store, "table">,
+  store: Pick<TransferStore, "table">,
   name: string,
   target: string,
   options: ExportOptions = {},
@@ -28,11 +35,13 @@ export async function exportTable(
   checkPath("exportTable", target);
   const format = formatOf(target, options.format);
   const table = await store.table(name);
-  return exportToPath(table, target, format, options);
+  const write = (path: string) => exportToPath(table, path, format, options);
+  if (!isS3(target)) return write(target);
+  return (await import("./s3-transfer.js")).exportToS3(target, options, write);
 }
 
 async function exportToPath(
-  table: Table,
+  table: TransferTable,
   path: string,
   format: TransferFormat,
   options: ExportOptions,
@@ -68,12 +77,12 @@ async function exportToPath(
 }
 
 /** Returns how many. */
-async function writeRows(table: Table, writer: RowWriter, options: ExportOptions): Promise<number> {
+async function writeRows(table: TransferTable, writer: RowWriter, options: ExportOptions): Promise<number> {
   const { signal, onProgress } = options;
   const { dim, stateFloats } = table;
   const filter = rowFilter(options, { dim, stateFloats });
   const batch = Math.max(1, Math.min(65_536, Math.floor(BATCH_BYTES / (24 + 4 * (dim + stateFloats)))));
-  const source: AsyncIterable<ScanBatch> = options.rows ?? table.scan({ batch });
+  const source: AsyncIterable<RowBatch> = options.rows ?? table.scan({ batch });
   let [read, written] = [0, 0];
   for await (const part of source) {
     demandGoing(`the export of "${table.name}"`, signal);

@@ -1,9 +1,9 @@
 // What is found out about a file of rows before the first row of a table changes.
 import { EmbershardError } from "../base/errors.js";
-import type { Table } from "../embedded/store-types.js";
 import { firstNonFinite } from "./element-types.js";
 import { KeySet, partOf, wordsOf } from "./key-set.js";
 import type { RowReader } from "./row-file.js";
+import type { TransferTable } from "./transfer-types.js";
 
 /** Keys of a set at most: 128 MiB of memory. More are looked at in several passes over the keys. */
 const KEYS_OF_A_SET = 1 << 22;
@@ -66,7 +66,7 @@ export async function demandFinite(
 }
 
 /** @throws INVALID_ARGUMENT when the table has one of the file's keys. */
-export async function demandAbsent(what: string, reader: RowReader, table: Table): Promise<void> {
+export async function demandAbsent(what: string, reader: RowReader, table: TransferTable): Promise<void> {
   for await (const keys of reader.keys()) {
     const there = (await table.contains(keys)).indexOf(1);
     if (there < 0) continue;

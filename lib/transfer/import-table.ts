@@ -1,14 +1,18 @@
 import { EmbershardError } from "../base/errors.js";
-import type { Store, Table } from "../embedded/store-types.js";
 import { demandAbsent, demandFinite, keysOfPart, partsOf } from "./file-survey.js";
 import { FORMATS, formatOf } from "./formats.js";
 import { partOf, wordsOf } from "./key-set.js";
 import type { RowReader } from "./row-file.js";
+import { isS3 } from "./s3-address.js";
 import { describeTable, optionsOf, sameState } from "./table-description.js";
 import { checkOptions, checkPath, demandGoing } from "./transfer-options.js";
-import type { ImportOptions, ImportReport, TransferFormat } from "./transfer-types.js";
-
-type TableStore = Pick<Store, "table" | "tables" | "dropTable">;
+import type {
+  ImportOptions,
+  ImportReport,
+  TransferFormat,
+  TransferStore,
+  TransferTable,
+} from "./transfer-types.js";
 
 /**
  * Brings the rows of a file into a table, which is made if it is not there: with `options.table`, or as the file
@@ -20,7 +24,7 @@ type TableStore = Pick<Store, "table" | "tables" | "dropTable">;
  *   Table.assign: nothing has changed then. ABORTED, READ_ONLY, CLOSED: some batches may have been taken.
  */
 export async function importTable(
-  store: TableStore,
+  store: TransferStore,
   name: string,
   source: string,
   options: ImportOptions = {},
@@ -28,11 +32,13 @@ export async function importTable(
   checkOptions("importTable", options);
   checkPath("importTable", source);
   const format = formatOf(source, options.format);
-  return importFromPath(store, name, source, format, options);
+  const read = (path: string) => importFromPath(store, name, path, format, options);
+  if (!isS3(source)) return read(source);
+  return (await import("./s3-transfer.js")).importFromS3(source, format, options, read);
 }
 
 async function importFromPath(
-  store: TableStore,
+  store: TransferStore,
   name: string,
   path: string,
   format: TransferFormat,
@@ -93,7 +99,7 @@ async function checkFile(
 function stateOutcome(
   path: string,
   reader: RowReader,
-  table: Table,
+  table: TransferTable,
   { state }: ImportOptions,
 ): ImportReport["state"] {
   if (state === false) return "left out";
@@ -109,7 +115,7 @@ function stateOutcome(
 }
 
 async function assignRows(
-  table: Table,
+  table: TransferTable,
   reader: RowReader,
   state: boolean,
   { signal, onProgress, ack }: ImportOptions,
@@ -129,7 +135,7 @@ async function assignRows(
 /** Deletes the rows whose keys the file does not have; in several passes where those are many. */
 async function deleteOthers(
   path: string,
-  table: Table,
+  table: TransferTable,
   reader: RowReader,
   { signal, onProgress, ack }: ImportOptions,
 ): Promise<number> {

@@ -1,11 +1,11 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ScanBatch } from "../embedded/store-types.js";
 import { type ColumnLayout, columnsFor, shapeOf } from "./column-layout.js";
 import { ioError, TargetFile } from "./local-file.js";
 import { encodeNpyHeader, NPY_HEADER_BYTES } from "./npy-header.js";
 import type { RowWriter } from "./row-file.js";
 import type { WriterOptions } from "./safetensors-writer.js";
+import type { RowBatch } from "./transfer-types.js";
 import { WriteBehind } from "./write-behind.js";
 
 /** The file beside the arrays that says what table they come from. */
@@ -36,7 +36,7 @@ export class NpyWriter implements RowWriter {
     this.#options = options;
   }
 
-  async write(batch: ScanBatch): Promise<void> {
+  async write(batch: RowBatch): Promise<void> {
     const at = this.#rows;
     this.#rows += batch.keys.length;
     await this.#behind.put(() =>

@@ -1,9 +1,9 @@
 import type { ByteWriter as Bytes, SchemaElement, ParquetWriter as Writer } from "hyparquet-writer";
-import type { ScanBatch } from "../embedded/store-types.js";
 import { TargetFile } from "./local-file.js";
 import type { RowWriter } from "./row-file.js";
 import type { WriterOptions } from "./safetensors-writer.js";
 import { DESCRIPTION_NAME } from "./table-description.js";
+import type { RowBatch } from "./transfer-types.js";
 
 /** Numbers of a row group, about: it is encoded as a whole, in memory. */
 const GROUP_NUMBERS = 1 << 20;
@@ -16,7 +16,7 @@ export class ParquetFileWriter implements RowWriter {
   readonly #bytes: Bytes;
   readonly #writer: Writer;
   readonly #groupRows: number;
-  #waiting: ScanBatch[] = [];
+  #waiting: RowBatch[] = [];
   #waitingRows = 0;
   #written = 0;
 
@@ -43,7 +43,7 @@ export class ParquetFileWriter implements RowWriter {
     this.#groupRows = Math.max(1, Math.min(GROUP_ROWS, Math.floor(GROUP_NUMBERS / numbers)));
   }
 
-  async write(batch: ScanBatch): Promise<void> {
+  async write(batch: RowBatch): Promise<void> {
     this.#waiting.push(batch);
     this.#waitingRows += batch.keys.length;
     if (this.#waitingRows >= this.#groupRows) await this.#writeGroup();
@@ -54,7 +54,7 @@ export class ParquetFileWriter implements RowWriter {
     const batches = this.#waiting;
     this.#waiting = [];
     this.#waitingRows = 0;
-    const counts = (of: (batch: ScanBatch) => Uint32Array) => batches.flatMap((batch) => [...of(batch)]);
+    const counts = (of: (batch: RowBatch) => Uint32Array) => batches.flatMap((batch) => [...of(batch)]);
     const columnData = [
       { name: "keys", data: batches.flatMap(({ keys }) => [...keys]) },
       { name: "weights", data: batches.flatMap(({ rows }) => listsOf(rows, dim)) },

@@ -1,5 +1,5 @@
-import type { ScanBatch } from "../embedded/store-types.js";
 import type { TableDescription } from "./table-description.js";
+import type { RowBatch } from "./transfer-types.js";
 
 /** Rows as an import reads them, in columns of one length; borrowed until the next batch is asked for. */
 export interface RowColumns {
@@ -24,7 +24,7 @@ export interface RowShape {
 /** Takes rows and becomes files. One call at a time; after `finish` or `abandon` no more. */
 export interface RowWriter {
   /** Takes a batch; the caller gives its arrays away. May resolve before it is written. @throws IO */
-  write(batch: ScanBatch): Promise<void>;
+  write(batch: RowBatch): Promise<void>;
   /** Writes what is left and the ends of files, and makes them durable if asked to. Gives the bytes of each file. @throws IO */
   finish(): Promise<readonly { readonly name: string; readonly bytes: number }[]>;
   /** Lets go of the files, which the caller removes. */

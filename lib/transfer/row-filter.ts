@@ -1,6 +1,6 @@
-import type { ScanBatch } from "../embedded/store-types.js";
 import { KeySet, wordsOf } from "./key-set.js";
 import type { RowShape } from "./row-file.js";
+import type { RowBatch } from "./transfer-types.js";
 
 export interface RowConditions {
   readonly minFrequency?: number | undefined;
@@ -12,7 +12,7 @@ export interface RowConditions {
 export function rowFilter(
   { minFrequency, minNorm, keys }: RowConditions,
   { dim, stateFloats }: RowShape,
-): ((batch: ScanBatch) => ScanBatch) | undefined {
+): ((batch: RowBatch) => RowBatch) | undefined {
   if (minFrequency === undefined && minNorm === undefined && keys === undefined) return undefined;
   const wanted = keys && KeySet.of(keys);
   const least = minNorm === undefined ? 0 : minNorm * minNorm;

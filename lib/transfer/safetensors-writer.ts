@@ -1,9 +1,9 @@
-import type { ScanBatch } from "../embedded/store-types.js";
 import { type ColumnLayout, columnsFor, shapeOf } from "./column-layout.js";
 import { TargetFile } from "./local-file.js";
 import type { RowShape, RowWriter } from "./row-file.js";
 import { encodeHeader } from "./safetensors-header.js";
 import { DESCRIPTION_NAME, type TableDescription } from "./table-description.js";
+import type { RowBatch } from "./transfer-types.js";
 import { WriteBehind } from "./write-behind.js";
 
 export interface WriterOptions extends RowShape {
@@ -45,7 +45,7 @@ export class SafetensorsWriter implements RowWriter {
       (8 + Buffer.byteLength(JSON.stringify(this.#header(LARGEST, () => LARGEST))) + 7) & ~7;
   }
 
-  async write(batch: ScanBatch): Promise<void> {
+  async write(batch: RowBatch): Promise<void> {
     const n = batch.keys.length;
     if (this.#rows + n > this.#capacity) await this.#makeRoom(this.#rows + n);
     const at = this.#rows;

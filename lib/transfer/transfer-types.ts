@@ -1,8 +1,46 @@
 // The public shapes of export and import.
-import type { Ack, ScanBatch, TableOptions } from "../embedded/store-types.js";
+import type { Ack, TableDefinition, TableOptions } from "../table/table-definition.js";
 
 /** How rows lie in files: docs/export-and-import.md. */
 export type TransferFormat = "safetensors" | "npy" | "parquet";
+
+/** Some rows of a table in columns of one length, as a scan gives them. */
+export interface RowBatch {
+  /** u64[n] */
+  readonly keys: BigUint64Array;
+  /** f32[n * dim] */
+  readonly rows: Float32Array;
+  /** f32[n * stateFloats] */
+  readonly state: Float32Array;
+  /** u32[n] */
+  readonly frequency: Uint32Array;
+  /** u32[n] */
+  readonly lastStep: Uint32Array;
+}
+
+/** What exports and imports take of a table; the embedded store's `Table` is one. */
+export interface TransferTable {
+  readonly name: string;
+  readonly dim: number;
+  readonly stateFloats: number;
+  readonly options: TableDefinition;
+  contains(keys: BigUint64Array): Promise<Uint8Array>;
+  assign(
+    keys: BigUint64Array,
+    rows: Float32Array,
+    options?: { state?: Float32Array; frequency?: Uint32Array; lastStep?: Uint32Array; ack?: Ack },
+  ): Promise<void>;
+  delete(keys: BigUint64Array, options?: { ack?: Ack }): Promise<number>;
+  scan(options?: { readonly batch?: number }): AsyncIterable<RowBatch>;
+  stats(): { readonly rows: number };
+}
+
+/** What exports and imports take of a store; every `Store` is one. */
+export interface TransferStore {
+  table(name: string, options?: TableOptions): Promise<TransferTable>;
+  tables(): readonly { readonly name: string }[];
+  dropTable(name: string): Promise<void>;
+}
 
 /** How far an export or import is. */
 export interface TransferProgress {
@@ -50,7 +88,7 @@ export interface ExportOptions extends TransferOptions {
   /** Only rows of these keys. */
   readonly keys?: BigUint64Array;
   /** Rows to take instead of all of the table's: batches as `table.scan()` gives them, each key at most once in all. */
-  readonly rows?: AsyncIterable<ScanBatch>;
+  readonly rows?: AsyncIterable<RowBatch>;
   /** False: what is written is left to the system, as `cp` does, and may be lost with the power. True unless given. */
   readonly sync?: boolean;
 }

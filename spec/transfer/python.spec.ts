@@ -7,7 +7,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Prng } from "../../lib/base/prng.js";
 import { exportTable, importTable, type Table } from "../../lib/index.js";
-import { ROOT } from "../docs/documents.js";
+import { ROOT, readDocuments } from "../docs/documents.js";
 import { codeOf } from "../laws/twin.js";
 import { fill, options, Place, scanAll } from "./fixture.js";
 
@@ -87,6 +87,21 @@ if (python === undefined) {
         if (report.history) assert.equal([row!.frequency, row!.lastStep], [i % 1000, i % 1000], file);
       }
     }
+  });
+
+  test("what the document shows works", async ({ place }) => {
+    const store = await place.open("store");
+    await fill(await store.table("items", options), new Prng(2), 50);
+    for (const name of ["items.safetensors", "items.parquet", "items-arrays"])
+      await exportTable(store, "items", place.path(name), { state: true });
+    const page = readDocuments().find(({ path }) => path === "docs/export-and-import.md");
+    const programs = page!.fences.filter(({ language }) => language === "python");
+    assert.is(programs.length, 1);
+    for (const { text } of programs)
+      assert.match(
+        execFileSync(python!, ["-c", text], { encoding: "utf8", cwd: place.directory }),
+        /last_step/,
+      );
   });
 
   test("a file says nothing of how to make its table: that must be said", async ({ place }) => {

@@ -1,0 +1,78 @@
+// Objects come from S3 range by range. A download that was cut short is gone on with: its name says of which bytes it is.
+import { createHash } from "node:crypto";
+import { open, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { EmbershardError } from "../base/errors.js";
+import { ioError } from "./local-file.js";
+import type { S3Address } from "./s3-address.js";
+import type { S3Client } from "./s3-client.js";
+import type { UploadOptions } from "./s3-upload.js";
+
+/**
+ * Brings an object into a file at `into`, one range in memory at a time. What is there of it already, in `scratch`, is not
+ * asked for again. Returns false where there is no such object. @throws IO, ABORTED
+ */
+export async function downloadFile(
+  client: S3Client,
+  address: S3Address,
+  into: string,
+  scratch: string,
+  { signal, onBytes }: UploadOptions = {},
+): Promise<boolean> {
+  const { status, headers } = await client.request(address, { method: "HEAD", expect: [404] });
+  if (status === 404) return false;
+  const total = Number(headers.get("content-length"));
+  const etag = headers.get("etag") ?? "";
+  const id = JSON.stringify([client.settings.endpoint, address.bucket, address.key, etag, total]);
+  const partial = join(scratch, `${createHash("sha256").update(id).digest("hex").slice(0, 32)}.partial`);
+  try {
+    await fetchRanges(client, address, partial, total, etag, onBytes);
+    await rename(partial, into);
+  } catch (error) {
+    if (signal?.aborted) await rm(partial, { force: true });
+    throw ioError(partial, error);
+  }
+  return true;
+}
+
+async function fetchRanges(
+  client: S3Client,
+  address: S3Address,
+  partial: string,
+  total: number,
+  etag: string,
+  onBytes: UploadOptions["onBytes"],
+): Promise<void> {
+  const file = await open(partial, "a", 0o600);
+  try {
+    let { size } = await file.stat();
+    if (size > total) {
+      await file.truncate(0);
+      size = 0;
+    }
+    while (size < total) {
+      const last = Math.min(total, size + client.settings.partBytes) - 1;
+      const { status, body } = await client.request(address, {
+        method: "GET",
+        headers: { range: `bytes=${size}-${last}`, ...(etag && { "if-match": etag }) },
+        expect: [412],
+      });
+      if (status === 412)
+        throw new EmbershardError(
+          "IO",
+          `s3://${address.bucket}/${address.key} was replaced while it was read: import it again`,
+        );
+      const whole = status === 200 && body.length === total && size === 0;
+      if (!whole && body.length !== last + 1 - size)
+        throw new EmbershardError(
+          "IO",
+          `s3://${address.bucket}/${address.key}: asked for bytes ${size} to ${last}, got ${body.length} with status ${status}`,
+        );
+      await file.appendFile(body);
+      size += body.length;
+      onBytes?.(size, total);
+    }
+  } finally {
+    await file.close();
+  }
+}

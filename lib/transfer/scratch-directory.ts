@@ -1,0 +1,40 @@
+import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { EmbershardError } from "../base/errors.js";
+import { ioError } from "./local-file.js";
+
+/** The directory for what is on its way: the one given, or one of this user's own among the system's temporary files. */
+export async function scratchDirectory(given: string | undefined): Promise<string> {
+  const user = process.getuid?.();
+  const path = given ?? join(tmpdir(), `embershard-transfer-${user ?? "user"}`);
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    if (given === undefined && user !== undefined) {
+      const { uid, mode } = await stat(path);
+      if (uid !== user || (mode & 0o022) !== 0)
+        throw new EmbershardError(
+          "IO",
+          `${path} can be written by others: give another directory as scratch`,
+        );
+    }
+  } catch (cause) {
+    throw ioError(path, cause);
+  }
+  return path;
+}
+
+/** Lets `use` have a new directory in `scratch`, and removes it with what is in it. */
+export async function withDirectory<T>(scratch: string, use: (path: string) => Promise<T>): Promise<T> {
+  let path: string;
+  try {
+    path = await mkdtemp(join(scratch, "transfer-"));
+  } catch (cause) {
+    throw ioError(scratch, cause);
+  }
+  try {
+    return await use(path);
+  } finally {
+    await rm(path, { recursive: true, force: true });
+  }
+}
