@@ -192,13 +192,12 @@ export class EmbeddedTable implements Table {
   scan(options: { readonly batch?: number } = {}): AsyncIterable<ScanBatch> {
     const table = this.live();
     checkFields(`scan of "${this.name}"`, options, ["batch"]);
-    const fitting = Math.max(
-      1,
-      Math.min(scanRows, Math.floor(scanBytes / (16 + 4 * (table.dim + table.stateFloats)))),
-    );
+    // As it is read, which is more than it takes where it is stored as less than float32.
+    const rowBytes = 16 + 4 * (table.dim + table.stateFloats);
+    const fitting = Math.max(1, Math.min(scanRows, Math.floor(scanBytes / rowBytes)));
     const batch = options.batch ?? fitting;
     checkInteger(`scan of "${this.name}": batch`, batch, 1, 65_536);
-    checkWriteBytes(`scan of "${this.name}"`, batch * table.recordBytes);
+    checkWriteBytes(`scan of "${this.name}"`, batch * rowBytes);
     return this.#shard.scan(table, batch);
   }
 
