@@ -1,5 +1,5 @@
 // The machine's limit: a fixed-size embedding table in C, written for speed alone. It hashes keys as Embershard does
-// (XXH64 of the key's 8 bytes), probes an open-addressing index of 8-byte entries and keeps the same record: key,
+// (XXH64 of the key's 8 bytes), probes an open-addressing index of 4-byte entries and keeps the same record: key,
 // frequency, last step, weights, Adagrad state. It does not validate, grow, log, mark pages or sum the gradients of
 // equal keys: each occurrence is applied in order (in a uniform batch of 16,384 over 4 M rows 0.2 % are repeats).
 //
@@ -17,11 +17,13 @@
 #include <sys/mman.h>
 #include <time.h>
 
-typedef struct { uint32_t tag, row; } Entry;
+// A row's number in the low `rowBits` bits, bits of the key's hash above: as small as possible, so that the index and what
+// it takes to translate its addresses stay in the caches. The number of all ones stands for an empty entry.
+typedef uint32_t Entry;
 typedef struct { uint64_t key; uint32_t frequency, lastStep; float values[]; } Record;
 
 // How many rows ahead an index line and a record are asked for.
-enum { INDEX_AHEAD = 64, RECORD_AHEAD = 32, RING = 64, CHUNK_BATCHES = 16, LINE = 64, LINE_ENTRIES = 8 };
+enum { INDEX_AHEAD = 24, RECORD_AHEAD = 12, RING = 32, CHUNK_BATCHES = 16, LINE = 64, LINE_ENTRIES = 16 };
 // Which lines of a record are prefetched: where the processor's own prefetchers follow the first one, asking for all is
 // slower, elsewhere faster. Both are compiled and the faster is chosen at the start, for pull and push apart.
 enum { FIRST_LINE, ALL_LINES };
@@ -29,7 +31,7 @@ static const uint32_t EMPTY = 0xffffffffu;
 static const float LEARNING_RATE = 0.05f, EPS = 1e-10f;
 
 static uint64_t rows, batch, seed, mask, stride;
-static uint32_t dim, currentStep;
+static uint32_t dim, currentStep, rowBits, rowMask;
 static Entry *entries;
 static uint8_t *records;
 static uint64_t *hashes;
@@ -50,27 +52,35 @@ static inline Record *recordAt(uint32_t row) { return (Record *)(records + (uint
 
 static inline uint64_t lineOf(uint64_t hash) { return hash & mask & ~(uint64_t)(LINE_ENTRIES - 1); }
 
-// A line of eight entries is compared at once: a loop over single entries ends unpredictably.
+static inline uint32_t tagOf(uint64_t hash) { return (uint32_t)(hash >> 32) >> rowBits; }
+
+// A line of entries is compared at once: a loop over single entries ends unpredictably.
 static inline uint32_t find(uint64_t hash) {
-  const uint32_t tag = (uint32_t)(hash >> 32);
+  const uint32_t tag = tagOf(hash);
   for (uint64_t line = lineOf(hash);; line = (line + LINE_ENTRIES) & mask) {
     const Entry *entry = entries + line;
 #ifdef __AVX512F__
-    const __mmask16 equal = _mm512_mask_cmpeq_epi32_mask(0x5555, _mm512_load_si512(entry), _mm512_set1_epi32((int)tag));
-    if (__builtin_expect(equal != 0, 1)) return entry[__builtin_ctz(equal) / 2].row;
+    const __m512i all = _mm512_load_si512(entry), tags = _mm512_srl_epi32(all, _mm_cvtsi32_si128((int)rowBits));
+    const __mmask16 used = _mm512_cmpneq_epi32_mask(all, _mm512_set1_epi32(-1));
+    const __mmask16 equal = _mm512_mask_cmpeq_epi32_mask(used, tags, _mm512_set1_epi32((int)tag));
+    if (__builtin_expect(equal != 0, 1)) return entry[__builtin_ctz(equal)] & rowMask;
 #else
     uint32_t row = EMPTY;
-    for (int j = 0; j < LINE_ENTRIES; j++) row = entry[j].tag == tag && entry[j].row < row ? entry[j].row : row;
+    for (int j = 0; j < LINE_ENTRIES; j++) {
+      const uint32_t found = entry[j] >> rowBits == tag && entry[j] != EMPTY ? entry[j] & rowMask : EMPTY;
+      row = found < row ? found : row;
+    }
     if (__builtin_expect(row != EMPTY, 1)) return row;
 #endif
-    if (entry[LINE_ENTRIES - 1].row == EMPTY) return EMPTY;
+    if (entry[LINE_ENTRIES - 1] == EMPTY) return EMPTY;
   }
 }
 
-// The index compares 32 bits of the hash, so the key decides; keys of equal tag are looked for further on.
+// The index compares a few bits of the hash, so the key decides; keys of equal tag are looked for further on.
 static uint32_t findExactly(uint64_t key, uint64_t hash) {
-  for (uint64_t at = lineOf(hash); entries[at].row != EMPTY; at = (at + 1) & mask)
-    if (entries[at].tag == (uint32_t)(hash >> 32) && recordAt(entries[at].row)->key == key) return entries[at].row;
+  for (uint64_t at = lineOf(hash); entries[at] != EMPTY; at = (at + 1) & mask)
+    if (entries[at] >> rowBits == tagOf(hash) && recordAt(entries[at] & rowMask)->key == key)
+      return entries[at] & rowMask;
   fprintf(stderr, "key %llu is not in the table\n", (unsigned long long)key);
   exit(1);
 }
@@ -201,8 +211,8 @@ static void fill(void) {
     for (uint32_t j = 0; j < dim; j++) record->values[j] = (float)(row % 1000) * 1e-5f;
     const uint64_t hash = hashKey(record->key);
     uint64_t at = lineOf(hash);
-    while (entries[at].row != EMPTY) at = (at + 1) & mask;
-    entries[at] = (Entry){(uint32_t)(hash >> 32), (uint32_t)row};
+    while (entries[at] != EMPTY) at = (at + 1) & mask;
+    entries[at] = tagOf(hash) << rowBits | (uint32_t)row;
   }
 }
 
@@ -256,6 +266,8 @@ int main(int argc, char **argv) {
   batch = strtoull(argv[3], NULL, 10);
   const int huge = strcmp(argv[4], "huge") == 0;
   seed = strtoull(argv[5], NULL, 10);
+  while ((1ull << rowBits) <= rows) rowBits++;
+  rowMask = (1u << rowBits) - 1;
   uint64_t capacity = 1;
   while (capacity < 2 * rows || capacity < LINE_ENTRIES) capacity *= 2;
   mask = capacity - 1;
