@@ -36,7 +36,7 @@ const packages: Readonly<Record<string, RegExp>> = {
   koffi: /^lib\/base\/system-calls\.ts$/,
   "node:net": /^lib\/embedded\/control-[a-z]+\.ts$/,
   "node:child_process": /^lib\/cli\//,
-  "node:worker_threads": /^lib\/(store|cli)\//,
+  "node:worker_threads": /^lib\/(store\/|cli\/|kernel\/memory-(advice|populating)\.ts$)/,
   "node:crypto": /^lib\/(embedded|repair|transfer|cli)\//,
   "node:fs": /^lib\/(embedded|store|cli)\//,
   "node:fs/promises": /^lib\/(embedded|repair|store|transfer|cli)\//,

@@ -4,13 +4,10 @@ import { createRequire } from "node:module";
 export interface SystemCalls {
   /** madvise(2) on memory that `bytes` shows. Returns 0 when the system agreed. */
   madvise(bytes: Uint8Array, length: number, advice: number): number;
-  /** The same in another thread; calls back when it is done. */
-  madviseLater(
-    bytes: Uint8Array,
-    length: number,
-    advice: number,
-    done: (error: unknown, result: number) => void,
-  ): void;
+  /** The same on memory at an address of this process, whichever thread's it is. */
+  madviseAt(address: bigint, length: number, advice: number): number;
+  /** Where in the process the memory that `bytes` shows lies. */
+  addressOf(bytes: Uint8Array): bigint;
   /** posix_fadvise(2) in another thread; calls back when it is done. */
   posixFadviseLater(
     fd: number,
@@ -32,11 +29,12 @@ export function systemCalls(): SystemCalls | null {
 function load(): SystemCalls | null {
   if (process.platform !== "linux") return null;
   try {
-    const libc = createRequire(import.meta.url)("koffi").load(null);
-    const madvise = libc.func("int madvise(void *address, size_t bytes, int advice)");
+    const koffi = createRequire(import.meta.url)("koffi");
+    const libc = koffi.load(null);
     return {
-      madvise,
-      madviseLater: madvise.async,
+      madvise: libc.func("int madvise(void *address, size_t bytes, int advice)"),
+      madviseAt: libc.func("madvise", "int", ["uintptr_t", "size_t", "int"]),
+      addressOf: koffi.address,
       posixFadviseLater: libc.func("int posix_fadvise(int fd, int64_t offset, int64_t bytes, int advice)")
         .async,
     };

@@ -1,10 +1,11 @@
 // Advice to the system about memory. All of it is optional: without it the same work takes longer.
+import { Worker } from "node:worker_threads";
 import { systemCalls } from "../base/system-calls.js";
+import type { PopulateRequest } from "./memory-populating.js";
 
 const hugeBytes = 2 << 20;
-/** MADV_HUGEPAGE and MADV_POPULATE_WRITE of Linux's madvise(2). */
+/** MADV_HUGEPAGE of Linux's madvise(2). */
 const madvHugePage = 14;
-const madvPopulateWrite = 23;
 
 /**
  * Asks the system to back the bytes [from, to) of a memory with 2 MiB pages, which saves a page walk at each random
@@ -18,29 +19,30 @@ export function adviseHugePages(buffer: ArrayBuffer, from: number, to: number): 
   return bytes <= 0 || calls.madvise(new Uint8Array(buffer, first, bytes), bytes, madvHugePage) === 0;
 }
 
-/** Bytes that are populated in one call. */
-const populateBytes = 16 << 20;
-
-let populating: Promise<unknown> = Promise.resolve();
+let populating: Worker | undefined;
 
 /**
  * Has another thread of the process fetch the bytes [from, to) of a memory from the system, which zeroes them, so that
- * whoever uses them first does not wait for it. One call at a time; what has been used meanwhile is left as it is.
+ * whoever uses them first does not wait for it. One request after the other; returns at once.
  */
 export function populateAhead(buffer: ArrayBuffer, from: number, to: number): void {
   const calls = systemCalls();
-  if (!calls) return;
-  // Memory that grows again detaches the buffer; the bytes stay where they are.
-  const bytes = new Uint8Array(buffer, from, to - from);
-  for (let at = 0; at < bytes.length; at += populateBytes) {
-    const part = bytes.subarray(at, at + populateBytes);
-    populating = populating.then(
-      () =>
-        new Promise<void>((resolve) =>
-          part.length === 0
-            ? resolve()
-            : calls.madviseLater(part, part.length, madvPopulateWrite, () => resolve()),
-        ),
-    );
-  }
+  if (!calls || from >= to) return;
+  populating ??= startPopulating();
+  // The address: memory that grows again detaches the buffer, and its bytes stay where they are.
+  const address = calls.addressOf(new Uint8Array(buffer)) + BigInt(from);
+  populating.postMessage({ address, bytes: to - from } satisfies PopulateRequest);
+}
+
+function startPopulating(): Worker {
+  const worker = new Worker(new URL("./memory-populating.js", import.meta.url), {
+    name: "embershard-memory",
+    // Not those of the process: some, such as --input-type, are for its own script only.
+    execArgv: [],
+    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 },
+  });
+  worker.unref();
+  // It is there for speed only: without it the memory is fetched when it is used.
+  worker.on("error", () => undefined);
+  return worker;
 }
