@@ -6,6 +6,13 @@ export type * from "./embedded/store-types.js";
 export type * from "./repair/report.js";
 export { type VerifyOptions, verifyStore } from "./repair/verify-store.js";
 export type { AdmissionOptions, CounterOptions } from "./table/admission.js";
+export type {
+  CountersDefinition,
+  CountersOptions,
+  EvictionDefinition,
+  EvictionOptions,
+  EvictionPolicy,
+} from "./table/eviction.js";
 export type { Clip } from "./table/gradients.js";
 export {
   constant,

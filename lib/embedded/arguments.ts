@@ -1,6 +1,8 @@
 // Checks of what callers give. Everything behind the public methods trusts it.
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
+import type { EvictionRequest } from "../shard/eviction-rules.js";
+import type { CounterColumns } from "../table/counter-columns.js";
 import { checkLearningRate, needsStep } from "../table/optimizers.js";
 import { describe } from "../table/option-reader.js";
 import type { Ack, TableDefinition } from "../table/table-definition.js";
@@ -150,4 +152,55 @@ export function checkInteger(
 ): asserts value is number {
   if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return;
   throw invalid(`${what}: found ${describe(value)}, expected an integer from ${least} to ${most}`);
+}
+
+/** Checks columns of counters: an object of f32[n] by the table's names. */
+export function checkCounters(
+  what: string,
+  columns: unknown,
+  n: number,
+  { name, counters }: TableDefinition,
+): asserts columns is CounterColumns {
+  if (!counters)
+    throw invalid(`${what}: found counters, which table "${name}" does not have: give them when it is made`);
+  checkFields(`${what}: counters`, columns, counters.names);
+  for (const [column, values] of Object.entries(columns as object))
+    checkArray(`${what}: counters.${column}`, values, Float32Array, { length: n, says: "one a key" });
+}
+
+/** Checks what is added to counters. @throws NON_FINITE */
+export function checkCounts(what: string, columns: CounterColumns): void {
+  for (const [name, values] of Object.entries(columns)) {
+    const bad = values.findIndex((value) => !(value >= 0 && value < Number.POSITIVE_INFINITY));
+    if (bad >= 0)
+      throw new EmbershardError(
+        "NON_FINITE",
+        `${what}: counters.${name} is ${values[bad]} at ${bad}, expected a finite number >= 0; nothing was changed`,
+      );
+  }
+}
+
+const evictions = ["rows", "olderThanSteps", "olderThanMs", "belowNorm", "belowFrequency", "belowScore"];
+
+/** Checks what is to be evicted: one field, which the table has what it takes for. */
+export function checkEviction(
+  what: string,
+  request: unknown,
+  definition: TableDefinition,
+): asserts request is EvictionRequest {
+  checkFields(what, request ?? {}, evictions);
+  const given = Object.entries((request ?? {}) as object).filter(([, value]) => value !== undefined);
+  if (given.length !== 1)
+    throw invalid(`${what}: found ${given.length} conditions, expected one of ${evictions.join(", ")}`);
+  const [[field, value]] = given;
+  if (field === "belowNorm" || field === "belowScore") {
+    if (typeof value !== "number" || !Number.isFinite(value))
+      throw invalid(`${what}: found ${field} ${describe(value)}, expected a finite number`);
+  } else checkInteger(`${what}: ${field}`, value, 0, Number.MAX_SAFE_INTEGER);
+  if (field === "olderThanMs" && !definition.eviction)
+    throw invalid(`${what}: its rows have no times: a table that is made with eviction, even {}, has them`);
+  if (field === "belowScore" && !definition.counters)
+    throw invalid(
+      `${what}: its rows have no counters, which give a score: they are given when a table is made`,
+    );
 }

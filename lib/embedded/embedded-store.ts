@@ -103,7 +103,7 @@ export class EmbeddedStore implements Store {
 
   async push(
     requests: readonly PushRequest[],
-    options: Omit<PushOptions, "learningRate"> = {},
+    options: Omit<PushOptions, "learningRate" | "counters"> = {},
   ): Promise<void> {
     checkFields("push", options, ["ack", "mark", "step"]);
     checkMark("push", options.mark);
@@ -111,7 +111,7 @@ export class EmbeddedStore implements Store {
       const { gradients, learningRate } = request as PushRequest;
       const isTensor = "tensor" in (request as object);
       checkFields("push: a request", request, [
-        ...(isTensor ? ["tensor", "from", "to"] : ["table", "keys"]),
+        ...(isTensor ? ["tensor", "from", "to"] : ["table", "keys", "counters"]),
         "gradients",
         "learningRate",
       ]);
@@ -126,8 +126,8 @@ export class EmbeddedStore implements Store {
         };
         return tensor.preparePush(gradients, range, this.#shard);
       }
-      const { table, keys } = request as Extract<PushRequest, { table: Table }>;
-      return this.#tableOf("push", table).preparePush(keys, gradients, learningRate);
+      const { table, keys, counters } = request as Extract<PushRequest, { table: Table }>;
+      return this.#tableOf("push", table).preparePush(keys, gradients, learningRate, counters);
     });
     checkWriteBytes(
       "push",

@@ -3,11 +3,15 @@ import type { RowRead } from "../shard/reading.js";
 import type { Shard } from "../shard/shard.js";
 import type { RowWrite } from "../shard/staging.js";
 import type { ArenaTable } from "../table/arena-table.js";
+import { joinCounters, splitCounters } from "../table/counter-columns.js";
 import { describe } from "../table/option-reader.js";
 import { rowStorageOf } from "../table/row-storage.js";
 import type { TableDefinition } from "../table/table-definition.js";
 import {
   checkArray,
+  checkCounters,
+  checkCounts,
+  checkEviction,
   checkFields,
   checkInteger,
   checkKeys,
@@ -21,6 +25,9 @@ import {
 import type {
   AssignOptions,
   CandidateBatch,
+  CounterColumns,
+  EvictedRows,
+  EvictionRequest,
   ForgetOptions,
   PullOptions,
   PushOptions,
@@ -30,8 +37,8 @@ import type {
   WriteOptions,
 } from "./store-types.js";
 
-const pullFields = ["into", "found", "state", "default", "create"];
-const pushFields = ["ack", "mark", "step", "learningRate"];
+const pullFields = ["into", "found", "state", "default", "create", "counters"];
+const pushFields = ["ack", "mark", "step", "learningRate", "counters"];
 const scanRows = 4096;
 /** Bytes of rows in a batch of a scan, at most, unless the caller says how many. */
 const scanBytes = 4 << 20;
@@ -81,7 +88,13 @@ export class EmbeddedTable implements Table {
       read = this.prepareRead(keys, { ...options, into: read.into });
     }
     this.#shard.pull(read);
+    if (options.counters) this.#pullCounters(read.table, keys, options.counters);
     return read.into;
+  }
+
+  #pullCounters(table: ArenaTable, keys: BigUint64Array, into: CounterColumns): void {
+    const found = splitCounters(table.definition.counters!.names, this.#shard.counters(table, keys));
+    for (const [name, column] of Object.entries(into)) column.set(found[name]);
   }
 
   /** @internal */
@@ -103,6 +116,7 @@ export class EmbeddedTable implements Table {
         says: `${n} keys of ${stateFloats} floats of state`,
       });
     }
+    if (options.counters !== undefined) checkCounters(what, options.counters, n, table.definition);
     if (options.default !== undefined && typeof options.default !== "number") {
       throw new EmbershardError(
         "INVALID_ARGUMENT",
@@ -120,24 +134,34 @@ export class EmbeddedTable implements Table {
 
   async push(keys: BigUint64Array, gradients: Float32Array, options: PushOptions = {}): Promise<void> {
     checkFields(`push to "${this.name}"`, options, pushFields);
-    const write = this.preparePush(keys, gradients, options.learningRate);
+    const write = this.preparePush(keys, gradients, options.learningRate, options.counters);
     const step = resolveStep(`push to "${this.name}"`, options.step, [this.options]);
     await this.#write(write, options, step);
   }
 
   /** @internal */
-  preparePush(keys: BigUint64Array, gradients: Float32Array, learningRate: number | undefined): RowWrite {
+  preparePush(
+    keys: BigUint64Array,
+    gradients: Float32Array,
+    learningRate: number | undefined,
+    counters?: CounterColumns,
+  ): RowWrite {
     const table = this.live();
     const what = `push to "${this.name}"`;
     checkWriteKeys(`${what}: keys`, keys);
     const says = `${keys.length} keys of dim ${table.dim}`;
     checkArray(`${what}: gradients`, gradients, Float32Array, { length: keys.length * table.dim, says });
     checkWriteBytes(what, gradients.byteLength);
+    if (counters !== undefined) {
+      checkCounters(what, counters, keys.length, table.definition);
+      checkCounts(what, counters);
+    }
     return {
       table,
       kind: "push",
       keys,
       values: gradients,
+      ...(counters && { counters: joinCounters(table.definition.counters!.names, counters, keys.length) }),
       learningRate: resolveLearningRate(learningRate, table.definition),
     };
   }
@@ -242,8 +266,49 @@ export class EmbeddedTable implements Table {
     );
   }
 
+  async evict(request: EvictionRequest): Promise<number> {
+    const table = this.live();
+    checkEviction(`evict from "${this.name}"`, request, table.definition);
+    return this.#shard.evict(table, request);
+  }
+
+  onEvicted(listener: (rows: EvictedRows) => void): () => void {
+    if (typeof listener !== "function") {
+      throw new EmbershardError(
+        "INVALID_ARGUMENT",
+        `onEvicted of "${this.name}": found ${describe(listener)}, expected a function`,
+      );
+    }
+    return this.#shard.onEvicted(this.live(), (rows) => tellSafely(this.name, listener, rows));
+  }
+
+  async decay(): Promise<void> {
+    const table = this.live();
+    if (table.counters === 0)
+      throw new EmbershardError(
+        "INVALID_ARGUMENT",
+        `decay of "${this.name}": the table has no counters; they are given when it is made`,
+      );
+    await this.#shard.decay(table);
+  }
+
   stats(): TableStats {
     return statsOf(this.#shard, this.live());
+  }
+}
+
+/** A listener that fails is its owner's to mend: the rows are gone, and the store goes on. */
+function tellSafely(name: string, listener: (rows: EvictedRows) => unknown, rows: EvictedRows): void {
+  const warn = (error: unknown) =>
+    process.emitWarning(
+      `a listener of rows evicted from "${name}" failed: ${error instanceof Error ? error.message : String(error)}`,
+      "EmbershardWarning",
+    );
+  try {
+    const told = listener(rows);
+    if (told instanceof Promise) told.catch(warn);
+  } catch (error) {
+    warn(error);
   }
 }
 
@@ -288,6 +353,7 @@ export function statsOf(shard: Shard, table: ArenaTable): TableStats {
         ...table.admitting,
       },
     }),
+    ...(definition.eviction && { evicted: { ...shard.evictionCounts(table) } }),
     ...(definition.tensor && { shape: definition.tensor.shape }),
   };
 }

@@ -113,7 +113,10 @@ export class EmbeddedTensor implements Tensor {
     return into;
   }
 
-  async push(gradients: Float32Array, options: TensorRange & PushOptions = {}): Promise<void> {
+  async push(
+    gradients: Float32Array,
+    options: TensorRange & Omit<PushOptions, "counters"> = {},
+  ): Promise<void> {
     const what = `push to "${this.name}"`;
     checkFields(what, options, ["from", "to", "ack", "mark", "step", "learningRate"]);
     const write = this.preparePush(gradients, options);

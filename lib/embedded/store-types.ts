@@ -4,10 +4,14 @@ import type {
   CheckpointProgress,
   CheckpointOptions as PlainCheckpointOptions,
 } from "../shard/checkpoint.js";
+import type { EvictedRows } from "../shard/evict-slice.js";
+import type { EvictionCounts } from "../shard/eviction-progress.js";
+import type { EvictionRequest } from "../shard/eviction-rules.js";
 import type { ForgetOptions } from "../shard/forgetting.js";
 import type { RollbackInfo } from "../shard/rollback.js";
 import type { ScanBatch } from "../shard/scanning.js";
 import type { VersionInfo } from "../shard/version-info.js";
+import type { CounterColumns } from "../table/counter-columns.js";
 import type { StateStorage, StorageOptions, WeightStorage } from "../table/row-storage.js";
 import type { Ack, TableDefinition, TableOptions } from "../table/table-definition.js";
 
@@ -15,6 +19,10 @@ export type {
   Ack,
   CheckpointInfo,
   CheckpointProgress,
+  CounterColumns,
+  EvictedRows,
+  EvictionCounts,
+  EvictionRequest,
   ForgetOptions,
   RollbackInfo,
   ScanBatch,
@@ -41,6 +49,11 @@ export interface WriteOptions {
 }
 
 export interface PushOptions extends WriteOptions {
+  /**
+   * What is added to the rows' counters, f32[n] by name, finite and not negative, summed over equal keys. A first counter
+   * that is left out counts occurrences; a second one that is left out stays.
+   */
+  readonly counters?: CounterColumns;
   /** The caller's step, 0 to 2^32 - 1, kept as the rows' last step. Required, from 1, where the optimizer counts steps by table. */
   readonly step?: number;
   /** Instead of the table's. */
@@ -70,6 +83,8 @@ export interface PullOptions {
   readonly default?: number;
   /** Create the rows that do not exist, at the table's ack level. */
   readonly create?: boolean;
+  /** f32[n] by name: get the rows' counters as of now, 0 where a key has no row. */
+  readonly counters?: CounterColumns;
 }
 
 /**
@@ -142,6 +157,24 @@ export interface Table {
    */
   forgetCandidates(options?: ForgetOptions): Promise<number>;
 
+  /**
+   * Evicts rows now: so many by the table's policy, or all that are older than so many steps or milliseconds, or below a
+   * norm, frequency or score. In slices, while others go on. Resolves to how many went, as durable as a push.
+   *
+   * @throws INVALID_ARGUMENT, READ_ONLY, CLOSED
+   */
+  evict(request: EvictionRequest): Promise<number>;
+
+  /**
+   * Has `listener` told of rows that the table lets go, batch by batch, in the turn in which they go: they are out of the
+   * table, and their record is in the log's buffer. What it throws is emitted as a warning of the process, and the store goes on.
+   * Returns what ends that.
+   */
+  onEvicted(listener: (rows: EvictedRows) => void): () => void;
+
+  /** Multiplies all counters by their rate, at once however many rows there are. @throws INVALID_ARGUMENT, READ_ONLY, CLOSED */
+  decay(): Promise<void>;
+
   stats(): TableStats;
 }
 
@@ -172,6 +205,8 @@ export interface TableStats {
   readonly skipped: number;
   /** Given for a table that admits. */
   readonly admission?: AdmissionStats;
+  /** Rows evicted since the store was opened, by reason, and slices that it took. Given for tables with `eviction`. */
+  readonly evicted?: EvictionCounts;
   /** Given for a tensor. */
   readonly shape?: readonly number[];
 }
@@ -216,7 +251,7 @@ export interface Tensor {
   /** Reads a range into f32[to - from]. @throws INVALID_ARGUMENT, CLOSED */
   pull(options?: TensorRange & { readonly into?: Float32Array }): Promise<Float32Array>;
   /** Applies the optimizer to gradients f32[to - from] of a range. @throws UNALIGNED_RANGE, and as Table.push */
-  push(gradients: Float32Array, options?: TensorRange & PushOptions): Promise<void>;
+  push(gradients: Float32Array, options?: TensorRange & Omit<PushOptions, "counters">): Promise<void>;
   /** Sets a range. @throws as push */
   assign(values: Float32Array, options?: TensorRange & WriteOptions): Promise<void>;
   stats(): TableStats;
@@ -234,6 +269,7 @@ export type PushRequest =
       readonly keys: BigUint64Array;
       readonly gradients: Float32Array;
       readonly learningRate?: number;
+      readonly counters?: CounterColumns;
     }
   | (TensorRange & {
       readonly tensor: Tensor;
@@ -277,8 +313,8 @@ export interface StoreStats {
 export interface Store extends AsyncDisposable {
   readonly directory: string;
   /**
-   * Opens a table, or makes it. On an existing table options may be left out; of those given, learning rate, ack and
-   * nonFinite change it.
+   * Opens a table, or makes it. On an existing table options may be left out; of those given, learning rate, ack,
+   * nonFinite and eviction change it.
    *
    * @throws INVALID_NAME, INVALID_OPTIONS, TABLE_NOT_FOUND, TABLE_MISMATCH, READ_ONLY, CLOSED
    */
@@ -291,7 +327,10 @@ export interface Store extends AsyncDisposable {
   /** Reads several tables in one visit. */
   pull(requests: readonly PullRequest[]): Promise<Float32Array[]>;
   /** Pushes to several tables and tensors as one: all or nothing, one record in the log. */
-  push(requests: readonly PushRequest[], options?: Omit<PushOptions, "learningRate">): Promise<void>;
+  push(
+    requests: readonly PushRequest[],
+    options?: Omit<PushOptions, "learningRate" | "counters">,
+  ): Promise<void>;
   /**
    * Writes a point-in-time copy of everything while pushes go on; opening then replays only what came after. With
    * `version` it also gets a name and stays as it is until it is deleted; resolves when it is there, whole.

@@ -28,6 +28,7 @@ export interface KernelExports {
     useFallback: number,
     fallback: number,
   ): void;
+  pullCounters(table: number, keys: number, n: number, into: number): void;
   containsRows(table: number, keys: number, n: number, found: number): number;
   pushRows(
     table: number,
@@ -36,6 +37,7 @@ export interface KernelExports {
     gradients: number,
     n: number,
     positions: number,
+    counters: number,
     learningRate: number,
     step: number,
     lsn: bigint,
@@ -47,6 +49,7 @@ export interface KernelExports {
     gradients: number,
     n: number,
     positions: number,
+    counters: number,
     learningRate: number,
     step: number,
     lsn: bigint,
@@ -97,6 +100,8 @@ export interface KernelExports {
   uniqueKeys(keys: number, n: number, work: number, unique: number, ranks: number): number;
   storeKeys(keys: number, n: number, prefix: number, table: number, into: number): void;
   nextPageOf(table: number, page: number, end: number): number;
+  readExtras(table: number, positions: number, n: number, counters: number, times: number): void;
+  scanExtras(page: number, from: number, n: number, counters: number, times: number): void;
   sampleScores(
     table: number,
     by: number,
@@ -124,6 +129,7 @@ export interface KernelExports {
     counts: number,
     gradients: number,
     n: number,
+    counters: number,
     learningRate: number,
     step: number,
     lsn: bigint,
@@ -172,7 +178,15 @@ export interface KernelExports {
   ): number;
   firstNonFinite(values: number, n: number): number;
   firstNonFiniteSum(rows: number, counts: number, n: number, dim: number): number;
-  dropNonFinite(rows: number, keys: number, counts: number, n: number, dim: number): number;
+  dropNonFinite(
+    rows: number,
+    keys: number,
+    counts: number,
+    n: number,
+    dim: number,
+    counters: number,
+    counterCount: number,
+  ): number;
   orderByArena(slots: number, arenaOf: number, n: number, arenas: number, order: number, ends: number): void;
   gatherRows(from: number, order: number, n: number, bytes: number, into: number): void;
   scatterRows(from: number, order: number, n: number, bytes: number, into: number): void;

@@ -47,6 +47,7 @@ export function pushAdmitted(run: Run, write: RowWrite, step: number, lsn: bigin
     run.values,
     n,
     run.positions,
+    run.counters,
     write.learningRate,
     step,
     lsn,
@@ -66,6 +67,7 @@ export function pushAdmitted(run: Run, write: RowWrite, step: number, lsn: bigin
     values: run.values + 4 * first * table.dim,
     states: 0,
     steps: 0,
+    counters: run.counters && run.counters + 4 * first * table.counters,
     removed: removedRun(run, columns.removedKeys, columns.removedPositions, removed),
     counted:
       counted === 0
@@ -79,6 +81,7 @@ export function pushAdmitted(run: Run, write: RowWrite, step: number, lsn: bigin
             values: 0,
             states: 0,
             steps: 0,
+            counters: 0,
           },
   };
 }
@@ -96,7 +99,7 @@ export function forgetCandidates(run: Run, { candidates }: ArenaTable, lsn: bigi
 function removedRun({ arena }: Run, keys: number, positions: number, n: number): Run | undefined {
   return n === 0
     ? undefined
-    : { arena, n, keys, counts: positions, positions, values: 0, states: 0, steps: 0 };
+    : { arena, n, keys, counts: positions, positions, values: 0, states: 0, steps: 0, counters: 0 };
 }
 
 /** Adds what happened to candidates to a log record: removals first, since others may take their places. */
@@ -105,7 +108,6 @@ export function logCandidates(
   { removed, counted }: Partial<CandidateRuns>,
   candidates: ArenaTable,
 ): void {
-  const { number } = candidates.definition;
-  if (removed) list.add(removed, number, SECTION.delete, 0, []);
-  if (counted) list.add(counted, number, candidates.bySlot ? SECTION.sketch : SECTION.count, 0, []);
+  if (removed) list.add(removed, candidates, SECTION.delete, 0, []);
+  if (counted) list.add(counted, candidates, candidates.bySlot ? SECTION.sketch : SECTION.count, 0, []);
 }

@@ -1,5 +1,7 @@
 // Applying: runs that have been staged and reserved change rows, in one kernel call each, and leave the parts of their
 // log record.
+
+import type { ArenaTable } from "../table/arena-table.js";
 import { type CandidateRuns, forgetCandidates, logCandidates, pushAdmitted } from "./admitting.js";
 import { encodeSectionHeader, padded, SECTION } from "./records.js";
 import type { RowWrite, Run } from "./staging.js";
@@ -9,11 +11,18 @@ export class SectionList {
   readonly parts: Uint8Array[] = [];
   count = 0;
 
-  add(run: Run, table: number, kind: number, learningRate: number, values: readonly Uint8Array[]): void {
+  add(
+    run: Pick<Run, "arena" | "n" | "keys" | "positions" | "counts">,
+    { definition, epoch }: ArenaTable,
+    kind: number,
+    learningRate: number,
+    values: readonly Uint8Array[],
+  ): void {
     const { arena, n } = run;
+    const table = definition.number;
     const valueBytes = values.reduce((sum, part) => sum + part.length, 0);
     this.parts.push(
-      encodeSectionHeader({ table, arena: arena.number, kind, n, learningRate, valueBytes }),
+      encodeSectionHeader({ table, arena: arena.number, kind, n, learningRate, epoch, valueBytes }),
       arena.bytes.subarray(run.keys, run.keys + 8 * n),
       arena.bytes.subarray(run.positions, run.positions + 4 * n),
       arena.bytes.subarray(run.counts, run.counts + 4 * n),
@@ -54,6 +63,7 @@ function applyRows(run: Run, write: RowWrite, step: number, lsn: bigint): Run {
         run.values,
         run.n,
         run.positions,
+        run.counters,
         write.learningRate,
         step,
         lsn,
@@ -85,8 +95,9 @@ export function logRun(list: SectionList, run: AppliedRun, write: RowWrite): voi
   if (run.values) values.push(column(run.values, table.dim));
   if (run.states) values.push(column(run.states, table.stateFloats));
   if (run.steps) values.push(column(run.steps, 1));
+  if (run.counters) values.push(column(run.counters, table.counters));
   const code = kind === "assign" ? assignmentCode(run) : SECTION[kind];
-  list.add(run, table.definition.number, code, write.learningRate, values);
+  list.add(run, table, code, write.learningRate, values);
 }
 
 function assignmentCode({ states, steps }: Run): number {

@@ -6,7 +6,7 @@ import type { ArenaTable } from "../table/arena-table.js";
 import { noteOf } from "./hand-over.js";
 import { clearGarbage, unusedOf } from "./image-use.js";
 import { type Instant, noteInstant } from "./instant.js";
-import { encodeManifest, type Manifest, manifestKey } from "./manifest.js";
+import { encodeManifest, type Manifest, manifestKey, type TableProgress } from "./manifest.js";
 import { encodePage, encodePageKey, type PageKey, pageHeaderBytes } from "./page-image.js";
 import type { PageLedger } from "./page-ledger.js";
 import { encodeJson, RECORD } from "./records.js";
@@ -185,12 +185,21 @@ function describe(
     lsn,
     at,
     tables: [...state.tables.values()].map((table) => table.definition),
+    progress: progressOf(state),
+    time: state.time || undefined,
     nextTable: state.nextTable,
     arenaOf: arenas.all.length > 1 ? Buffer.from(arenas.arenaOf).toString("base64") : undefined,
     handOver: arenas.moving && !moved ? noteOf(arenas.moving) : undefined,
     mark: state.mark && Buffer.from(state.mark).toString("base64"),
     pages: ledger.toArrays(arenas.all),
   };
+}
+
+function progressOf({ tables }: ShardState): TableProgress[] | undefined {
+  const progress = [...tables.values()]
+    .filter(({ highestStep, epoch }) => highestStep > 0 || epoch > 0)
+    .map(({ definition, highestStep, epoch }) => ({ number: definition.number, step: highestStep, epoch }));
+  return progress.length === 0 ? undefined : progress;
 }
 
 /** After the commit: the log learns of it, what it superseded goes, retired pages can be used again. */

@@ -229,6 +229,7 @@ function scratchOf({ manifest }: Instant, foldPages: number): Recovered {
     ledger: new PageLedger(),
     garbage: [],
     mark: undefined,
+    time: manifest.time ?? 0,
     nextTable: manifest.nextTable,
     retired: [],
     usedIndexes: 0,

@@ -99,6 +99,7 @@ export function moveKeys(
     values: 0,
     states: 0,
     steps: 0,
+    counters: 0,
   };
   const records = from.takeScratch(n * table.recordBytes);
   const moved = from.kernel.extractRows(table.index, keys, n, left.positions, records, lsn);
@@ -114,6 +115,7 @@ export function moveKeys(
     values: there,
     states: 0,
     steps: 0,
+    counters: 0,
   };
   to.kernel.adoptRows(table.index, there, moved, arrived.positions, lsn);
   from.kernel.keysOfRecords(records, moved, table.recordBytes, left.keys);
@@ -125,10 +127,8 @@ export function moveKeys(
     positions: from.u32.slice(left.positions / 4, left.positions / 4 + moved),
   };
   if (!list) return rows;
-  list.add(left, table.definition.number, SECTION.delete, 0, []);
-  list.add(arrived, table.definition.number, SECTION.adopt, 0, [
-    to.bytes.subarray(there, there + moved * table.recordBytes),
-  ]);
+  list.add(left, table, SECTION.delete, 0, []);
+  list.add(arrived, table, SECTION.adopt, 0, [to.bytes.subarray(there, there + moved * table.recordBytes)]);
   return rows;
 }
 

@@ -31,6 +31,8 @@ async function indexTables(recovered: Recovered, pause: () => Promise<void>): Pr
       arena.kernel.openTable(table.index, roomy ? (places.get(table.index) ?? 0) : 0);
       arena.refresh();
       await indexTable(arena, table, end, pause);
+      // Replay has left the epoch of the last record.
+      table.describeEpoch(arena, table.epoch);
     }
   }
 }

@@ -4,7 +4,15 @@ import type { LogReading } from "../store/log-reader.js";
 import type { LogRecord } from "../store/segment-scan.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { beginHandOver, type HandOverNote } from "./hand-over.js";
-import { decodeJson, decodeRows, RECORD, type RowsRecord, SECTION, type Section } from "./records.js";
+import {
+  type DecayNote,
+  decodeJson,
+  decodeRows,
+  RECORD,
+  type RowsRecord,
+  SECTION,
+  type Section,
+} from "./records.js";
 import { addTable, allTables, outOfRoom, type Recovered, tableOf } from "./recovered.js";
 import { retireTable } from "./shard-state.js";
 
@@ -47,6 +55,9 @@ function replay(recovered: Recovered, record: LogRecord): void {
       beginHandOver(recovered.arenas, note);
       return;
     }
+    case RECORD.decay:
+      if (!known) decayTable(recovered, decodeJson(payload) as DecayNote);
+      return;
     case RECORD.checkpoint:
       return;
     default:
@@ -64,6 +75,12 @@ function dropTable(recovered: Recovered, lsn: number, { number }: { number: numb
   recovered.retired.push(...retireTable(recovered.arenas, table, lsn));
 }
 
+/** An unlogged table has the decays of its checkpoint. */
+function decayTable(recovered: Recovered, { number, epoch }: DecayNote): void {
+  const table = tableOf(recovered, number);
+  if (table?.definition.logged) table.epoch = epoch;
+}
+
 /** Applies a record of rows, and marks the pages that it changed. @throws CORRUPT */
 export function replayRows(recovered: Recovered, record: LogRecord, rows: RowsRecord): void {
   const replayed: Section[] = [];
@@ -79,9 +96,12 @@ export function replayRows(recovered: Recovered, record: LogRecord, rows: RowsRe
     }
     const arena = recovered.arenas.all[section.arena];
     if (!arena) throw corrupt(record, `it names arena ${section.arena}, which does not exist`);
+    table.describeTime(arena, rows.time);
+    table.describeEpoch(arena, section.epoch);
     replaySection(recovered, record, section, table, rows.step);
     replayed.push(section);
   }
+  recovered.time = Math.max(recovered.time, rows.time);
   // Only now: sections of one record meet in one page while rows are handed over, and a stamped page takes no more of it.
   for (const section of replayed) stampAll(recovered, record, section);
   // The mark is that of what was recovered: not of a push of which nothing was.
@@ -98,6 +118,7 @@ function replaySection(
 ): void {
   const arena = recovered.arenas.all[section.arena];
   const { n, values, valueBytes } = section;
+  noteStep(section, table, step);
   const widths = columnWidths(section, table);
   if (widths.reduce((sum, width) => sum + width * n, 0) !== valueBytes)
     throw corrupt(record, "its columns do not have the table's width");
@@ -132,6 +153,7 @@ function replaySection(
             counts,
             columns[0],
             count,
+            columns[1] ?? 0,
             section.learningRate,
             step,
             lsn,
@@ -173,6 +195,7 @@ function replaySection(
         case SECTION.sketch:
           return kernel.replaySketch(table.index, positions, keys, counts, count, lsn);
         case SECTION.delete:
+        case SECTION.evict:
           return kernel.replayDelete(table.index, positions, keys, count, lsn);
         default:
           return kernel.replayAdopt(table.index, positions, columns[0], count, lsn);
@@ -184,6 +207,14 @@ function replaySection(
       throw corrupt(record, `it does not fit the pages of table "${table.definition.name}"`);
     }
   }
+}
+
+function noteStep({ kind, n, values, valueBytes }: Section, table: ArenaTable, step: number): void {
+  if (kind === SECTION.push) table.highestStep = Math.max(table.highestStep, step);
+  if (kind !== SECTION.assignHistory && kind !== SECTION.assignStateHistory) return;
+  const view = new DataView(values.buffer, values.byteOffset, valueBytes);
+  for (let at = valueBytes - 4 * n; at < valueBytes; at += 4)
+    table.highestStep = Math.max(table.highestStep, view.getUint32(at, true));
 }
 
 /** @throws OUT_OF_MEMORY when a position lies beyond what arenas may hold. */
@@ -198,7 +229,11 @@ function demandRoom({ arenas }: Recovered, record: LogRecord, { positions, n }: 
 
 function columnWidths(section: Section, table: ArenaTable): number[] {
   switch (section.kind) {
-    case SECTION.push:
+    case SECTION.push: {
+      const widths = [4 * table.dim];
+      if (section.valueBytes > section.n * widths[0]) widths.push(4 * table.counters);
+      return widths;
+    }
     case SECTION.assign:
       return [4 * table.dim];
     case SECTION.assignState:

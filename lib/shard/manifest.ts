@@ -8,6 +8,15 @@ import type { HandOverNote } from "./hand-over.js";
 export const manifestKey = Uint8Array.of(0);
 export const manifestFormat = 1;
 
+/** What a table knows beside its rows. */
+export interface TableProgress {
+  readonly number: number;
+  /** The highest step of its writes. */
+  readonly step: number;
+  /** Decays of its counters. */
+  readonly epoch: number;
+}
+
 export interface Manifest {
   readonly generation: number;
   /** Records after this LSN may be missing from pages: replay begins there. */
@@ -17,6 +26,10 @@ export interface Manifest {
   /** Milliseconds since the epoch. */
   readonly at: number;
   readonly tables: readonly TableDefinition[];
+  /** What writes have told of tables; absent for those that know of neither steps nor decays. */
+  readonly progress?: readonly TableProgress[] | undefined;
+  /** The latest time of a write to a table that keeps times, milliseconds since the epoch; absent before the first. */
+  readonly time?: number | undefined;
   /** The number that the next table gets. */
   readonly nextTable: number;
   /** The arena of each slot, base64 of u8[16384]; absent with one arena. */

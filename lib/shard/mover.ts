@@ -152,7 +152,7 @@ export class Mover {
     for (const scan of this.#scans) scan.noteMoves(moved);
     if (list)
       log.append(RECORD.rows, 0, [
-        encodeRowsHeader({ step: 0, mark: undefined, sections: list.count }),
+        encodeRowsHeader({ step: 0, time: 0, mark: undefined, sections: list.count }),
         ...list.parts,
       ]);
   }

@@ -107,6 +107,7 @@ export async function recoverShard(
     ledger: recovered.ledger,
     committed: manifest && { ...manifest, pages: recovered.ledger.count() },
     mark: recovered.mark,
+    time: recovered.time,
     nextTable: recovered.nextTable,
     retired: recovered.retired,
     draining: false,

@@ -44,6 +44,7 @@ export async function loadPages(
     ledger: new PageLedger(manifest?.pages),
     garbage: [],
     mark: manifest?.mark === undefined ? undefined : new Uint8Array(Buffer.from(manifest.mark, "base64")),
+    time: manifest?.time ?? 0,
     nextTable: manifest?.nextTable ?? 1,
     retired: [],
     usedIndexes: 0,
@@ -52,6 +53,10 @@ export async function loadPages(
   for (let i = 0; i < Math.max(1, manifest?.pages.length ?? 1); i++) arenas.add();
   if (manifest?.arenaOf) arenas.arenaOf.set(Buffer.from(manifest.arenaOf, "base64"));
   for (const definition of manifest?.tables ?? []) addTable(recovered, definition);
+  for (const { number, step, epoch } of manifest?.progress ?? []) {
+    const table = tableOf(recovered, number)!;
+    [table.highestStep, table.epoch] = [step, epoch];
+  }
   // The index over the rows takes an eighth more where rows are small, less elsewhere.
   for (const [number, { length }] of (manifest?.pages ?? []).entries())
     arenas.all[number].expectPages(Math.ceil(1.125 * length));

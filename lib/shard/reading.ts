@@ -178,6 +178,28 @@ function pullBehind(
   });
 }
 
+/** Reads counters as of now: f32[n * counters], row by row, 0 where a key has no row. The caller owns the array. */
+export function readCounters(set: ArenaSet, table: ArenaTable, keys: BigUint64Array): Float32Array {
+  const { counters } = table;
+  const into = new Float32Array(keys.length * counters);
+  const chunk = 8192;
+  for (let from = 0; from < keys.length; from += chunk) {
+    const n = Math.min(chunk, keys.length - from);
+    // A row is in one arena: the others leave its place alone.
+    for (const arena of set.all) {
+      arena.beginScratch(n * (8 + 4 * counters) + 2 * 64);
+      const at = arena.takeScratch(8 * n);
+      const found = arena.takeScratch(4 * n * counters);
+      arena.u64.set(keys.subarray(from, from + n), at / 8);
+      const here = into.subarray(from * counters, (from + n) * counters);
+      arena.f32.set(here, found / 4);
+      arena.kernel.pullCounters(table.index, at, n, found);
+      here.set(arena.f32.subarray(found / 4, found / 4 + n * counters));
+    }
+  }
+  return into;
+}
+
 /** Writes 1 to u8[n] where the key has a row. */
 export function containsRows(
   set: ArenaSet,

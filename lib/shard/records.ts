@@ -1,7 +1,7 @@
 // What the records of a shard's log hold. docs/formats/records.md is the document; the log frames, numbers and checks them.
 
 /** Types of records. */
-export const RECORD = { rows: 1, define: 2, drop: 3, checkpoint: 4, handOver: 5 } as const;
+export const RECORD = { rows: 1, define: 2, drop: 3, checkpoint: 4, handOver: 5, decay: 6 } as const;
 
 /** Kinds of sections in a record of rows. */
 export const SECTION = {
@@ -11,11 +11,18 @@ export const SECTION = {
   assignState: 4,
   delete: 5,
   adopt: 6,
+  evict: 7,
   count: 8,
   sketch: 9,
   assignHistory: 13,
   assignStateHistory: 14,
 } as const;
+
+/** What a record says of a decay of a table's counters: how many there have been with it. */
+export interface DecayNote {
+  readonly number: number;
+  readonly epoch: number;
+}
 
 export const rowsHeaderBytes = 64;
 export const sectionHeaderBytes = 48;
@@ -23,6 +30,8 @@ export const sectionHeaderBytes = 48;
 /** What a record of rows says of the request. Worker, session, sequence and clock are those of a remote one, else 0. */
 export interface RowsHeader {
   readonly step: number;
+  /** When it was made, milliseconds since the epoch; 0 where no table of the record keeps times. */
+  readonly time: number;
   readonly mark: Uint8Array | undefined;
   readonly sections: number;
 }
@@ -33,6 +42,8 @@ export interface SectionHeader {
   readonly kind: number;
   readonly n: number;
   readonly learningRate: number;
+  /** Decays that the table's counters had seen. */
+  readonly epoch: number;
   /** Bytes of the last column: gradients, rows (and state behind all of them), or whole records. */
   readonly valueBytes: number;
 }
@@ -47,13 +58,15 @@ export function sectionBytes(n: number, valueBytes: number): number {
 }
 
 /** Header and mark of a record of rows, padded to 8. */
-export function encodeRowsHeader({ step, mark, sections }: RowsHeader): Uint8Array {
+export function encodeRowsHeader({ step, time, mark, sections }: RowsHeader): Uint8Array {
   const bytes = new Uint8Array(rowsHeaderBytes + padded(mark?.length ?? 0));
   const view = new DataView(bytes.buffer);
   view.setUint32(12, step, true);
   view.setUint32(32, mark?.length ?? 0, true);
   view.setUint32(36, mark ? 1 : 0, true);
   view.setUint32(40, sections, true);
+  view.setUint32(44, time >>> 0, true);
+  view.setUint32(48, Math.floor(time / 0x1_0000_0000), true);
   if (mark) bytes.set(mark, rowsHeaderBytes);
   return bytes;
 }
@@ -67,6 +80,7 @@ export function encodeSectionHeader(header: SectionHeader): Uint8Array {
   view.setUint32(8, header.n, true);
   view.setFloat32(16, header.learningRate, true);
   view.setUint32(20, header.valueBytes, true);
+  view.setUint32(24, header.epoch, true);
   return bytes;
 }
 
@@ -106,6 +120,7 @@ export function decodeRows(payload: Uint8Array): RowsRecord | undefined {
       kind: view.getUint16(at + 6, true),
       n,
       learningRate: view.getFloat32(at + 16, true),
+      epoch: view.getUint32(at + 24, true),
       valueBytes,
       keys: payload.subarray(body, body + 8 * n),
       positions: payload.subarray(body + 8 * n, body + 12 * n),
@@ -114,7 +129,8 @@ export function decodeRows(payload: Uint8Array): RowsRecord | undefined {
     });
     at = end;
   }
-  return { step: view.getUint32(12, true), mark, sections: count, parts };
+  const time = view.getUint32(44, true) + view.getUint32(48, true) * 0x1_0000_0000;
+  return { step: view.getUint32(12, true), time, mark, sections: count, parts };
 }
 
 const encoder = new TextEncoder();

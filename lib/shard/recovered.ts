@@ -16,6 +16,8 @@ export interface Recovered {
   readonly ledger: PageLedger;
   readonly garbage: PageKey[];
   mark: Uint8Array | undefined;
+  /** The latest time of a write. */
+  time: number;
   nextTable: number;
   /** Tables dropped in the log: their pages are not used again before the next checkpoint. */
   readonly retired: RetiredTable[];

@@ -40,7 +40,8 @@ export function splitRun(set: ArenaSet, staged: Run, write: RowWrite): Run[] {
   const { places, ends } = orderKeys(set, write.table, staged.keys, n);
   const stateBytes = staged.states ? 4 * write.table.stateFloats : 0;
   const stepBytes = staged.steps ? 4 : 0;
-  const rowBytes = valueBytesOf(write) - stateBytes - stepBytes;
+  const counterBytes = staged.counters ? 4 * write.table.counters : 0;
+  const rowBytes = valueBytesOf(write) - stateBytes - stepBytes - counterBytes;
   const gather = (from: number, bytes: number): number => {
     if (from === 0 || bytes === 0) return 0;
     const into = front.takeScratch(n * bytes);
@@ -54,6 +55,7 @@ export function splitRun(set: ArenaSet, staged: Run, write: RowWrite): Run[] {
     values: gather(staged.values, rowBytes),
     states: gather(staged.states, stateBytes),
     steps: gather(staged.steps, stepBytes),
+    counters: gather(staged.counters, counterBytes),
   };
   const runs: Run[] = [];
   ends.forEach((end, number) => {
@@ -69,13 +71,18 @@ export function splitRun(set: ArenaSet, staged: Run, write: RowWrite): Run[] {
       values: at(sorted.values, rowBytes),
       states: at(sorted.states, stateBytes),
       steps: at(sorted.steps, stepBytes),
+      counters: at(sorted.counters, counterBytes),
     };
-    runs.push(number === 0 ? run : carryRun(run, set.all[number], rowBytes, stateBytes));
+    runs.push(number === 0 ? run : carryRun(run, set.all[number], { rowBytes, stateBytes, counterBytes }));
   });
   return runs;
 }
 
-function carryRun(run: Run, to: Arena, rowBytes: number, stateBytes: number): Run {
+function carryRun(
+  run: Run,
+  to: Arena,
+  { rowBytes, stateBytes, counterBytes }: { rowBytes: number; stateBytes: number; counterBytes: number },
+): Run {
   const { n } = run;
   return {
     arena: to,
@@ -86,6 +93,7 @@ function carryRun(run: Run, to: Arena, rowBytes: number, stateBytes: number): Ru
     values: carry(run.arena, run.values, to, rowBytes * n),
     states: carry(run.arena, run.states, to, stateBytes * n),
     steps: carry(run.arena, run.steps, to, 4 * n),
+    counters: carry(run.arena, run.counters, to, counterBytes * n),
   };
 }
 

@@ -2,6 +2,7 @@
 import { KIND_ROWS } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
+import { type CounterColumns, splitCounters } from "../table/counter-columns.js";
 import type { ArenaSet } from "./arena-set.js";
 import type { MovedRows } from "./hand-over.js";
 
@@ -17,6 +18,10 @@ export interface ScanBatch {
   readonly frequency: Uint32Array;
   /** u32[n]: the step of the last push. */
   readonly lastStep: Uint32Array;
+  /** f32[n] by name, as of now; absent where the table has no counters. */
+  readonly counters?: CounterColumns;
+  /** f64[n]: when rows were last written, milliseconds since the epoch, to a tenth of a second; absent without `eviction`. */
+  readonly writtenAt?: Float64Array;
 }
 
 /** Where a scan is, so that rows which move to an arena that it has not reached are not seen twice. */
@@ -78,13 +83,15 @@ export async function* scanRows(
 
 /** Reads from where the scan is up to `limit` rows, and moves it on. */
 function readBatch(arena: Arena, table: ArenaTable, limit: number, at: ScanPlace): ScanBatch {
-  const { dim, stateFloats } = table;
-  arena.beginScratch(limit * (16 + 4 * (dim + stateFloats)) + 6 * 64);
+  const { dim, stateFloats, counters, touchedOffset, definition } = table;
+  arena.beginScratch(limit * (20 + 4 * (dim + stateFloats + counters)) + 8 * 64);
   const keys = arena.takeScratch(8 * limit);
   const rows = arena.takeScratch(4 * limit * dim);
   const states = arena.takeScratch(4 * limit * stateFloats);
   const frequencies = arena.takeScratch(4 * limit);
   const steps = arena.takeScratch(4 * limit);
+  const counted = counters > 0 ? arena.takeScratch(4 * limit * counters) : 0;
+  const times = touchedOffset > 0 ? arena.takeScratch(4 * limit) : 0;
   let n = 0;
   while (n < limit && at.page < arena.pagesEnd) {
     if (arena.pageKind(at.page) !== KIND_ROWS || arena.pageTable(at.page) !== table.index) {
@@ -101,7 +108,16 @@ function readBatch(arena: Arena, table: ArenaTable, limit: number, at: ScanPlace
       frequencies + 4 * n,
       steps + 4 * n,
     );
-    n += Number(result & 0xffff_ffffn);
+    const more = Number(result & 0xffff_ffffn);
+    if (counted > 0 || times > 0)
+      arena.kernel.scanExtras(
+        at.page,
+        at.place,
+        more,
+        counted && counted + 4 * n * counters,
+        times && times + 4 * n,
+      );
+    n += more;
     at.place = Number(result >> 32n);
     if (at.place === 0) at.page++;
   }
@@ -111,6 +127,18 @@ function readBatch(arena: Arena, table: ArenaTable, limit: number, at: ScanPlace
     state: arena.f32.slice(states / 4, states / 4 + n * stateFloats),
     frequency: arena.u32.slice(frequencies / 4, frequencies / 4 + n),
     lastStep: arena.u32.slice(steps / 4, steps / 4 + n),
+    ...(counted > 0 && {
+      counters: splitCounters(
+        definition.counters!.names,
+        arena.f32.subarray(counted / 4, counted / 4 + n * counters),
+      ),
+    }),
+    ...(times > 0 && {
+      writtenAt: Float64Array.from(
+        arena.u32.subarray(times / 4, times / 4 + n),
+        (tenths) => definition.made! + 100 * tenths,
+      ),
+    }),
   };
 }
 
@@ -121,7 +149,7 @@ function withoutSeen(
 ): ScanBatch {
   if (seen.size === 0) return batch;
   const kept = [...batch.keys.keys()].filter((i) => !seen.has(batch.keys[i]));
-  const gather = <T extends Float32Array | Uint32Array>(from: T, width: number): T => {
+  const gather = <T extends Float32Array | Float64Array | Uint32Array>(from: T, width: number): T => {
     const into = from.slice(0, kept.length * width) as T;
     for (const [j, i] of kept.entries()) into.set(from.subarray(i * width, (i + 1) * width), j * width);
     return into;
@@ -132,5 +160,11 @@ function withoutSeen(
     state: gather(batch.state, stateFloats),
     frequency: gather(batch.frequency, 1),
     lastStep: gather(batch.lastStep, 1),
+    ...(batch.counters && {
+      counters: Object.fromEntries(
+        Object.entries(batch.counters).map(([name, column]) => [name, gather(column, 1)]),
+      ),
+    }),
+    ...(batch.writtenAt && { writtenAt: gather(batch.writtenAt, 1) }),
   };
 }

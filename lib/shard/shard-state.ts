@@ -58,6 +58,8 @@ export interface ShardState {
   committed: CommittedCheckpoint | undefined;
   /** The caller's mark of the last push that had one. */
   mark: Uint8Array | undefined;
+  /** The latest time that a write has had, milliseconds since the epoch: a clock that goes back does not lower it. */
+  time: number;
   /** The number that the next table gets. */
   nextTable: number;
   retired: RetiredTable[];
@@ -74,6 +76,12 @@ export interface ShardState {
 /** LSN of the last record. */
 export function lastLsn(state: ShardState): number {
   return state.log.nextLsn - 1;
+}
+
+/** The time now, as writes get it: never before that of an earlier write. */
+export function timeNow(state: ShardState): number {
+  state.time = Math.max(state.time, Math.floor(state.clock.now()));
+  return state.time;
 }
 
 /** Takes the pages of a dropped table, and of its candidates, out of use in every arena. */

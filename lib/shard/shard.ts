@@ -1,10 +1,7 @@
 import { EmbershardError } from "../base/errors.js";
-import { LIMITS } from "../base/limits.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { descriptorsOf, makeTable } from "../table/candidates.js";
 import {
   type Ack,
-  defineTable,
   redefineTable,
   type TableDefinition,
   type TableOptions,
@@ -12,17 +9,22 @@ import {
 } from "../table/table-definition.js";
 import type { CheckpointInfo, CheckpointOptions } from "./checkpoint.js";
 import { Checkpointing } from "./checkpointing.js";
+import type { EvictedRows } from "./evict-slice.js";
+import { Evicting } from "./evicting.js";
+import type { EvictionCounts } from "./eviction-progress.js";
+import { type EvictionRequest, ruleOf } from "./eviction-rules.js";
 import { type ForgetOptions, forgetRows, keysToForget, occurrencesOf } from "./forgetting.js";
 import { Interruption } from "./interruption.js";
 import { Mover } from "./mover.js";
 import { readOnly } from "./no-log.js";
 import { recoverShard, type ShardOptions } from "./opening.js";
-import { containsRows, pullRows, type RowRead } from "./reading.js";
-import { encodeJson, RECORD } from "./records.js";
+import { containsRows, pullRows, type RowRead, readCounters } from "./reading.js";
+import { type DecayNote, encodeJson, RECORD } from "./records.js";
 import type { RollbackInfo } from "./rollback.js";
 import { type ScanBatch, type Scans, scanRows } from "./scanning.js";
-import { guarded, retireTable, type ShardLog, type ShardState } from "./shard-state.js";
-import type { RowWrite } from "./staging.js";
+import { decayTable, newTable, noTable } from "./schema.js";
+import { guarded, retireTable, type ShardLog, type ShardState, timeNow } from "./shard-state.js";
+import { borrowedLengths, type RowWrite } from "./staging.js";
 import { demandVersion } from "./version.js";
 import { type VersionInfo, versionInfos } from "./version-info.js";
 import type { VersionRequest } from "./version-making.js";
@@ -49,6 +51,7 @@ export class Shard {
   readonly #state: ShardState;
   readonly #checkpointing: Checkpointing;
   readonly #mover: Mover;
+  readonly #evicting: Evicting;
   readonly #scans: Scans = new Set();
   readonly #acknowledging = new Interruption();
   readonly #keepVersions: number | undefined;
@@ -81,6 +84,7 @@ export class Shard {
     this.#keepVersions = options.keepVersions;
     this.#checkpointing = new Checkpointing(state, options.checkpoint);
     this.#mover = new Mover(state, this.#checkpointing, this.#scans);
+    this.#evicting = new Evicting(state, this.#checkpointing);
   }
 
   get tables(): ReadonlyMap<string, ArenaTable> {
@@ -132,21 +136,17 @@ export class Shard {
         const lsn = await this.#append(RECORD.define, definition, () => {
           known.definition = definition;
         });
+        this.#evicting.consider(known, 0);
         return { result: known, lsn };
       }
-      if (options === undefined)
-        throw new EmbershardError(
-          "TABLE_NOT_FOUND",
-          `no table "${name}": give options to make it; there ${listed([...tables.keys()])}`,
-        );
-      const definition = defineTable(name, this.#state.nextTable, options, tensor);
-      const descriptors = descriptorsOf(definition);
-      const table = makeTable(this.#freeIndexes(descriptors), definition);
-      const lsn = await this.#append(RECORD.define, definition, () => {
+      if (options === undefined) throw noTable(name, "give options to make it", tables);
+      const { table, descriptors } = newTable(this.#state, name, options, tensor);
+      const lsn = await this.#append(RECORD.define, table.definition, () => {
         this.#state.arenas.addTable(table);
         this.#state.nextTable += descriptors;
         tables.set(name, table);
       });
+      this.#evicting.consider(table, 0);
       return { result: table, lsn };
     });
   }
@@ -168,30 +168,13 @@ export class Shard {
     }
   }
 
-  #freeIndexes(wanted: number): number[] {
-    const used = new Set([...this.#state.arenas.tables].map((table) => table.index));
-    for (const { index } of this.#state.retired) used.add(index);
-    const free: number[] = [];
-    for (let index = 0; index < LIMITS.tables && free.length < wanted; index++)
-      if (!used.has(index)) free.push(index);
-    if (free.length === wanted) return free;
-    throw new EmbershardError(
-      "TOO_LARGE",
-      `the store has ${LIMITS.tables} tables, dropped ones included until the next checkpoint, and those that admit counted twice: that is the limit`,
-    );
-  }
-
   /** Drops a table and its rows. @throws TABLE_NOT_FOUND, READ_ONLY */
   async dropTable(name: string): Promise<void> {
     this.#demandOpen();
     return this.#inTurn(async () => {
       const { tables, arenas } = this.#state;
       const table = tables.get(name);
-      if (!table)
-        throw new EmbershardError(
-          "TABLE_NOT_FOUND",
-          `no table "${name}": there ${listed([...tables.keys()])}`,
-        );
+      if (!table) throw noTable(name, undefined, tables);
       const lsn = await this.#append(RECORD.drop, { number: table.definition.number }, () => {
         tables.delete(name);
         this.#state.retired.push(...retireTable(arenas, table, this.#state.log.nextLsn));
@@ -203,7 +186,7 @@ export class Shard {
   /** Does what a record of JSON says and appends it, in the line of the writes. Returns its LSN. */
   async #append(
     type: number,
-    content: TableDefinition | { number: number },
+    content: TableDefinition | DecayNote | { number: number },
     apply: () => void,
   ): Promise<number> {
     this.#checkpointing.health.demandWritable();
@@ -215,7 +198,53 @@ export class Shard {
     });
   }
 
+  /** Decays a table's counters once. Resolves when it is in the log. @throws TABLE_NOT_FOUND, READ_ONLY */
+  async decay(table: ArenaTable): Promise<void> {
+    this.#demandOpen();
+    this.#checkpointing.health.demandWritable();
+    const lsn = await this.#inLine(async () => {
+      await this.#roomFor(() => 64);
+      this.#demandThere(table, "was dropped while the decay waited; nothing was changed");
+      return decayTable(this.#state, table);
+    });
+    if (lsn !== undefined && table.definition.logged) await this.#reached(this.#state.log.written(lsn));
+  }
+
+  /**
+   * Evicts rows now, in slices between requests. Resolves to how many, as durable as the table's writes.
+   *
+   * @throws TABLE_NOT_FOUND, READ_ONLY, IO, CLOSED: some may be gone then.
+   */
+  async evict(table: ArenaTable, request: EvictionRequest): Promise<number> {
+    this.#demandOpen();
+    this.#checkpointing.health.demandWritable();
+    const byRule = !("rows" in request);
+    const rule = byRule ? ruleOf(table, request, timeNow(this.#state)) : undefined;
+    if (byRule && rule === undefined) return 0;
+    const { evicted, lsn } = await this.#evicting.evict(table, rule, byRule ? 0 : request.rows);
+    const { log } = this.#state;
+    const { ack } = table.definition;
+    if (lsn > 0 && ack !== "memory") await this.#reached(ack === "os" ? log.written(lsn) : log.synced(lsn));
+    return evicted;
+  }
+
+  /** Has `listener`, which must not throw, told of rows that a table lets go. Returns what ends that. */
+  onEvicted(table: ArenaTable, listener: (rows: EvictedRows) => void): () => void {
+    return this.#evicting.listen(table, listener);
+  }
+
+  /** Rows that a table has let go since the shard was opened. */
+  evictionCounts(table: ArenaTable): EvictionCounts {
+    return this.#evicting.counts(table);
+  }
+
   // Rows.
+
+  /** f32[n * counters] of keys, row by row; 0 where there is no row. */
+  counters(table: ArenaTable, keys: BigUint64Array): Float32Array {
+    this.#demandOpen();
+    return guarded(this.#state, () => readCounters(this.#state.arenas, table, keys));
+  }
 
   pull(read: RowRead): void {
     this.#demandOpen();
@@ -242,7 +271,7 @@ export class Shard {
   async write(writes: readonly RowWrite[], request: WriteRequest): Promise<number> {
     this.#demandOpen();
     this.#checkpointing.health.demandWritable();
-    const sizes = sizesOf(writes, request);
+    const sizes = borrowedLengths(writes, request.mark);
     let outcome: ReturnType<typeof tryWrite> | undefined;
     if (
       this.#line === undefined &&
@@ -255,6 +284,11 @@ export class Shard {
     const { touched, lsn, bytes } = outcome;
     this.#checkpointing.noteLogged(bytes);
     this.#mover.consider();
+    for (const { table, keys } of writes) this.#evicting.consider(table, keys.length);
+    for (const { table } of writes) {
+      const room = this.#evicting.within(table);
+      if (room) await room;
+    }
     if (lsn > 0 && request.ack !== "memory") {
       const { log } = this.#state;
       const durable = request.ack === "os" ? log.written(lsn) : log.synced(lsn);
@@ -283,7 +317,7 @@ export class Shard {
   #demandUnchanged(writes: readonly RowWrite[], request: WriteRequest, sizes: readonly number[]): void {
     for (const { table } of writes)
       this.#demandThere(table, "was dropped while the write waited; nothing was changed");
-    if (sizesOf(writes, request).some((size, i) => size !== sizes[i])) {
+    if (borrowedLengths(writes, request.mark).some((size, i) => size !== sizes[i])) {
       throw new EmbershardError(
         "INVALID_ARGUMENT",
         "an array was detached, or its buffer resized, while the write that borrows it waited; nothing was changed",
@@ -412,6 +446,7 @@ export class Shard {
         return this.#checkpointing.rollBack(name);
       });
       this.#mover.resume();
+      this.#evicting.resume();
       return { result };
     });
   }
@@ -442,6 +477,7 @@ export class Shard {
     while (this.#line) await Promise.allSettled([this.#line]);
     this.#closed = true;
     this.#mover.close();
+    this.#evicting.close();
     await this.#checkpointing.close();
     try {
       await this.#state.log.close();
@@ -458,26 +494,4 @@ export class Shard {
       await this.#state.pages.close();
     }
   }
-}
-
-/** The lengths of all that a write borrows. */
-function sizesOf(writes: readonly RowWrite[], { mark }: WriteRequest): number[] {
-  return [
-    mark?.length ?? 0,
-    ...writes.flatMap(({ keys, values, states, history }) => [
-      keys.length,
-      values?.length ?? 0,
-      states?.length ?? 0,
-      history?.frequency.length ?? 0,
-      history?.lastStep.length ?? 0,
-    ]),
-  ];
-}
-
-function listed(names: readonly string[]): string {
-  if (names.length === 0) return "are no tables";
-  return `are ${names
-    .slice(0, 8)
-    .map((name) => `"${name}"`)
-    .join(", ")}${names.length > 8 ? ", ..." : ""}`;
 }

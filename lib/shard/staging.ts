@@ -19,12 +19,29 @@ export interface RowWrite {
   readonly states?: Float32Array | undefined;
   /** assign: what the rows have been through, u32[n] each. */
   readonly history?: RowHistory | undefined;
+  /** push: what is added to the counters, f32[n * counters]. */
+  readonly counters?: Float32Array | undefined;
   readonly learningRate: number;
 }
 
 export interface RowHistory {
   readonly frequency: Uint32Array;
   readonly lastStep: Uint32Array;
+}
+
+/** The lengths of all that a write borrows. */
+export function borrowedLengths(writes: readonly RowWrite[], mark: Uint8Array | undefined): number[] {
+  return [
+    mark?.length ?? 0,
+    ...writes.flatMap(({ keys, values, states, history, counters }) => [
+      keys.length,
+      values?.length ?? 0,
+      states?.length ?? 0,
+      history?.frequency.length ?? 0,
+      history?.lastStep.length ?? 0,
+      counters?.length ?? 0,
+    ]),
+  ];
 }
 
 /** Rows in one arena's scratch; all but `n` and `arena` are pointers. */
@@ -38,6 +55,8 @@ export interface Run {
   readonly states: number;
   /** Last steps, where the write brings them; the frequencies are in `counts` then. */
   readonly steps: number;
+  /** What a push adds to counters. */
+  readonly counters: number;
 }
 
 const chunkFloats = 65_536;
@@ -47,18 +66,22 @@ function distinctSlots(n: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(2 * n, 16)));
 }
 
-/** Bytes of values, states and last steps that a row of this write has in scratch. */
-export function valueBytesOf({ table, kind, states, history }: RowWrite): number {
+/** Bytes of values, states, last steps and counters that a row of this write has in scratch. */
+export function valueBytesOf({ table, kind, states, history, counters }: RowWrite): number {
   if (kind !== "push" && kind !== "assign") return 0;
-  return 4 * (table.dim + (states ? table.stateFloats : 0) + (history ? 1 : 0));
+  return (
+    4 * (table.dim + (states ? table.stateFloats : 0) + (history ? 1 : 0) + (counters ? table.counters : 0))
+  );
 }
 
 /** Scratch that staging a write takes. */
 export function stagingBytes(write: RowWrite): number {
   const n = write.keys.length;
   const distinct = write.kind === "push" ? 4 * distinctSlots(n) : 0;
+  // Counters are summed beside the gradients, by keys of their own.
+  const counted = write.counters ? 12 * n : 0;
   // A byte of each is for a look at what exists already, where an arena is close to full.
-  return 17 * n + distinct + n * valueBytesOf(write) + candidateBytes(write.table, n) + 11 * 64;
+  return 17 * n + distinct + counted + n * valueBytesOf(write) + candidateBytes(write.table, n) + 14 * 64;
 }
 
 /** What staging gives. */
@@ -84,6 +107,7 @@ export function stage(arena: Arena, write: RowWrite): StagedRun {
     values: write.values ? arena.takeScratch(4 * n * write.table.dim) : 0,
     states: write.states ? arena.takeScratch(4 * n * write.table.stateFloats) : 0,
     steps: write.history ? arena.takeScratch(4 * n) : 0,
+    counters: write.counters ? arena.takeScratch(4 * n * write.table.counters) : 0,
   };
   arena.u64.set(write.keys, run.keys / 8);
   if (write.kind === "push") return stagePush(run, write);
@@ -106,23 +130,26 @@ function stagePush(staged: StagedRun, write: RowWrite): StagedRun {
   const { kernel } = arena;
   const { dim } = write.table;
   const run = { ...staged };
+  if (write.counters) arena.f32.set(write.counters, run.counters / 4);
   const bad = copyChecked(arena, write.values!, run.values);
   if (bad >= 0) run.n = skipOrRefuse(run, write, 0, bad);
   const given = run.n;
   const slots = distinctSlots(given);
-  run.n = kernel.sumEqualKeys(
-    run.keys,
-    run.counts,
-    run.values,
-    given,
-    dim,
-    arena.takeScratch(4 * slots),
-    slots,
-  );
+  const slotsAt = arena.takeScratch(4 * slots);
+  if (run.counters) sumCounters(run, write.table.counters, slotsAt, slots);
+  run.n = kernel.sumEqualKeys(run.keys, run.counts, run.values, given, dim, slotsAt, slots);
   if (run.n === given) return run;
   const overflow = kernel.firstNonFiniteSum(run.values, run.counts, run.n, dim);
   if (overflow >= 0) run.n = skipOrRefuse(run, write, run.counts, overflow);
   return run;
+}
+
+/** Sums counters of equal keys. Where the sums end up depends on the keys alone: they lie as the gradients' sums will. */
+function sumCounters({ arena, n, ...run }: Run, width: number, slots: number, slotCount: number): void {
+  const keys = arena.takeScratch(8 * n);
+  const counts = arena.takeScratch(4 * n);
+  arena.bytes.copyWithin(keys, run.keys, run.keys + 8 * n);
+  arena.kernel.sumEqualKeys(keys, counts, run.counters, n, width, slots, slotCount);
 }
 
 /** Returns how many rows are left. */
@@ -131,7 +158,15 @@ function skipOrRefuse(run: StagedRun, write: RowWrite, counts: number, bad: numb
     const key = run.arena.u64[run.keys / 8 + Math.floor(bad / write.table.dim)];
     throw nonFinite(write, "gradient", key, run.arena.f32[run.values / 4 + bad], bad % write.table.dim);
   }
-  const kept = run.arena.kernel.dropNonFinite(run.values, run.keys, counts, run.n, write.table.dim);
+  const kept = run.arena.kernel.dropNonFinite(
+    run.values,
+    run.keys,
+    counts,
+    run.n,
+    write.table.dim,
+    run.counters,
+    write.table.counters,
+  );
   run.skipped += run.n - kept;
   return kept;
 }

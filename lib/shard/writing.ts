@@ -10,7 +10,7 @@ import { moveCandidates, movedCandidateBytes, movingCandidateBytes } from "./han
 import { encodeRowsHeader, RECORD, sectionBytes } from "./records.js";
 import { orderingBytes, splitRun } from "./runs.js";
 import type { Scans } from "./scanning.js";
-import { lastLsn, type ShardState } from "./shard-state.js";
+import { lastLsn, type ShardState, timeNow } from "./shard-state.js";
 import { type RowWrite, type Run, stage, stagingBytes, valueBytesOf } from "./staging.js";
 
 export interface WriteRequest {
@@ -72,6 +72,7 @@ export function tryWrite(
   const logs = ({ table }: RowWrite) => table.definition.logged || draining;
   const logged = writes.some(logs) || (writes.length === 0 && request.mark !== undefined);
   const lsn = logged ? log.nextLsn : lastLsn(state);
+  const time = writes.some(({ table }) => table.touchedOffset !== 0) ? timeNow(state) : 0;
   const list = new SectionList();
   let touched = 0;
   for (const { write, runs, skipped } of plan) {
@@ -85,8 +86,10 @@ export function tryWrite(
         ];
         for (const scan of scans) for (const rows of moved) scan.noteMoves(rows);
       }
+      write.table.describeTime(run.arena, time);
       const applied = applyRun(run, write, request.step, BigInt(lsn));
       touched += applied.n;
+      if (applied.n > 0) noteStep(write, request.step);
       if (sections) logRun(sections, applied, write);
     }
   }
@@ -94,10 +97,17 @@ export function tryWrite(
   // Not slice(): that of a Buffer shares the caller's memory.
   if (request.mark) state.mark = new Uint8Array(request.mark);
   if (!logged) return { touched, lsn: 0, bytes: 0 };
-  const header = encodeRowsHeader({ step: request.step, mark: request.mark, sections: list.count });
+  const header = encodeRowsHeader({ step: request.step, time, mark: request.mark, sections: list.count });
   const given = log.append(RECORD.rows, 0, [header, ...list.parts]);
   assert(given === lsn, "a record gets the LSN that its pages were stamped with");
   return { touched, lsn, bytes: list.parts.reduce((sum, part) => sum + part.length, 0) };
+}
+
+/** The highest step of a table is what its rows' ages are counted from. */
+function noteStep({ table, kind, history }: RowWrite, step: number): void {
+  if (kind === "push") table.highestStep = Math.max(table.highestStep, step);
+  else if (history)
+    table.highestStep = history.lastStep.reduce((most, one) => Math.max(most, one), table.highestStep);
 }
 
 function planWrites(

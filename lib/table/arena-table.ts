@@ -7,12 +7,17 @@ import {
   T_ADMIT_AFTER,
   T_ADMIT_MISS,
   T_CANDIDATES,
+  T_COUNTER_COUNT,
+  T_COUNTERS,
+  T_DECAY,
   T_DIM,
+  T_EPOCH,
   T_EXTRAS_BYTES,
   T_EXTRAS_OFFSET,
   T_FLAGS,
   T_INIT_PARAMS,
   T_INITIALIZER,
+  T_NOW,
   T_OPT_PARAMS,
   T_OPTIMIZER,
   T_PAGES,
@@ -23,6 +28,7 @@ import {
   T_ROWS,
   T_ROWS_PER_PAGE,
   T_SCALARS_OFFSET,
+  T_SCORE,
   T_SEED_LO,
   T_SEGMENTS,
   T_SKETCH_BLOCKS,
@@ -33,12 +39,14 @@ import {
   T_STATE_OFFSET,
   T_STATE_STORAGE,
   T_STORAGE,
+  T_TOUCHED,
   TABLE_BYTES,
   TABLES,
 } from "../kernel/layout.js";
 import { ROUNDINGS, STORAGES } from "../kernel/storage.js";
 import { encodeAdmission } from "./admission.js";
 import type { Arena } from "./arena.js";
+import { extrasOf, scoreCoefficients } from "./eviction.js";
 import { encodeInitializer } from "./initializers.js";
 import { encodeOptimizer, stateFloats } from "./optimizers.js";
 import { rowLayoutOf } from "./row-layout.js";
@@ -75,6 +83,15 @@ export class ArenaTable {
   bySlot = false;
   /** What admission has done since the store was opened. */
   readonly admitting: AdmissionCounts = { admitted: 0, occurrences: 0, gradients: 0 };
+  /** The highest step that a write has brought. */
+  highestStep = 0;
+  /** Times that its counters have decayed. */
+  epoch = 0;
+  /** Counters of a row. */
+  readonly counters: number;
+  /** Places in a record: when it was last written; the epoch of its counters, which follow. 0 where it has none. */
+  readonly touchedOffset: number;
+  readonly countersOffset: number;
 
   /** `layout` is that of the definition unless given. */
   constructor(index: number, definition: TableDefinition, layout = rowLayoutOf(definition)) {
@@ -86,6 +103,11 @@ export class ArenaTable {
     this.recordBytes = this.layout.recordBytes;
     this.rowsPerPage = Math.floor(PAGE_BYTES / this.recordBytes);
     this.placement = BigInt(definition.placement);
+    const extras = extrasOf(definition);
+    const { extrasOffset } = this.layout;
+    this.counters = definition.counters?.names.length ?? 0;
+    this.touchedOffset = extras.touched === undefined ? 0 : extrasOffset + extras.touched;
+    this.countersOffset = extras.counters === undefined ? 0 : extrasOffset + extras.counters;
   }
 
   /** Writes the descriptor into an arena. The table has no index there yet: see `kernel.openTable`. */
@@ -112,6 +134,11 @@ export class ArenaTable {
     data.setUint32(t + T_EXTRAS_OFFSET, layout.extrasOffset, true);
     data.setUint32(t + T_EXTRAS_BYTES, layout.extrasBytes, true);
     this.#describeAdmission(data, t);
+    data.setUint32(t + T_TOUCHED, this.touchedOffset, true);
+    data.setUint32(t + T_COUNTERS, this.countersOffset, true);
+    data.setUint32(t + T_COUNTER_COUNT, this.counters, true);
+    data.setFloat32(t + T_DECAY, definition.counters?.decay ?? 1, true);
+    this.describeEpoch(arena, this.epoch);
     const optimizer = encodeOptimizer(definition.optimizer, definition);
     data.setUint32(t + T_OPTIMIZER, optimizer.id, true);
     data.setUint32(t + T_FLAGS, optimizer.flags, true);
@@ -136,6 +163,32 @@ export class ArenaTable {
     data.setUint32(t + T_SKETCH_BLOCKS, program.blocks, true);
     data.setFloat64(t + T_ADMIT_MISS, program.miss, true);
     data.setUint32(t + T_SLOT_KEYS, this.bySlot ? 1 : 0, true);
+  }
+
+  /** Tells an arena what `epoch` a row's counters are read and written at. */
+  describeEpoch(arena: Arena, epoch: number): void {
+    arena.data.setUint32(TABLES + this.index * TABLE_BYTES + T_EPOCH, epoch, true);
+  }
+
+  /** Tells an arena the time of the writes that follow, milliseconds since the epoch. Costs a table without times nothing. */
+  describeTime(arena: Arena, time: number): void {
+    if (this.touchedOffset !== 0)
+      arena.data.setUint32(TABLES + this.index * TABLE_BYTES + T_NOW, this.tenthsAt(time), true);
+  }
+
+  /** Tells an arena what a row's score is. */
+  describeScore(arena: Arena): void {
+    const { counters, eviction } = this.definition;
+    if (!counters) return;
+    scoreCoefficients(eviction, counters).forEach((coefficient, i) => {
+      arena.data.setFloat32(TABLES + this.index * TABLE_BYTES + T_SCORE + 4 * i, coefficient, true);
+    });
+  }
+
+  /** A time as records keep it: tenths of a second since the table was made, rounded down. */
+  tenthsAt(time: number): number {
+    const tenths = Math.floor((time - this.definition.made!) / 100);
+    return Math.min(Math.max(tenths, 0), 0xffff_ffff);
   }
 
   rows(arena: Arena): number {

@@ -1,5 +1,6 @@
 import { type RecordLayout, recordLayout } from "../kernel/layout.js";
 import { stateFloatsOf, stateScalarsOf } from "../kernel/programs.js";
+import { extrasOf } from "./eviction.js";
 import { encodeOptimizer } from "./optimizers.js";
 import { rowStorageOf } from "./row-storage.js";
 import type { TableDefinition } from "./table-definition.js";
@@ -13,6 +14,6 @@ export function rowLayoutOf(definition: TableDefinition): RecordLayout {
     stateFloats: stateFloatsOf(program, dim),
     stateScalars: stateScalarsOf(program),
     ...rowStorageOf(definition),
-    extrasBytes: 0,
+    extrasBytes: extrasOf(definition).bytes,
   });
 }

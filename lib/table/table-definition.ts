@@ -2,6 +2,14 @@ import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import { PAGE_BYTES } from "../kernel/layout.js";
 import { type AdmissionDefinition, type AdmissionOptions, parseAdmission } from "./admission.js";
+import {
+  type CountersDefinition,
+  type CountersOptions,
+  type EvictionDefinition,
+  type EvictionOptions,
+  parseCounters,
+  parseEviction,
+} from "./eviction.js";
 import { type Clip, parseBounds, parseClip } from "./gradients.js";
 import {
   type InitializerDefinition,
@@ -38,6 +46,10 @@ export interface TableOptions extends StorageOptions {
   readonly bounds?: readonly [number, number];
   /** When a key that is pushed gets a row; at once unless given. */
   readonly admission?: AdmissionOptions;
+  /** Which rows go by themselves. A table has it from its making on (`{}` if nothing is to go yet) or never. */
+  readonly eviction?: EvictionOptions;
+  /** Counters of each row, which decay. */
+  readonly counters?: CountersOptions;
 }
 
 /** A tensor's place in a table: its shape, and the floats of a row. */
@@ -66,11 +78,15 @@ export interface TableDefinition extends StorageOptions {
   readonly admission?: AdmissionDefinition | undefined;
   /** The number by which pages and records call the candidates of a table that admits. */
   readonly candidates?: number | undefined;
+  readonly eviction?: EvictionDefinition | undefined;
+  readonly counters?: CountersDefinition | undefined;
+  /** When a table with eviction was made, milliseconds since the epoch: its rows' times count from there. */
+  readonly made?: number | undefined;
 }
 
 const acks = ["memory", "os", "fsync"] as const;
 const policies = ["refuse", "skip"] as const;
-const changeable = ["optimizer", "ack", "nonFinite"];
+const changeable = ["optimizer", "ack", "nonFinite", "eviction", "made"];
 
 /** A definition for a new table. @throws INVALID_OPTIONS */
 export function defineTable(
@@ -82,6 +98,7 @@ export function defineTable(
   const read = new OptionReader(`table "${name}"`, options);
   const dim = readDim(name, read.any("dim"));
   const logged = read.boolean("logged", true);
+  const counters = parseCounters(read.any("counters"));
   const definition: TableDefinition = {
     name,
     number,
@@ -98,8 +115,17 @@ export function defineTable(
     ...readStorage(name, read),
     tensor,
     ...readAdmission(name, number, read.any("admission"), tensor),
+    eviction: parseEviction(read.any("eviction"), counters),
+    counters,
+    made: undefined,
   };
   read.end();
+  if (tensor && (definition.eviction ?? counters)) {
+    throw new EmbershardError(
+      "INVALID_OPTIONS",
+      `tensor "${name}": found eviction or counters, which only tables have: all of a tensor is always there`,
+    );
+  }
   if (!logged && definition.ack !== "memory") {
     throw new EmbershardError(
       "NOT_LOGGED",
@@ -111,7 +137,7 @@ export function defineTable(
 }
 
 /**
- * The stored definition as `options` change it: learning rate, ack and nonFinite can change.
+ * The stored definition as `options` change it: learning rate, ack, nonFinite and what eviction is given can change.
  *
  * @throws TABLE_MISMATCH naming what differs and cannot, INVALID_OPTIONS.
  */
@@ -133,13 +159,14 @@ export function redefineTable(
   differing.push(
     ...unchangeableInitializer(stored.initializer, wanted.initializer).map((field) => `initializer.${field}`),
   );
+  if ((stored.eviction === undefined) !== (wanted.eviction === undefined)) differing.push("eviction");
   if (differing.length > 0) {
     throw new EmbershardError(
       "TABLE_MISMATCH",
-      `table "${stored.name}" exists with other settings: ${differing.join(", ")}. Open it without them, or choose another name; only the learning rate, ack and nonFinite can change`,
+      `table "${stored.name}" exists with other settings: ${differing.join(", ")}. Open it without them, or choose another name; only the learning rate, ack, nonFinite and what eviction is given can change`,
     );
   }
-  return { ...wanted, placement: stored.placement, ...candidatesOf(stored) };
+  return { ...wanted, placement: stored.placement, ...candidatesOf(stored), made: stored.made };
 }
 
 /** Reads a stored definition back. @throws INVALID_OPTIONS */
@@ -149,6 +176,7 @@ export function parseDefinition(json: unknown): TableDefinition {
     ...defineTable(stored.name, stored.number, optionsOf(stored), stored.tensor),
     placement: stored.placement,
     ...candidatesOf(stored),
+    made: stored.made,
   };
 }
 
@@ -157,7 +185,8 @@ function candidatesOf({ candidates }: TableDefinition): Pick<TableDefinition, "c
 }
 
 function optionsOf(stored: TableDefinition): TableOptions {
-  const { dim, optimizer, initializer, seed, ack, logged, nonFinite, clip, bounds, admission } = stored;
+  const { dim, optimizer, initializer, seed, ack, logged, nonFinite, clip, bounds } = stored;
+  const { admission, eviction, counters } = stored;
   return {
     dim,
     optimizer,
@@ -170,12 +199,14 @@ function optionsOf(stored: TableDefinition): TableOptions {
     ...(bounds && { bounds }),
     ...(admission && { admission: admission as AdmissionOptions }),
     ...givenStorage(stored),
+    ...(eviction && { eviction }),
+    ...(counters && { counters }),
   };
 }
 
 /** A definition whose fields can be compared one by one. */
 function flat({ optimizer: _, initializer: __, ...rest }: TableDefinition): object {
-  const { clip, bounds, tensor, admission, candidates: _candidates, ...plain } = rest;
+  const { clip, bounds, tensor, admission, candidates: _candidates, counters, ...plain } = rest;
   return {
     ...plain,
     placement: "",
@@ -183,6 +214,7 @@ function flat({ optimizer: _, initializer: __, ...rest }: TableDefinition): obje
     bounds: JSON.stringify(bounds),
     tensor: JSON.stringify(tensor),
     admission: JSON.stringify(admission),
+    counters: JSON.stringify(counters),
   };
 }
 

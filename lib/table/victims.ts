@@ -36,8 +36,7 @@ export function sampleScores(arena: Arena, table: ArenaTable, by: number, most =
   arena.beginScratch(4 * perPage * taken + 64);
   const into = arena.takeScratch(4 * perPage * taken);
   const n = arena.kernel.sampleScores(table.index, by, arena.firstPage, arena.pagesEnd, every, perPage, into);
-  const complete = every === 1 && perPage >= table.rowsPerPage;
-  return { scores: arena.u32.slice(into / 4, into / 4 + n), complete };
+  return { scores: arena.u32.slice(into / 4, into / 4 + n), complete: n === table.rows(arena) };
 }
 
 /** Where a search for victims is in an arena. */

@@ -46,6 +46,12 @@ async function rowsOf(table: Table): Promise<Map<bigint, FoundRow>> {
         state: batch.state.slice(i * table.stateFloats, (i + 1) * table.stateFloats),
         frequency: batch.frequency[i],
         lastStep: batch.lastStep[i],
+        ...(batch.counters && {
+          counters: Object.fromEntries(
+            Object.entries(batch.counters).map(([name, column]) => [name, column[i]]),
+          ),
+        }),
+        ...(batch.writtenAt && { writtenAt: batch.writtenAt[i] }),
       });
     });
   }
@@ -290,6 +296,39 @@ test("a version is read as its document says, and so is a store that was rolled 
   await writeSome(again, random, 20);
   await again.close();
   await assertSame(await readCopy(directory), directory, settings);
+});
+
+test("rows that are evicted, with times and counters that decay, beside checkpoints", async ({
+  directory,
+}) => {
+  const store = await openStore(directory, settings);
+  const random = new Prng(8);
+  const options = {
+    dim: 2,
+    optimizer: sgd({ learningRate: 0.5 }),
+    eviction: { maxRows: 150 },
+    counters: { names: ["show", "click"], decay: 0.9 },
+  };
+  const words = await store.table("words", options);
+  const loose = await store.table("loose", { ...options, logged: false, counters: { names: ["seen"] } });
+  for (let i = 0; i < 120; i++) {
+    const n = 1 + random.below(30);
+    const keys = BigUint64Array.from({ length: n }, () => BigInt(random.below(600)));
+    const gradients = Float32Array.from({ length: 2 * n }, () => random.unit() - 0.5);
+    const click = Float32Array.from({ length: n }, () => random.unit());
+    await words.push(keys, gradients, random.below(2) === 0 ? {} : { counters: { click } });
+    if (i < 60) await loose.push(keys, gradients);
+    if (i % 7 === 0) await words.assign(keys, gradients);
+    if (i % 9 === 0) await words.decay();
+    if (i % 11 === 0 && i < 60) await loose.decay();
+    if (i === 59) await store.checkpoint();
+    if (i === 80) await words.evict({ belowFrequency: 2 });
+  }
+  await store.close();
+  const found = await readCopy(directory);
+  assert.ok(found.replayed > 100);
+  assert.is(found.tables.get("words")!.size, 150);
+  await assertSame(found, directory, settings);
 });
 
 test.run();

@@ -1,4 +1,5 @@
 // A row as docs/formats/pages.md and docs/storage-types.md say, with no code of the store: numbers are found among all there are.
+import { type ExtrasDefinition, extrasBytes } from "./extras-reader.js";
 import { demand } from "./log-file-reader.js";
 
 /** What a definition says of its rows. */
@@ -19,20 +20,28 @@ export interface RowDefinition {
 export interface RowParts {
   readonly state: number;
   readonly scalars: number;
+  readonly extras: number;
   readonly bytes: number;
   readonly elements: number;
   readonly stateFloats: number;
 }
 
 /** Of the optimizers it knows SGD and Adagrad. */
-export function partsOf({ dim, optimizer, storage, stateStorage }: RowDefinition): RowParts {
+export function partsOf({
+  dim,
+  optimizer,
+  storage,
+  stateStorage,
+  ...rest
+}: RowDefinition & ExtrasDefinition): RowParts {
   const scalarCount = optimizer.kind === "rowWiseAdagrad" ? 1 : 0;
   const elements = optimizer.kind === "adagrad" || (optimizer.momentum ?? 0) > 0 ? dim : 0;
   const width = { f32: 4, f16: 2, bf16: 2, int8: 1 };
   const state = 16 + round(dim * width[storage ?? "f32"], 4) + (storage === "int8" ? 4 : 0);
   const scalars = state + round(elements * width[stateStorage ?? "f32"], 4);
-  const bytes = round(scalars + 4 * scalarCount, 8);
-  return { state, scalars, bytes, elements, stateFloats: elements + scalarCount };
+  const extras = scalars + 4 * scalarCount;
+  const bytes = round(extras + extrasBytes(rest), 8);
+  return { state, scalars, extras, bytes, elements, stateFloats: elements + scalarCount };
 }
 
 function round(bytes: number, to: number): number {

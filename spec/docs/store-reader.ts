@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Level } from "level";
 import xxhash from "xxhash-wasm";
 import { type Admission, blocksOf, FoundSketch, raiseSketch, slotOf } from "./admission-reader.js";
+import { Extras, type ExtrasDefinition, type FoundExtras } from "./extras-reader.js";
 import { demand, type FoundRecord, readLogFiles, viewOf } from "./log-file-reader.js";
 import {
   beginRow,
@@ -20,7 +21,7 @@ const { h64Raw } = await xxhash();
 
 const pageBytes = 131_072;
 
-interface Definition extends RowDefinition {
+interface Definition extends RowDefinition, ExtrasDefinition {
   readonly name: string;
   readonly number: number;
   readonly logged: boolean;
@@ -39,7 +40,7 @@ interface Page {
   lsn: bigint;
 }
 
-export interface FoundRow {
+export interface FoundRow extends FoundExtras {
   readonly weights: Float32Array;
   readonly state: Float32Array;
   readonly frequency: number;
@@ -91,6 +92,8 @@ class Reader {
   versionName: string | undefined;
   readonly #tables = new Map<number, Definition>();
   readonly #pages = new Map<string, Page>();
+  /** Decays of tables' counters, by number. */
+  readonly #epochs = new Map<number, number>();
   #mark: Uint8Array | undefined;
 
   async readPages(pages: Level<Uint8Array, Uint8Array>, key: Uint8Array): Promise<void> {
@@ -108,6 +111,7 @@ class Reader {
     this.lsn = json.lsn;
     this.versionName = json.version?.name;
     for (const definition of json.tables) this.#define(definition);
+    for (const { number, epoch } of json.progress ?? []) this.#epochs.set(number, epoch);
     if (json.mark !== undefined) this.#mark = Buffer.from(json.mark, "base64");
     let at = 32 + Math.ceil(jsonBytes / 8) * 8;
     const arenas = view.getUint32(20, true);
@@ -193,7 +197,7 @@ class Reader {
       return;
     }
     // Until its instant the manifest knows best what tables there are.
-    if ((type === 2 || type === 3) && lsn <= BigInt(this.lsn)) return;
+    if ((type === 2 || type === 3 || type === 6) && lsn <= BigInt(this.lsn)) return;
     const json = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString());
     if (type === 2) this.#define(json);
     else if (type === 3) {
@@ -201,15 +205,18 @@ class Reader {
         this.#tables.delete(number);
         for (const [name, page] of this.#pages) if (page.table === number) this.#pages.delete(name);
       }
+    } else if (type === 6) {
+      if (this.#tables.get(json.number)?.logged) this.#epochs.set(json.number, json.epoch);
     } else demand(type === 4 || type === 5, `a record of type ${type}`);
   }
 
   #define(definition: Definition): void {
     this.#tables.set(definition.number, definition);
     const { admission, candidates, optimizer, initializer } = definition;
+    const { eviction: _eviction, counters: _counters, ...plain } = definition;
     if (admission === undefined) return;
     this.#tables.set(candidates!, {
-      ...definition,
+      ...plain,
       number: candidates!,
       dim: 0,
       optimizer: { ...optimizer, kind: "sgd", momentum: 0 },
@@ -257,6 +264,10 @@ class Reader {
     const { dim } = table;
     const floatsFrom = (first: number, count: number) =>
       Float32Array.from({ length: count }, (_, j) => float(first + j));
+    const epoch = payload.getUint32(at + 24, true);
+    const time = payload.getUint32(44, true) + payload.getUint32(48, true) * 2 ** 32;
+    const counters = table.counters?.names.length ?? 0;
+    const counted = kind === 1 && payload.getUint32(at + 20, true) > 4 * n * dim;
     for (let i = 0; i < n; i++) {
       const key = payload.getBigUint64(at + 48 + 8 * i, true);
       const rowKey = kind === 9 ? slotOf(key, table) : key;
@@ -274,11 +285,14 @@ class Reader {
         page.rows.set(new Uint8Array(payload.buffer, payload.byteOffset + values + i * bytes, bytes), row);
         continue;
       }
-      if (kind !== 5 && count >>> 31 === 1) {
+      const extras = new Extras(view, row + partsOf(table).extras, table, epoch);
+      if (kind !== 5 && kind !== 7 && count >>> 31 === 1) {
         demand(!live, "a row is created where one is");
         beginRow(view, row, table, rowKey);
+        extras.begin();
       } else demand(live && view.getBigUint64(row, true) === rowKey, "a row that should be there");
-      if (kind === 5) view.setUint32(row + 8, 0, true);
+      if (kind !== 5 && kind !== 7) extras.touch(time);
+      if (kind === 5 || kind === 7) view.setUint32(row + 8, 0, true);
       else if (kind === 9) raiseSketch(page.rows.subarray(row, row + bytes), key, table, count & 0x7fff_ffff);
       else if (kind === 1 || kind === 8) {
         demand(
@@ -288,6 +302,9 @@ class Reader {
         const frequency = (view.getUint32(row + 8, true) & 0x3fff_ffff) + (count & 0x3fff_ffff);
         view.setUint32(row + 8, (0x8000_0000 | Math.min(frequency, 0x3fff_ffff)) >>> 0, true);
         view.setUint32(row + 12, step, true);
+        extras.count((c) =>
+          counted ? float(n * dim + i * counters + c) : c === 0 ? count & 0x3fff_ffff : 0,
+        );
         const change = (weight: number, j: number) => weight - Math.fround(learningRate * float(i * dim + j));
         writeWeights(view, row, table, readWeights(view, row, table).map(change));
       } else if (kind === 3 || kind === 4 || kind === 13 || kind === 14) {
@@ -321,6 +338,12 @@ class Reader {
           state: readState(page.view, row, table),
           frequency: frequency & 0x3fff_ffff,
           lastStep: page.view.getUint32(row + 12, true),
+          ...new Extras(
+            page.view,
+            row + partsOf(table).extras,
+            table,
+            this.#epochs.get(table.number) ?? 0,
+          ).read(),
         });
         if (table.blocks) {
           const sketch = sketches.get(table.name) ?? new FoundSketch(table);

@@ -29,7 +29,7 @@ export class StoredRows {
   push(keys: BigUint64Array, gradients: Float32Array, step: number, count: number): void {
     const run = this.#run(keys, gradients);
     this.#arena.u32.fill(count, run.counts / 4, run.counts / 4 + run.n);
-    this.#arena.kernel.pushRows(0, run.keys, run.counts, run.values, run.n, run.positions, 1, step, 1n);
+    this.#arena.kernel.pushRows(0, run.keys, run.counts, run.values, run.n, run.positions, 0, 1, step, 1n);
   }
 
   /** Weights as they read. */

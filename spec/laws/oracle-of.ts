@@ -18,6 +18,7 @@ export function oracleOf(definition: TableDefinition): OracleTable {
     learningRate: definition.optimizer.learningRate,
     admission: oracleAdmission(definition),
     storage: rowStorageOf(definition),
+    counters: definition.counters,
   });
 }
 
@@ -48,6 +49,9 @@ export function* rowsOf(batch: ScanBatch, { dim, stateFloats }: Table): Generato
         state: batch.state.subarray(i * stateFloats, (i + 1) * stateFloats),
         frequency: batch.frequency[i],
         lastStep: batch.lastStep[i],
+        ...(batch.counters && {
+          counters: Float32Array.from(Object.values(batch.counters), (column) => column[i]),
+        }),
       },
     ];
   }

@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import { admissionLaws } from "./admission-laws.js";
 import { durabilityLaws } from "./durability-laws.js";
+import { evictionLaws } from "./eviction-laws.js";
 import { optimizerLaws } from "./optimizer-laws.js";
 import { rowLaws } from "./row-laws.js";
 import { schemaLaws } from "./schema-laws.js";
@@ -13,7 +14,15 @@ export type Law = (name: string, check: (opened: Opened) => Promise<void>) => vo
 
 /** What every store does, wherever it is: the same program gives the same bits as the oracle. */
 export function tableLaws(name: string, open: Open): void {
-  declare(name, open, [rowLaws, optimizerLaws, schemaLaws, tensorLaws, admissionLaws, durabilityLaws]);
+  declare(name, open, [
+    rowLaws,
+    optimizerLaws,
+    schemaLaws,
+    tensorLaws,
+    admissionLaws,
+    durabilityLaws,
+    evictionLaws,
+  ]);
 }
 
 /** What holds of tables however their rows are stored. */

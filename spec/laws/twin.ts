@@ -57,6 +57,11 @@ export class Twin {
     assert.is(await this.table.delete(keys), this.oracle.delete(keys), "rows that existed");
   }
 
+  async decay(): Promise<void> {
+    this.oracle.decay();
+    await this.table.decay();
+  }
+
   /** Pulls all there is to pull of some keys, and compares. */
   async compare(keys: BigUint64Array, fallback?: number): Promise<void> {
     const there = this.#columns(keys.length);

@@ -71,7 +71,8 @@ export function sameRows(found: Rows, expected: Rows, compare: readonly (keyof O
     if (!there) throw new Error(`key ${key} is missing`);
     for (const field of compare) {
       const [a, b] = [there[field], row[field]];
-      const same = typeof a === "number" ? a === b : firstDifference(a, b as Float32Array) < 0;
+      const same =
+        typeof a === "number" ? a === b : firstDifference(a as Float32Array, b as Float32Array) < 0;
       if (!same) throw new Error(`key ${key}: ${field} is ${a}, expected ${b}`);
     }
   }

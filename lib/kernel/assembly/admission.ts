@@ -3,6 +3,7 @@
 // Who has been seen how often stands in a second table, the candidates, of the same placement, so that it has the same
 // tags and its rows lie in the arena of their keys: one row for each key (exact counters: key, frequency, last step), or
 // one for each slot of keys (a sketch, see ./sketch).
+import { countExtras, touchRows } from "./extras";
 import { copyFloats } from "./floats";
 import { hashKey } from "./hash";
 import { candidate, directoryShift, find, homeUnder, insert, overflows, remove } from "./index";
@@ -18,6 +19,7 @@ import {
   T_ADMIT_AFTER,
   T_ADMIT_MISS,
   T_CANDIDATES,
+  T_COUNTER_COUNT,
   T_DIM,
   T_DIRECTORY,
   T_RECORD,
@@ -76,6 +78,7 @@ export function pushAdmitted(
   gradients: usize,
   n: i32,
   positions: usize,
+  counters: usize,
   learningRate: f32,
   step: u32,
   lsn: u64,
@@ -83,6 +86,7 @@ export function pushAdmitted(
 ): void {
   const t = tableAt(table);
   const bytes = (<usize>load<u32>(t, T_DIM)) << 2;
+  const counterBytes = counters == 0 ? 0 : (<usize>load<u32>(t, T_COUNTER_COUNT)) << 2;
   const span = <usize>load<u32>(t, T_RECORD);
   memory.fill(counted, 0, C_COLUMNS);
   let first = 0;
@@ -94,15 +98,29 @@ export function pushAdmitted(
     const blockCounts = counts + ((<usize>from) << 2);
     const blockPositions = positions + ((<usize>from) << 2);
     const blockGradients = gradients + <usize>from * bytes;
+    const blockCounters = counters + <usize>from * counterBytes;
     lookUp(t, blockKeys, block, span);
     const unknown = listUnknown(block);
     let kept = block;
     if (unknown != 0) {
       kept -= screen(t, blockKeys, blockCounts, unknown, step, lsn, counted, n);
-      if (kept != block) closeGaps(blockKeys, blockCounts, blockGradients, bytes, unknown, block, kept);
+      if (kept != block)
+        closeGaps(
+          blockKeys,
+          blockCounts,
+          blockGradients,
+          bytes,
+          blockCounters,
+          counterBytes,
+          unknown,
+          block,
+          kept,
+        );
     }
     reserveBlock(t, table, blockKeys, kept, blockPositions, blockCounts, lsn);
     countRows(blockPositions, blockCounts, kept, step);
+    touchRows(t, blockPositions, kept);
+    countExtras(t, blockPositions, blockCounts, kept, blockCounters);
     updateRows(t, blockPositions, blockGradients, kept, learningRate, step);
     if (kept == 0 && from == first) {
       // Nothing to be side by side with yet.
@@ -112,7 +130,7 @@ export function pushAdmitted(
     }
     from += kept;
     const gaps = block - kept;
-    if (gaps != 0) refill(keys, counts, gradients, bytes, from, end, gaps);
+    if (gaps != 0) refill(keys, counts, gradients, bytes, counters, counterBytes, from, end, gaps);
     end -= gaps;
   }
   store<u32>(counted, first, C_FIRST);
@@ -288,6 +306,8 @@ function closeGaps(
   counts: usize,
   gradients: usize,
   bytes: usize,
+  counters: usize,
+  counterBytes: usize,
   unknown: i32,
   block: i32,
   kept: i32,
@@ -298,7 +318,7 @@ function closeGaps(
     if (gap >= <usize>kept) return;
     if (load<u32>(RECORDS + (gap << 2)) != WITHHELD) continue;
     while (load<u32>(RECORDS + (last << 2)) == WITHHELD) last--;
-    moveRow(keys, counts, gradients, bytes, last, gap);
+    moveRow(keys, counts, gradients, bytes, counters, counterBytes, last, gap);
     store<u64>(TAGS + (gap << 3), load<u64>(TAGS + (last << 3)));
     store<u32>(RECORDS + (gap << 2), load<u32>(RECORDS + (last << 2)));
     last--;
@@ -311,19 +331,31 @@ function refill(
   counts: usize,
   gradients: usize,
   bytes: usize,
+  counters: usize,
+  counterBytes: usize,
   at: i32,
   end: i32,
   gaps: i32,
 ): void {
   const rows = min(gaps, end - (at + gaps));
   for (let i = 0; i < rows; i++)
-    moveRow(keys, counts, gradients, bytes, <usize>(end - rows + i), <usize>(at + i));
+    moveRow(keys, counts, gradients, bytes, counters, counterBytes, <usize>(end - rows + i), <usize>(at + i));
 }
 
-function moveRow(keys: usize, counts: usize, gradients: usize, bytes: usize, from: usize, to: usize): void {
+function moveRow(
+  keys: usize,
+  counts: usize,
+  gradients: usize,
+  bytes: usize,
+  counters: usize,
+  counterBytes: usize,
+  from: usize,
+  to: usize,
+): void {
   store<u64>(keys + (to << 3), load<u64>(keys + (from << 3)));
   store<u32>(counts + (to << 2), load<u32>(counts + (from << 2)));
   copyFloats(gradients + from * bytes, gradients + to * bytes, bytes);
+  if (counters != 0) memory.copy(counters + to * counterBytes, counters + from * counterBytes, counterBytes);
 }
 
 /** Writes how often each key has been pushed, u32[n]: its row's frequency, or what its candidate or the sketch says. */

@@ -104,11 +104,20 @@ export function firstNonFiniteSum(rows: usize, counts: usize, n: i32, dim: u32):
 }
 
 /**
- * Removes rows with a non-finite value from f32[n * dim], with their keys (u64[n]) and counts (u32[n], or 0), keeping the
- * order. Returns how many are left.
+ * Removes rows with a non-finite value from f32[n * dim], with their keys (u64[n]), counts (u32[n], or 0) and counters
+ * (f32[n * counterCount], or 0), keeping the order. Returns how many are left.
  */
-export function dropNonFinite(rows: usize, keys: usize, counts: usize, n: i32, dim: u32): i32 {
+export function dropNonFinite(
+  rows: usize,
+  keys: usize,
+  counts: usize,
+  n: i32,
+  dim: u32,
+  counters: usize,
+  counterCount: u32,
+): i32 {
   const bytes = (<usize>dim) << 2;
+  const counterBytes = (<usize>counterCount) << 2;
   let kept = 0;
   for (let i = 0; i < n; i++) {
     const from = rows + <usize>i * bytes;
@@ -117,6 +126,8 @@ export function dropNonFinite(rows: usize, keys: usize, counts: usize, n: i32, d
       memory.copy(rows + <usize>kept * bytes, from, bytes);
       store<u64>(keys + ((<usize>kept) << 3), load<u64>(keys + ((<usize>i) << 3)));
       if (counts != 0) store<u32>(counts + ((<usize>kept) << 2), load<u32>(counts + ((<usize>i) << 2)));
+      if (counters != 0)
+        memory.copy(counters + <usize>kept * counterBytes, counters + <usize>i * counterBytes, counterBytes);
     }
     kept++;
   }

@@ -1,5 +1,22 @@
 // Extras: what some records have behind weights and state: when the row was last written, and counters that decay.
-import { MAX_FREQUENCY, T_COUNTER_COUNT, T_COUNTERS, T_DECAY, T_EPOCH, T_NOW, T_TOUCHED } from "./layout";
+import {
+  CLEAN,
+  LIVE,
+  M_BUMP,
+  M_TABLE,
+  MAX_FREQUENCY,
+  PAGE_SHIFT,
+  R_FREQUENCY,
+  T_COUNTER_COUNT,
+  T_COUNTERS,
+  T_DECAY,
+  T_EPOCH,
+  T_NOW,
+  T_RECORD,
+  T_TOUCHED,
+} from "./layout";
+import { metaOf } from "./pages";
+import { tableAt } from "./rows";
 
 /** Writes the extras of a new row. */
 export function initialExtras(t: usize, record: usize): void {
@@ -14,7 +31,9 @@ export function initialExtras(t: usize, record: usize): void {
 /** Notes that a row is written now. */
 export function touch(t: usize, record: usize): void {
   const at = <usize>load<u32>(t, T_TOUCHED);
-  if (at != 0) store<u32>(record + at, load<u32>(t, T_NOW));
+  if (at == 0) return;
+  store<u32>(record, load<u32>(record, R_FREQUENCY) & ~CLEAN, R_FREQUENCY);
+  store<u32>(record + at, load<u32>(t, T_NOW));
 }
 
 /** Notes a write to each of `n` rows, given as addresses >>> 3. */
@@ -56,4 +75,39 @@ export function decayedCounter(t: usize, record: usize, i: u32): f32 {
     value = next;
   }
   return value;
+}
+
+/**
+ * Reads extras of rows at addresses >>> 3 (u32[n]): counters as of now into f32[n * counters], times into u32[n]; either may
+ * be 0.
+ */
+export function readExtras(table: u32, positions: usize, n: i32, counters: usize, times: usize): void {
+  const t = tableAt(table);
+  for (let i = 0; i < n; i++) {
+    const record = (<usize>load<u32>(positions + ((<usize>i) << 2))) << 3;
+    readRecord(t, record, <usize>i, counters, times);
+  }
+}
+
+/** Reads extras of the rows that scanPage reads with the same `page`, `from` and `limit`, `n` of them. */
+export function scanExtras(page: u32, from: u32, n: u32, counters: usize, times: usize): void {
+  const meta = metaOf(page);
+  const t = tableAt(load<u16>(meta, M_TABLE));
+  const bytes = <usize>load<u32>(t, T_RECORD);
+  const end = <u32>load<u16>(meta, M_BUMP);
+  let record = ((<usize>page) << PAGE_SHIFT) + <usize>from * bytes;
+  let count: u32 = 0;
+  for (; from < end && count < n; from++, record += bytes) {
+    if ((load<u32>(record, R_FREQUENCY) & LIVE) == 0) continue;
+    readRecord(t, record, count, counters, times);
+    count++;
+  }
+}
+
+function readRecord(t: usize, record: usize, i: usize, counters: usize, times: usize): void {
+  if (times != 0) store<u32>(times + (i << 2), load<u32>(record + <usize>load<u32>(t, T_TOUCHED)));
+  if (counters == 0) return;
+  const count = load<u32>(t, T_COUNTER_COUNT);
+  for (let c: u32 = 0; c < count; c++)
+    store<f32>(counters + ((i * count + c) << 2), decayedCounter(t, record, c));
 }

@@ -20,6 +20,7 @@ export {
   storeKeys,
   uniqueKeys,
 } from "./cold";
+export { readExtras, scanExtras } from "./extras";
 export { hashStrings, slotsOf, xxh64 } from "./hash";
 export { initialRow } from "./initialize";
 export { applyRows, initialState } from "./optimize";
@@ -56,6 +57,7 @@ export {
   nextPageOf,
   openTable,
   pagesFor,
+  pullCounters,
   pullRows,
   pushRows,
   readRecords,

@@ -1,5 +1,6 @@
 // Recovery: log records are applied to the pages they name, each page taking only what is newer than itself; then the
 // index is built from the keys in the rows.
+import { countExtras, touch } from "./extras";
 import { entryOf, homeOfEntry, insertUnique, tagUnder } from "./index";
 import {
   CLEAN,
@@ -19,6 +20,7 @@ import {
   PAGE_SHIFT,
   R_FREQUENCY,
   R_STEP,
+  T_COUNTER_COUNT,
   T_DIM,
   T_PAGES,
   T_PLACEMENT,
@@ -79,11 +81,13 @@ export function replayPush(
   counts: usize,
   gradients: usize,
   n: i32,
+  counters: usize,
   learningRate: f32,
   step: u32,
   lsn: u64,
 ): i32 {
   const t = tableAt(table);
+  const counterBytes = counters == 0 ? 0 : (<usize>load<u32>(t, T_COUNTER_COUNT)) << 2;
   const bytes = (<usize>load<u32>(t, T_DIM)) << 2;
   let applied = 0;
   for (let i = 0; i < n; i++) {
@@ -96,6 +100,8 @@ export function replayPush(
     const frequency = load<u32>(record, R_FREQUENCY) & MAX_FREQUENCY;
     store<u32>(record, LIVE | min(frequency + (count & MAX_FREQUENCY), MAX_FREQUENCY), R_FREQUENCY);
     store<u32>(record, step, R_STEP);
+    touch(t, record);
+    countExtras(t, positions + four, counts + four, 1, counters + <usize>i * counterBytes);
     updateRows(t, positions + four, gradients + <usize>i * bytes, 1, learningRate, step);
     applied++;
   }
@@ -124,6 +130,7 @@ export function replayAssign(
     if (!owns(t, table, record)) return MISPLACED;
     if (!settle(t, record, load<u64>(keys + ((<usize>i) << 3)), (load<u32>(counts + four) & CREATED) != 0))
       return MISPLACED;
+    touch(t, record);
     if (weights != 0) {
       store<u32>(record, load<u32>(record, R_FREQUENCY) & ~CLEAN, R_FREQUENCY);
       writeWeights(t, record, weights + <usize>i * bytes);

@@ -2,6 +2,7 @@
 //
 // A block's cache lines are touched (loaded into a sink) before they are used, first the index entries, then the
 // records, so that their misses overlap; WebAssembly has no prefetch instruction.
+import { countExtras, decayedCounter, touchRows } from "./extras";
 import { copyFloats } from "./floats";
 import { hashKey } from "./hash";
 import {
@@ -34,6 +35,7 @@ import {
   R_FREQUENCY,
   R_STEP,
   R_WEIGHTS,
+  T_COUNTER_COUNT,
   T_DIM,
   T_DIRECTORY,
   T_PAGES,
@@ -214,6 +216,22 @@ export function pullRows(
   }
 }
 
+/** Writes counters as of now, f32[n * counters], of the keys that have rows; where there is none `into` stays as it is. */
+export function pullCounters(table: u32, keys: usize, n: i32, into: usize): void {
+  const t = tableAt(table);
+  const count = load<u32>(t, T_COUNTER_COUNT);
+  for (let from = 0; from < n; from += BLOCK) {
+    const block = min(BLOCK, n - from);
+    lookUp(t, keys + ((<usize>from) << 3), block, R_WEIGHTS);
+    for (let i = 0; i < block; i++) {
+      const record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
+      if (record == 0) continue;
+      for (let c: u32 = 0; c < count; c++)
+        store<f32>(into + ((<usize>(from + i) * count + c) << 2), decayedCounter(t, record, c));
+    }
+  }
+}
+
 function fillFloats(into: usize, bytes: usize, value: f32): void {
   for (const end = into + bytes; into < end; into += 4) store<f32>(into, value);
 }
@@ -276,7 +294,7 @@ export function countRows(positions: usize, counts: usize, n: i32, step: u32): v
 
 /**
  * Applies summed gradients f32[n * dim] of distinct keys u64[n], creating rows that do not exist. `counts` u32[n] are
- * occurrences in, occurrences with CREATED out; `positions` u32[n] out. Cannot fail after commitPages(pagesFor(table, n)).
+ * occurrences in, occurrences with CREATED out; `positions` u32[n] out; `counters` f32[n * counters], or 0. Cannot fail after commitPages(pagesFor(table, n)).
  */
 export function pushRows(
   table: u32,
@@ -285,11 +303,13 @@ export function pushRows(
   gradients: usize,
   n: i32,
   positions: usize,
+  counters: usize,
   learningRate: f32,
   step: u32,
   lsn: u64,
 ): void {
   const t = tableAt(table);
+  const counterBytes = counters == 0 ? 0 : (<usize>load<u32>(t, T_COUNTER_COUNT)) << 2;
   const bytes = (<usize>load<u32>(t, T_DIM)) << 2;
   const span = <usize>load<u32>(t, T_RECORD);
   for (let from = 0; from < n; from += BLOCK) {
@@ -298,11 +318,13 @@ export function pushRows(
     lookUp(t, keys + ((<usize>from) << 3), block, span);
     reserveBlock(t, table, keys + ((<usize>from) << 3), block, positions + four, counts + four, lsn);
     countRows(positions + four, counts + four, block, step);
+    touchRows(t, positions + four, block);
+    countExtras(t, positions + four, counts + four, block, counters + <usize>from * counterBytes);
     updateRows(t, positions + four, gradients + <usize>from * bytes, block, learningRate, step);
   }
 }
 
-/** Creates the rows of keys that have none; `counts` and `positions` as in pushRows, with counts 0 in. */
+/** Creates the rows of keys that have none, and notes a write to all; `counts` and `positions` as in pushRows, with counts 0 in. */
 export function createRows(table: u32, keys: usize, counts: usize, n: i32, positions: usize, lsn: u64): void {
   const t = tableAt(table);
   for (let from = 0; from < n; from += BLOCK) {
@@ -310,6 +332,7 @@ export function createRows(table: u32, keys: usize, counts: usize, n: i32, posit
     const four = (<usize>from) << 2;
     lookUp(t, keys + ((<usize>from) << 3), block, R_WEIGHTS);
     reserveBlock(t, table, keys + ((<usize>from) << 3), block, positions + four, counts + four, lsn);
+    touchRows(t, positions + four, block);
   }
 }
 

@@ -17,6 +17,8 @@ export interface OracleDefinition {
   readonly admission?: OracleAdmission | undefined;
   /** float32 unless given. Rows read as they were stored. */
   readonly storage?: RowStorage | undefined;
+  /** Counters of a row, and what a decay multiplies them by. */
+  readonly counters?: { readonly names: readonly string[]; readonly decay: number } | undefined;
 }
 
 export interface OracleRow {
@@ -24,6 +26,8 @@ export interface OracleRow {
   state: Float32Array;
   frequency: number;
   lastStep: number;
+  /** As of now, in the order of the definition's names; absent where it has none. */
+  counters?: Float32Array;
 }
 
 /** What a row has been through, columns u32[n]. */
@@ -32,6 +36,7 @@ export interface OracleHistory {
   readonly lastStep: Uint32Array;
 }
 
+const none = new Float32Array(0);
 const MAX_FREQUENCY = 0x3fff_ffff;
 
 /**
@@ -85,23 +90,30 @@ export class OracleTable {
   push(
     keys: Iterable<bigint>,
     gradients: Float32Array,
-    options: { step?: number; learningRate?: number } = {},
+    options: {
+      step?: number;
+      learningRate?: number;
+      counters?: Readonly<Record<string, Float32Array>>;
+    } = {},
   ): void {
     const { dim, optimizer, learningRate } = this.definition;
     const step = options.step ?? 0;
-    const sums = new Map<bigint, { gradient: Float32Array; occurrences: number }>();
+    const sums = new Map<bigint, { gradient: Float32Array; occurrences: number; added: Float32Array }>();
     let at = 0;
+    let place = 0;
     for (const key of keys) {
+      const added = this.#added(options.counters, place++);
       const gradient = gradients.slice(at, at + dim);
       at += dim;
       const sum = sums.get(key);
       if (sum) {
         for (let i = 0; i < dim; i++) sum.gradient[i] += gradient[i];
+        for (let i = 0; i < added.length; i++) sum.added[i] += added[i];
         sum.occurrences += 1;
-      } else sums.set(key, { gradient, occurrences: 1 });
+      } else sums.set(key, { gradient, occurrences: 1, added });
     }
     const withheld: [bigint, number][] = [];
-    for (const [key, { gradient, occurrences: pushed }] of sums) {
+    for (const [key, { gradient, occurrences: pushed, added }] of sums) {
       const candidates = this.#rows.has(key) ? undefined : this.#candidates;
       const occurrences = Math.min(pushed + (candidates?.seen(key) ?? 0), MAX_FREQUENCY);
       if (candidates && !candidates.admits(key, occurrences)) {
@@ -109,6 +121,7 @@ export class OracleTable {
         continue;
       }
       const row = this.#rowOf(key);
+      if (row.counters) for (let i = 0; i < added.length; i++) row.counters[i] += added[i];
       applyGradient(optimizer, row.weights, row.state, gradient, options.learningRate ?? learningRate, step);
       row.frequency = Math.min(row.frequency + occurrences, MAX_FREQUENCY);
       row.lastStep = step;
@@ -143,6 +156,27 @@ export class OracleTable {
     }
   }
 
+  /** What one occurrence adds to counters: what is given, else 1 to the first. */
+  #added(given: Readonly<Record<string, Float32Array>> | undefined, place: number): Float32Array {
+    const names = this.definition.counters?.names ?? [];
+    return Float32Array.from(names, (name, i) => given?.[name]?.[place] ?? (i === 0 ? 1 : 0));
+  }
+
+  /** Multiplies all counters by their rate, in float32. */
+  decay(): void {
+    const rate = Math.fround(this.definition.counters?.decay ?? 1);
+    for (const { counters } of this.#rows.values())
+      if (counters) for (let i = 0; i < counters.length; i++) counters[i] = Math.fround(counters[i] * rate);
+  }
+
+  /** The counters of keys in the order of names, row by row; 0 where there is no row. */
+  countersOf(keys: Iterable<bigint>): Float32Array {
+    const width = this.definition.counters?.names.length ?? 0;
+    return Float32Array.from(
+      [...keys].flatMap((key) => [...(this.#rows.get(key)?.counters ?? Array(width).fill(0))]),
+    );
+  }
+
   /** Returns how many rows existed. */
   delete(keys: Iterable<bigint>): number {
     let deleted = 0;
@@ -167,7 +201,8 @@ export class OracleTable {
     const copy = new OracleTable(this.definition);
     copy.#candidates = this.#candidates?.clone();
     for (const [key, row] of this.#rows) {
-      copy.#rows.set(key, { ...row, weights: row.weights.slice(), state: row.state.slice() });
+      const counters = row.counters && { counters: row.counters.slice() };
+      copy.#rows.set(key, { ...row, weights: row.weights.slice(), state: row.state.slice(), ...counters });
     }
     return copy;
   }
@@ -182,9 +217,10 @@ export class OracleTable {
       for (const field of ["frequency", "lastStep"] as const) {
         if (row[field] !== mine[field]) return `key ${key}: ${field} ${row[field]}, expected ${mine[field]}`;
       }
-      for (const field of ["weights", "state"] as const) {
-        const i = firstDifference(row[field], mine[field]);
-        if (i >= 0) return `key ${key}: ${field}[${i}] is ${row[field][i]}, expected ${mine[field][i]}`;
+      for (const field of ["weights", "state", "counters"] as const) {
+        const [found, expected] = [row[field] ?? none, mine[field] ?? none];
+        const i = firstDifference(found, expected);
+        if (i >= 0) return `key ${key}: ${field}[${i}] is ${found[i]}, expected ${expected[i]}`;
       }
     }
     return count === this.size ? undefined : `${count} rows, expected ${this.size}`;
@@ -217,12 +253,13 @@ export class OracleTable {
   }
 
   #newRow(key: bigint): OracleRow {
-    const { dim, seed, optimizer, initializer } = this.definition;
+    const { dim, seed, optimizer, initializer, counters } = this.definition;
     const row = {
       weights: initialRow(initializer, seed, key, dim),
       state: initialState(optimizer, dim),
       frequency: 0,
       lastStep: 0,
+      ...(counters && { counters: new Float32Array(counters.names.length) }),
     };
     this.#store(row);
     return row;

@@ -1,0 +1,317 @@
+import { EmbershardError } from "../base/errors.js";
+import type { ArenaTable } from "../table/arena-table.js";
+import { BY } from "../table/victims.js";
+import type { Checkpointing } from "./checkpointing.js";
+import { type EvictedRows, type EvictionReason, evictSlice, sliceBytes, sliceRows } from "./evict-slice.js";
+import { type EvictionCounts, EvictionProgress, intervalOf } from "./eviction-progress.js";
+import { chooseThreshold, policyOf, type Rule, rowsOver } from "./eviction-rules.js";
+import { type EvictionJob, Hand, isDone } from "./eviction-sweep.js";
+import { guarded, type ShardState, timeNow } from "./shard-state.js";
+
+/** Places that a slice looks at, at most; of norms, which take reading all weights, fewer. */
+const slicePlaces = 1 << 17;
+const normPlaces = 1 << 14;
+/** How often a shard that is read-only is looked at again. */
+const idleMs = 100;
+
+/**
+ * Lets rows go, a slice at a time: right after a write that brought a table above its capacity, in the same turn, and
+ * between requests for everything else.
+ */
+export class Evicting {
+  readonly #state: ShardState;
+  readonly #checkpointing: Checkpointing;
+  readonly #progress = new Map<ArenaTable, EvictionProgress>();
+  readonly #jobs: EvictionJob[] = [];
+  readonly #waiting: { table: ArenaTable; resolve: () => void }[] = [];
+  #running = false;
+  #telling = false;
+  #closed = false;
+  #cancelTimer: () => void = () => {};
+
+  constructor(state: ShardState, checkpointing: Checkpointing) {
+    this.#state = state;
+    this.#checkpointing = checkpointing;
+    this.resume();
+  }
+
+  /** Looks for what is to be done, after opening or in a state that was rolled back to. */
+  resume(): void {
+    for (const table of this.#state.tables.values()) this.consider(table, 0);
+  }
+
+  /** Rows evicted from a table since the store was opened. */
+  counts(table: ArenaTable): EvictionCounts {
+    return this.#progressOf(table).counts;
+  }
+
+  /** Has `listener` told of rows that a table lets go, once they are gone. Returns what ends that. It must not throw. */
+  listen(table: ArenaTable, listener: (rows: EvictedRows) => void): () => void {
+    const { listeners } = this.#progressOf(table);
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }
+
+  /** After `written` rows of a table were written, or its definition changed: does at once what fits a slice. */
+  consider(table: ArenaTable, written: number): void {
+    const { definition } = table;
+    if (!definition.eviction || this.#state.version !== undefined) return;
+    const progress = this.#progressOf(table);
+    progress.written += written;
+    const over = rowsOver(this.#state.arenas, table);
+    if (over > 0 && written > 0 && !this.#telling && this.#mayWrite()) this.#evictOver(table, over);
+    this.#noteDue(table);
+    if (definition.eviction.maxAgeMs !== undefined && written === 0) this.#armTimer();
+    this.#wake();
+  }
+
+  /** Resolves when a table has at most a slice of rows too many, or nothing can be evicted now. Undefined: it is so. */
+  within(table: ArenaTable): Promise<void> | undefined {
+    if (!table.definition.eviction || !this.#isFarOver(table) || this.#telling) return undefined;
+    return new Promise((resolve) => {
+      this.#waiting.push({ table, resolve });
+      this.#wake();
+    });
+  }
+
+  /**
+   * Evicts all rows that a rule is about, or, without one, `rows` rows by the table's policy. Resolves to how many, and the
+   * LSN of the last record.
+   */
+  async evict(
+    table: ArenaTable,
+    rule: Rule | undefined,
+    rows: number,
+  ): Promise<{ evicted: number; lsn: number }> {
+    let job: EvictionJob | undefined;
+    await new Promise<void>((resolve, reject) => {
+      job = this.#add(table, "request", rule, rows, (error) =>
+        error === undefined ? resolve() : reject(error),
+      );
+    });
+    return { evicted: job!.evicted, lsn: job!.lsn };
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelTimer();
+    this.#endAll(new EmbershardError("CLOSED", "the store was closed before all rows were evicted"));
+  }
+
+  #progressOf(table: ArenaTable): EvictionProgress {
+    let progress = this.#progress.get(table);
+    if (!progress) {
+      progress = new EvictionProgress();
+      this.#progress.set(table, progress);
+    }
+    return progress;
+  }
+
+  #add(
+    table: ArenaTable,
+    reason: EvictionReason,
+    rule: Rule | undefined,
+    rows: number,
+    ended: (error?: unknown) => void,
+  ): EvictionJob {
+    const job: EvictionJob = { table, reason, rule, rows, hand: new Hand(), evicted: 0, lsn: 0, ended };
+    this.#jobs.push(job);
+    this.#wake();
+    return job;
+  }
+
+  #noteDue(table: ArenaTable): void {
+    const { arenas } = this.#state;
+    for (const { reason, rule } of this.#progressOf(table).due(
+      table,
+      arenas.rows(table),
+      timeNow(this.#state),
+    ))
+      this.#add(table, reason, rule, 0, () => {});
+  }
+
+  #isFarOver(table: ArenaTable): boolean {
+    return rowsOver(this.#state.arenas, table) > sliceRows;
+  }
+
+  #isThere(table: ArenaTable): boolean {
+    return this.#state.tables.get(table.definition.name) === table;
+  }
+
+  #mayWrite(): boolean {
+    return (
+      !this.#state.held &&
+      !this.#checkpointing.health.failure &&
+      this.#state.log.room(sliceBytes) === undefined
+    );
+  }
+
+  /** Looks for rows that are too old even when nobody writes. */
+  #armTimer(): void {
+    this.#cancelTimer();
+    const ages = [...this.#state.tables.values()].map(({ definition }) => definition.eviction?.maxAgeMs);
+    const least = Math.min(...ages.filter((age) => age !== undefined));
+    if (this.#closed || least === Number.POSITIVE_INFINITY) return;
+    this.#cancelTimer = this.#state.clock.after(intervalOf(least), () => {
+      for (const table of this.#state.tables.values()) if (table.definition.eviction) this.#noteDue(table);
+      this.#armTimer();
+    });
+  }
+
+  // Between requests.
+
+  #wake(): void {
+    if (this.#running || this.#closed || !this.#nextWork()) return;
+    this.#running = true;
+    void this.#run();
+  }
+
+  /** A table with too many rows, or a job. Drops those that have lost their table. */
+  #nextWork(): ArenaTable | EvictionJob | undefined {
+    for (const table of this.#progress.keys()) {
+      if (!this.#isThere(table)) this.#progress.delete(table);
+      else if (rowsOver(this.#state.arenas, table) > 0) return table;
+    }
+    for (const job of this.#jobs.slice()) {
+      if (!this.#isThere(job.table))
+        this.#end(
+          job,
+          new EmbershardError(
+            "TABLE_NOT_FOUND",
+            `table "${job.table.definition.name}" was dropped meanwhile`,
+          ),
+        );
+      else if (isDone(job, this.#state.arenas)) this.#end(job);
+      else return job;
+    }
+    return undefined;
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      await this.#state.pause();
+      const work = this.#nextWork();
+      if (this.#closed || this.#state.broken || !work) break;
+      const room = this.#state.log.room(sliceBytes);
+      if (this.#checkpointing.health.failure) {
+        this.#endAll(this.#checkpointing.health.failure);
+        await new Promise<void>((resolve) => this.#state.clock.after(idleMs, resolve));
+      } else if (room) await Promise.allSettled([this.#checkpointing.health.waits.guard(room)]);
+      else if (!this.#state.held) this.#work(work);
+      this.#resolveWaiting();
+    }
+    this.#resolveWaiting();
+    this.#running = false;
+    if (this.#state.broken) this.#endAll(this.#state.broken);
+  }
+
+  #work(work: ArenaTable | EvictionJob): void {
+    try {
+      if ("hand" in work) guarded(this.#state, () => this.#advance(work));
+      else this.#evictOver(work, rowsOver(this.#state.arenas, work));
+    } catch (error) {
+      // The shard has stopped, and whoever calls it next is told.
+      if (error !== this.#state.broken) throw error;
+    }
+  }
+
+  #resolveWaiting(): void {
+    for (const one of this.#waiting.splice(0)) {
+      if (this.#isThere(one.table) && this.#isFarOver(one.table)) this.#waiting.push(one);
+      else one.resolve();
+    }
+  }
+
+  /** Nothing can be evicted: who waits for room goes on, who asked is told why. */
+  #endAll(error: EmbershardError): void {
+    for (const { resolve } of this.#waiting.splice(0)) resolve();
+    for (const job of this.#jobs.slice()) this.#end(job, error);
+  }
+
+  #end(job: EvictionJob, error?: EmbershardError): void {
+    this.#jobs.splice(this.#jobs.indexOf(job), 1);
+    job.ended(error);
+  }
+
+  // Slices.
+
+  /** One slice of what a table has too many. */
+  #evictOver(table: ArenaTable, over: number): void {
+    guarded(this.#state, () => {
+      const { hand } = this.#progressOf(table);
+      this.#evictWorst(table, hand, Math.min(over, sliceRows), "capacity");
+    });
+  }
+
+  #advance(job: EvictionJob): void {
+    const { table, rule, rows, hand, reason } = job;
+    const outcome = rule
+      ? this.#slice(table, hand, rule, sliceRows, reason, false)
+      : this.#evictWorst(table, hand, Math.min(rows - job.evicted, sliceRows), reason);
+    job.evicted += outcome.evicted;
+    job.lsn = outcome.lsn || job.lsn;
+  }
+
+  /** One slice by the table's policy. */
+  #evictWorst(
+    table: ArenaTable,
+    hand: Hand,
+    wanted: number,
+    reason: EvictionReason,
+  ): { evicted: number; lsn: number } {
+    const progress = this.#progressOf(table);
+    const by = policyOf(table);
+    if (progress.threshold?.by !== by || progress.lasts <= 0) {
+      progress.threshold = chooseThreshold(this.#state.arenas, table, by, wanted);
+      progress.lasts = progress.threshold.lasts;
+    }
+    const outcome = this.#slice(table, hand, progress.threshold, wanted, reason, true);
+    // Where few were found the threshold no longer says who is among the worst, or they lie elsewhere.
+    progress.lasts = 2 * outcome.evicted < wanted ? 0 : progress.lasts - outcome.evicted;
+    return outcome;
+  }
+
+  /** One slice: `limit` rows at most, going on in the next arena where one ends, round and round or to the end of a round. */
+  #slice(
+    table: ArenaTable,
+    hand: Hand,
+    { by, score }: Rule,
+    limit: number,
+    reason: EvictionReason,
+    round: boolean,
+  ): { evicted: number; lsn: number } {
+    const state = this.#state;
+    const progress = this.#progressOf(table);
+    const copied = progress.listeners.size > 0;
+    let places = by === BY.norm ? normPlaces : slicePlaces;
+    let evicted = 0;
+    let lsn = 0;
+    for (let part = 0; part <= state.arenas.all.length && places > 0 && evicted < limit; part++) {
+      if (part > 0 && !this.#mayWrite()) break;
+      const arena = hand.arena(state.arenas);
+      table.describeScore(arena);
+      const search = { by, threshold: score, places, limit: limit - evicted };
+      const result = evictSlice(state, arena, table, hand.cursor, search, copied);
+      places -= result.looked;
+      evicted += result.evicted;
+      lsn = result.lsn || lsn;
+      if (result.ended) hand.next(state.arenas);
+      if (result.rows) this.#tell(progress, { reason, ...result.rows });
+      if (!result.ended || (!round && hand.rounds > 0)) break;
+    }
+    progress.counts.slices++;
+    progress.counts[reason] += evicted;
+    if (lsn > 0) this.#checkpointing.noteLogged(16 * evicted);
+    return { evicted, lsn };
+  }
+
+  /** Who is told may write: that evicts nothing in the same turn. */
+  #tell({ listeners }: EvictionProgress, rows: EvictedRows): void {
+    this.#telling = true;
+    try {
+      for (const listener of listeners) listener(rows);
+    } finally {
+      this.#telling = false;
+    }
+  }
+}
