@@ -2,6 +2,13 @@
 export { EmbershardError, ERRORS, type ErrorCode } from "./base/errors.js";
 export { LIMITS } from "./base/limits.js";
 export { openStore, type StoreOptions } from "./embedded/open-store.js";
+export {
+  type ModelPlan,
+  type PlannedTable,
+  type PlanOptions,
+  planModel,
+  type TablePlan,
+} from "./embedded/plan.js";
 export type * from "./embedded/store-types.js";
 export type * from "./repair/report.js";
 export { type VerifyOptions, verifyStore } from "./repair/verify-store.js";

@@ -7,6 +7,7 @@ import { EXIT, failureOf } from "./failure.js";
 import { inspectCommand } from "./inspect-command.js";
 import { teach } from "./options.js";
 import type { Output } from "./output.js";
+import { planCommand } from "./plan-command.js";
 import { histogramCommand, topCommand } from "./survey-commands.js";
 import { exportCommand, importCommand } from "./transfer-commands.js";
 import { verifyCommand } from "./verify-command.js";
@@ -32,6 +33,7 @@ export async function runProgram(
     .addCommand(exportCommand(output, environment))
     .addCommand(importCommand(output, environment))
     .addCommand(verifyCommand(output, exit))
+    .addCommand(planCommand(output))
     .addCommand(benchCommand(exit))
     .addCommand(completionCommand(output));
   teach(program, [

@@ -29,6 +29,17 @@ export interface HandOverNote {
   readonly to: number;
   /** The slots that move, one bit each, base64. */
   readonly slots: string;
+  /** In the log: it has ended, and nothing has to be remembered of it. */
+  readonly done?: true;
+}
+
+/**
+ * How full an arena is, of 1, when it is halved. A lone arena is close to full then. Arenas that grew together would be
+ * full together: they are halved one after the other while they grow from half full, at levels that lie evenly between.
+ */
+export function halvingLevel(arenas: number): number {
+  const round = 2 ** Math.floor(Math.log2(arenas));
+  return 1 / 2 + ((15 / 16 - 1 / 2) * (arenas - round + 1)) / round;
 }
 
 /** Every other slot of an arena. */
@@ -58,6 +69,14 @@ export function beginHandOver(set: ArenaSet, note: HandOverNote): HandOver {
   const from = set.all[note.from];
   set.moving = { from, to: set.all[note.to], slots, page: from.firstPage, sketches: true, done: false };
   return set.moving;
+}
+
+/**
+ * Pages that must be left in the new arena for the rows which have not come yet: half of those that have not been looked
+ * at, since hashes spread rows evenly over slots, and some more.
+ */
+export function pagesToCome({ from, page, done }: HandOver): number {
+  return done ? 0 : Math.ceil(0.55 * (from.pagesEnd - page)) + 8;
 }
 
 /** A bound of what moving n rows adds to a log record. */

@@ -48,6 +48,10 @@ function replay(recovered: Recovered, record: LogRecord): void {
       return;
     case RECORD.handOver: {
       const note = decodeJson(payload) as HandOverNote;
+      if (note.done) {
+        recovered.arenas.moving = undefined;
+        return;
+      }
       while (recovered.arenas.all.length <= note.to) {
         const arena = recovered.arenas.add();
         for (const table of allTables(recovered)) table.describe(arena);

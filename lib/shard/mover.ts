@@ -4,7 +4,16 @@ import { PAGE_BYTES } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import { SectionList } from "./applying.js";
 import type { Checkpointing } from "./checkpointing.js";
-import { beginHandOver, halfOf, moveNext, nextMove, noteOf } from "./hand-over.js";
+import {
+  beginHandOver,
+  type HandOver,
+  halfOf,
+  halvingLevel,
+  moveNext,
+  nextMove,
+  noteOf,
+  pagesToCome,
+} from "./hand-over.js";
 import { encodeJson, encodeRowsHeader, RECORD } from "./records.js";
 import type { Scans } from "./scanning.js";
 import { guarded, lastLsn, type ShardState } from "./shard-state.js";
@@ -12,6 +21,8 @@ import { guarded, lastLsn, type ShardState } from "./shard-state.js";
 /** Room in the log's buffer that beginning a hand-over takes, and moving one page of rows. */
 const beginBytes = 8192;
 const sliceBytes = 1 << 20;
+/** Pages that are moved in one turn when nobody pushes. */
+const turnPages = 4;
 /** How often a hand-over looks whether a shard that is read-only has become writable. */
 const idleMs = 100;
 
@@ -21,11 +32,12 @@ export class Mover {
   readonly #checkpointing: Checkpointing;
   readonly #scans: Scans;
   #closed = false;
-  #running = false;
   /** The system gave no memory for a new arena when there was no need yet. */
   #refused = false;
   /** Why a hand-over cannot go on. */
   #stuck: EmbershardError | undefined;
+  /** Pages that both arenas of the hand-over had in use when it was last seen to. */
+  #usedPages = 0;
 
   constructor(state: ShardState, checkpointing: Checkpointing, scans: Scans) {
     this.#state = state;
@@ -38,17 +50,20 @@ export class Mover {
   resume(): void {
     this.#stuck = undefined;
     this.#refused = false;
-    if (this.#state.arenas.moving && this.#state.version === undefined) void this.#run();
+    const { moving } = this.#state.arenas;
+    if (moving && this.#state.version === undefined) this.#start(moving);
   }
 
   close(): void {
     this.#closed = true;
   }
 
-  /** Begins a hand-over if an arena is filling up and none is under way. */
+  /** After a write: keeps the hand-over that is under way ahead of it, or begins one if an arena is filling up. */
   consider(): void {
     const { arenas, log, held } = this.#state;
-    if (held || arenas.moving || arenas.all.length >= LIMITS.arenas) return;
+    if (held) return;
+    if (arenas.moving) this.#keepAhead(arenas.moving);
+    if (arenas.moving || arenas.all.length >= LIMITS.arenas) return;
     const filling = arenas.all.find((arena) => this.#isFilling(arena));
     if (!filling || this.#refused || log.room(beginBytes) !== undefined) return;
     try {
@@ -60,13 +75,38 @@ export class Mover {
     }
   }
 
-  /** Whether an arena is close to full. Places that rows have left are room, too: else it would be halved again and again. */
+  /**
+   * Moves pages for those that writes have taken, so that the hand-over ends before the room that its rows leave in the
+   * new arena does: writes that follow each other closely may leave no other turn for it.
+   */
+  #keepAhead(moving: HandOver): void {
+    const { from, to } = moving;
+    const used = () => from.kernel.pagesUsed() + to.kernel.pagesUsed();
+    const taken = used() - this.#usedPages;
+    if (moving.done || taken <= 0) return;
+    const spare = Math.max(1, to.kernel.pagesLeft() - pagesToCome(moving));
+    const pages = Math.ceil((taken * (from.pagesEnd - moving.page)) / spare);
+    for (let i = 0; i < pages && this.#canMove(moving); i++) this.#moveGuarded();
+    this.#usedPages = used();
+  }
+
+  #canMove(moving: HandOver): boolean {
+    if (this.#closed || this.#stuck || moving.done) return false;
+    if (this.#state.broken || this.#state.held || this.#checkpointing.health.failure) return false;
+    return this.#state.log.room(sliceBytes) === undefined;
+  }
+
+  /**
+   * Whether it is an arena's turn to be halved. Places that rows have left are room, too: else it would be halved again
+   * and again.
+   */
   #isFilling(arena: Arena): boolean {
-    const { limitBytes, tables } = this.#state.arenas;
+    const { all, limitBytes, tables } = this.#state.arenas;
+    if (arena.pagesEnd * PAGE_BYTES <= limitBytes / 2) return false;
+    const enoughBytes = (1 - halvingLevel(all.length)) * limitBytes;
     const leftBytes = arena.kernel.pagesLeft() * PAGE_BYTES;
-    if (leftBytes >= limitBytes / 16 || arena.pagesEnd * PAGE_BYTES <= limitBytes / 2) return false;
-    const freeBytes = [...tables].reduce((sum, table) => sum + table.freeBytes(arena), leftBytes);
-    return freeBytes < limitBytes / 16;
+    if (leftBytes >= enoughBytes) return false;
+    return [...tables].reduce((sum, table) => sum + table.freeBytes(arena), leftBytes) < enoughBytes;
   }
 
   /**
@@ -96,27 +136,28 @@ export class Mover {
     const { arenas, log } = this.#state;
     const slots = halfOf(arenas, from);
     const note = noteOf({ from, to: arenas.add(), slots, page: 0, sketches: false, done: false });
-    beginHandOver(arenas, note);
+    const moving = beginHandOver(arenas, note);
     log.append(RECORD.handOver, 0, [encodeJson(note)]);
-    void this.#run();
+    this.#start(moving);
+  }
+
+  #start(moving: HandOver): void {
+    this.#usedPages = moving.from.kernel.pagesUsed() + moving.to.kernel.pagesUsed();
+    void this.#run(moving);
   }
 
   /** Moves rows until all have moved, a page at a time, letting others run in between. */
-  async #run(): Promise<void> {
-    if (this.#running) return;
-    this.#running = true;
+  async #run(moving: HandOver): Promise<void> {
     for (;;) {
       await this.#state.pause();
-      const { moving } = this.#state.arenas;
-      if (this.#closed || this.#state.broken || this.#stuck || !moving || moving.done) {
-        this.#running = false;
-        return;
-      }
+      if (this.#closed || this.#state.broken || this.#stuck || moving.done) return;
+      // The shard may have been rolled back.
+      if (this.#state.arenas.moving !== moving) return;
       const room = this.#state.log.room(sliceBytes);
       if (this.#checkpointing.health.failure)
         await new Promise<void>((resolve) => this.#state.clock.after(idleMs, resolve));
       else if (room) await room;
-      else if (!this.#state.held) this.#moveGuarded();
+      else for (let i = 0; i < turnPages && this.#canMove(moving); i++) this.#moveGuarded();
     }
   }
 
@@ -129,16 +170,29 @@ export class Mover {
     }
   }
 
+  /**
+   * Every row has moved. Of logged tables the log says so, and nothing has to be remembered. Rows of unlogged ones are where
+   * the last checkpoint has them, for whoever recovers: it takes another to forget the hand-over.
+   */
+  #end(moving: HandOver): void {
+    const { arenas, log, tables } = this.#state;
+    if ([...tables.values()].every(({ definition }) => definition.logged)) {
+      log.append(RECORD.handOver, 0, [encodeJson({ ...noteOf(moving), done: true })]);
+      arenas.moving = undefined;
+    } else this.#checkpointing.request();
+  }
+
   #moveSlice(): void {
     const { arenas, log, draining } = this.#state;
     const moving = arenas.moving!;
     const next = nextMove(arenas, moving);
     if (!next) {
-      this.#checkpointing.request();
+      this.#end(moving);
       return;
     }
     const { to } = moving;
-    if (to.kernel.commitPages(to.kernel.pagesFor(next.table.index, next.n)) === 0) {
+    const bound = to.kernel.pagesFor(next.table.index, next.n);
+    if (!to.commit(bound) && !to.commit(next.table.pagesFor(to, next.n))) {
       this.#stuck = new EmbershardError(
         "OUT_OF_MEMORY",
         `no memory for the rows that arena ${to.number} takes over: raise arenaBytes or the machine's memory`,

@@ -39,6 +39,8 @@ export interface StoreHold {
   readonly writtenLsn: number;
   release(): void;
 }
+/** Writes after which timers, sockets, checkpoints and hand-overs get a turn. */
+const writesPerTurn = 16;
 
 /**
  * The unit of ownership: tables over arenas, one log, one directory of pages. A state machine without sockets, clocks or
@@ -58,6 +60,8 @@ export class Shard {
   #line: Promise<unknown> | undefined;
   #defining: Promise<unknown> | undefined;
   #closed = false;
+  #writesOfTurn = 0;
+  #turn: Promise<void> | undefined;
 
   /** Recovers what the directory holds. @throws CORRUPT, NEWER_FORMAT, OUT_OF_MEMORY, IO */
   static async open(options: ShardOptions): Promise<Shard> {
@@ -294,7 +298,17 @@ export class Shard {
       const durable = request.ack === "os" ? log.written(lsn) : log.synced(lsn);
       if (durable) await this.#reached(durable);
     }
+    if (this.#turn ?? ++this.#writesOfTurn >= writesPerTurn) await this.#endTurn();
     return touched;
+  }
+
+  /** Lets others run: who awaits writes that are done at once would never do so. Writes still resolve in their order. */
+  async #endTurn(): Promise<void> {
+    this.#writesOfTurn = 0;
+    this.#turn ??= this.#state.pause().then(() => {
+      this.#turn = undefined;
+    });
+    await this.#turn;
   }
 
   /** Writes as soon as there is room, in the log and in the arenas; meanwhile nobody else does. */

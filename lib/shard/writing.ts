@@ -5,7 +5,7 @@ import type { ArenaTable } from "../table/arena-table.js";
 import type { Ack } from "../table/table-definition.js";
 import { applyRun, logRun, SectionList } from "./applying.js";
 import { slotCount } from "./arena-set.js";
-import { type HandOver, movedBytes, moveForRun, movingBytes } from "./hand-over.js";
+import { type HandOver, movedBytes, moveForRun, movingBytes, pagesToCome } from "./hand-over.js";
 import { moveCandidates, movedCandidateBytes, movingCandidateBytes } from "./hand-over-candidates.js";
 import { encodeRowsHeader, RECORD, sectionBytes } from "./records.js";
 import { orderingBytes, splitRun } from "./runs.js";
@@ -141,8 +141,11 @@ function reserve(state: ShardState, plan: readonly PlannedWrite[]): Arena | unde
     );
     if (creating.length === 0) continue;
     const { kernel } = arena;
+    // Rows that are still to be handed over find room, whatever is written before them.
+    const kept = takesAll ? pagesToCome(movingNow(state)!) : 0;
+    const commit = (pages: number) => pages + kept <= kernel.pagesLeft() && arena.commit(pages);
     const bound = creating.reduce((pages, { table, run }) => pages + boundPages(table, run), 0);
-    if (!arena.commit(bound)) {
+    if (!commit(bound)) {
       // Close to full: count what is really missing.
       const exact = creating.reduce((pages, { table, run }) => {
         const missing = run.n - kernel.containsRows(table.index, run.keys, run.n, arena.takeScratch(run.n));
@@ -151,7 +154,7 @@ function reserve(state: ShardState, plan: readonly PlannedWrite[]): Arena | unde
           : 0;
         return pages + more + (missing === 0 ? 0 : table.pagesFor(arena, missing));
       }, 0);
-      if (exact > 0 && !arena.commit(exact)) return arena;
+      if (exact > 0 && !commit(exact)) return arena;
     }
   }
   return undefined;

@@ -37,7 +37,7 @@ test("help names every command, teaches by examples and says the exit codes", as
     "inspect",
     "bench",
     "Examples:",
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 130",
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 damage found, 130",
   ]) {
     assert.ok(out.includes(word), word);
   }

@@ -13,8 +13,13 @@ const dim = 512;
 // Sections of one record met in one page, and replay took the first of them only: pushes to rows that moved were lost.
 test("writes that move rows to a new arena are recovered whole after a kill", async () => {
   const machine = new FaultyMachine(1);
-  // Rows move only when writes touch them.
-  const pause = () => new Promise<void>(() => {});
+  // The first to pause once the hand-over has begun is who moves rows between requests: it never gets its turn.
+  let held = false;
+  const pause = (): Promise<void> => {
+    if (held || !shard.state.arenas.moving) return new Promise((resolve) => setImmediate(resolve));
+    held = true;
+    return new Promise(() => {});
+  };
   const { store, shard } = await machine.open({
     logBufferBytes: 1 << 22,
     segmentBytes: 1 << 24,

@@ -59,4 +59,15 @@ test("a scan gives every row exactly once while rows are handed over", async () 
   await store.close();
 });
 
+test("an owner of a store that only awaits writes lets others run", async () => {
+  const store = await new MemoryDisk(10).open();
+  const table = await store.table("t", { ...options, dim: 4, ack: "memory", logged: false });
+  let others = 0;
+  const timer = setInterval(() => others++, 0);
+  for (let i = 0; i < 2000 && others === 0; i++) await table.push(BigUint64Array.of(1n), new Float32Array(4));
+  clearInterval(timer);
+  assert.ok(others > 0);
+  await store.close();
+});
+
 test.run();

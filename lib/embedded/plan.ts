@@ -1,0 +1,203 @@
+// How big a model will be: what a store does with memory and disk, as arithmetic. docs/planning.md is the guide.
+import { EmbershardError } from "../base/errors.js";
+import { LIMITS } from "../base/limits.js";
+import { halvingLevel } from "../shard/hand-over.js";
+import { pageHeaderBytes } from "../shard/page-image.js";
+import { rowsHeaderBytes, sectionBytes } from "../shard/records.js";
+import { recordBytes as logRecordBytes } from "../store/log-format.js";
+import { ArenaTable } from "../table/arena-table.js";
+import { describe } from "../table/option-reader.js";
+import { defineTable, type TableOptions } from "../table/table-definition.js";
+import { arenaFixedPages, indexSegments, pageBytes, rowPages } from "../table/table-size.js";
+
+/** A table of the model to be. */
+export interface PlannedTable {
+  /** What the table will be opened with. */
+  readonly options: TableOptions;
+  /** Rows that it will have. */
+  readonly rows: number;
+}
+
+export interface PlanOptions {
+  readonly tables: readonly PlannedTable[];
+  /** Distinct rows pushed a second, over all tables. */
+  readonly rowsPerSecond?: number;
+  /** Distinct keys of one push. 16,384 unless given. */
+  readonly keysPerPush?: number;
+  /** As the store will be opened. 4 GiB unless given. */
+  readonly arenaBytes?: number;
+  /** What the disk takes of pages while a checkpoint is written. 150 MB/s unless given. */
+  readonly diskBytesPerSecond?: number;
+}
+
+export interface TablePlan {
+  readonly rows: number;
+  /** Bytes of a row's record, and what it takes with its part of the index and of what pages leave empty. */
+  readonly recordBytes: number;
+  readonly rowBytes: number;
+  readonly weightsAndStateBytes: number;
+  /** In memory: pages of rows, those that are kept free for rows to come included, and pages of index. */
+  readonly rowPageBytes: number;
+  readonly indexBytes: number;
+}
+
+export interface ModelPlan {
+  readonly tables: readonly TablePlan[];
+  readonly memory: {
+    readonly arenas: number;
+    /** As `stats().memory.bytes` will say. */
+    readonly bytes: number;
+    /** With what else the process takes: buffers, memory fetched ahead, Node.js itself. */
+    readonly residentBytes: number;
+  };
+  readonly disk: {
+    /** Pages of a checkpoint. */
+    readonly pageBytes: number;
+    /** Pages with those that are superseded and not given back yet, and the log between two checkpoints: at most. */
+    readonly mostBytes: number;
+  };
+  readonly log: {
+    readonly bytesPerPush: number;
+    /** Undefined where no rate was given. */
+    readonly bytesPerSecond: number | undefined;
+  };
+  readonly checkpoint: {
+    /** Of a checkpoint in which every page has changed. */
+    readonly bytes: number;
+    readonly seconds: number;
+  };
+}
+
+/** Of the log and pages on their way, memory that is populated ahead of growth, and Node.js. */
+const bufferBytes = 42 << 20;
+const aheadBytes = 64 << 20;
+const runtimeBytes = 56_000_000;
+const usualLogBytes = 256 << 20;
+
+/**
+ * What a store of these tables takes. Keys are taken to be spread by their hashes, which all but chosen ones are.
+ *
+ * @throws INVALID_OPTIONS; TOO_LARGE when it is more than one store can hold.
+ */
+export function planModel(options: PlanOptions): ModelPlan {
+  const { tables, rowsPerSecond, keysPerPush = 16_384, diskBytesPerSecond = 150e6 } = options;
+  const arenaBytes = options.arenaBytes ?? LIMITS.arenaBytes;
+  for (const [name, value] of Object.entries({
+    keysPerPush,
+    diskBytesPerSecond,
+    arenaBytes,
+    rowsPerSecond: rowsPerSecond ?? 1,
+  }))
+    demandPositive(name, value);
+  if (!Array.isArray(tables) || tables.length === 0)
+    throw new EmbershardError(
+      "INVALID_OPTIONS",
+      `plan: found tables ${describe(tables)}, expected at least one`,
+    );
+  const planned = tables.map(({ options: given, rows }, i) => {
+    demandPositive("rows", rows);
+    return { rows, table: new ArenaTable(i, defineTable(`table ${i + 1}`, i + 1, given)) };
+  });
+  const pagesWith = (share: number) =>
+    planned.reduce(
+      (sum, { rows, table }) => sum + rowPages(table, rows * share) + indexSegments(rows * share) + 1,
+      arenaFixedPages,
+    );
+  const limit = Math.floor(arenaBytes / pageBytes);
+  const parts = partsOf(limit, pagesWith);
+  const sum = (of: (share: number) => number) =>
+    parts.reduce((all, { share, peak }) => all + of(Math.max(share, peak)), 0);
+  const memoryBytes = sum(pagesWith) * pageBytes;
+  const imageBytes = sum((part) =>
+    planned.reduce(
+      (bytes, { rows, table }) =>
+        bytes + rows * part * table.recordBytes + rowPages(table, rows * part) * pageHeaderBytes,
+      0,
+    ),
+  );
+  const pushBytes = bytesPerPush(planned, keysPerPush);
+  const logMost = Math.max(usualLogBytes, 2 * memoryBytes);
+  return {
+    tables: planned.map(({ rows, table }) => {
+      const rowPageBytes = sum((part) => rowPages(table, rows * part)) * pageBytes;
+      const indexBytes = sum((part) => indexSegments(rows * part) + 1) * pageBytes;
+      return {
+        rows,
+        recordBytes: table.recordBytes,
+        rowBytes: (rowPageBytes + indexBytes) / rows,
+        weightsAndStateBytes: rows * (table.layout.extrasOffset - 16),
+        rowPageBytes,
+        indexBytes,
+      };
+    }),
+    memory: {
+      arenas: parts.length,
+      bytes: memoryBytes,
+      residentBytes: memoryBytes + bufferBytes + aheadBytes + runtimeBytes,
+    },
+    disk: { pageBytes: imageBytes, mostBytes: 3 * imageBytes + 2 * logMost },
+    log: {
+      bytesPerPush: pushBytes,
+      bytesPerSecond: rowsPerSecond && (rowsPerSecond * pushBytes) / keysPerPush,
+    },
+    checkpoint: { bytes: imageBytes, seconds: imageBytes / diskBytesPerSecond },
+  };
+}
+
+/** An arena's share of all rows, and the greatest that it ever had: its pages stay. */
+interface Part {
+  readonly share: number;
+  readonly peak: number;
+}
+
+/** The arenas that the rows end up in, halved as a shard halves them. @throws TOO_LARGE */
+function partsOf(limit: number, pagesWith: (share: number) => number): Part[] {
+  const parts: Part[] = [{ share: 1, peak: 0 }];
+  while (parts.length < LIMITS.arenas) {
+    const largest = parts.reduce((most, { share }, i) => (share > parts[most].share ? i : most), 0);
+    const { share } = parts[largest];
+    const pages = halvingLevel(parts.length) * limit;
+    if (pagesWith(share) <= pages) return parts;
+    parts[largest] = { share: share / 2, peak: shareOf(pages, share, pagesWith) };
+    parts.push({ share: share / 2, peak: 0 });
+  }
+  const most = Math.max(...parts.map(({ share }) => pagesWith(share)));
+  if (most <= limit) return parts;
+  const bytes = parts.reduce((all, { share }) => all + pagesWith(share), 0) * pageBytes;
+  throw new EmbershardError(
+    "TOO_LARGE",
+    `this takes about ${Math.ceil(bytes / 2 ** 30)} GiB, a shard has at most ${LIMITS.arenas} arenas of ${limit * pageBytes} bytes: plan ${Math.ceil(most / limit)} shards of equal parts, smaller rows (storage, dim), or fewer`,
+  );
+}
+
+/** The share, at most `share`, with which an arena has so many pages. */
+function shareOf(pages: number, share: number, pagesWith: (share: number) => number): number {
+  let low = 0;
+  let high = share;
+  for (let i = 0; i < 40; i++) {
+    const middle = (low + high) / 2;
+    if (pagesWith(middle) <= pages) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Of a push whose keys are spread over the tables as their rows are. */
+function bytesPerPush(planned: readonly { rows: number; table: ArenaTable }[], keys: number): number {
+  const logged = planned.filter(({ table }) => table.definition.logged);
+  if (logged.length === 0) return 0;
+  const all = planned.reduce((sum, { rows }) => sum + rows, 0);
+  const payload = logged.reduce((sum, { rows, table }) => {
+    const n = (keys * rows) / all;
+    return sum + sectionBytes(n, 4 * n * table.dim);
+  }, rowsHeaderBytes);
+  return logRecordBytes(payload);
+}
+
+function demandPositive(name: string, value: unknown): void {
+  if (typeof value === "number" && Number.isFinite(value) && value > 0) return;
+  throw new EmbershardError(
+    "INVALID_OPTIONS",
+    `plan: found ${name} ${describe(value)}, expected a number above 0`,
+  );
+}

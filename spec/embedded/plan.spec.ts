@@ -1,0 +1,137 @@
+// The plan is arithmetic; a real store says whether it is right. Within 10 %, as docs/planning.md promises.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  adagrad,
+  adam,
+  type EmbershardError,
+  openStore,
+  type PlannedTable,
+  planModel,
+  rowWiseAdagrad,
+  sgd,
+} from "../../lib/index.js";
+
+const test = suite<{ directory: string }>("plan");
+
+test.before.each((context) => {
+  context.directory = mkdtempSync(join(tmpdir(), "plan-spec-"));
+});
+test.after.each(({ directory }) => rmSync(directory, { recursive: true, force: true }));
+
+const keysPerPush = 8192;
+
+interface Measured {
+  readonly memory: number;
+  readonly arenas: number;
+  readonly pages: number;
+  readonly bytesPerPush: number;
+}
+
+/** Makes the model and looks. */
+async function make(
+  directory: string,
+  tables: readonly PlannedTable[],
+  arenaBytes: number,
+): Promise<Measured> {
+  const store = await openStore(directory, { arenaBytes, checkpoint: false });
+  let bytesPerPush = 0;
+  for (const [i, { options, rows }] of tables.entries()) {
+    const table = await store.table(`t${i}`, options);
+    for (let at = 0; at < rows; at += keysPerPush) {
+      const n = Math.min(keysPerPush, rows - at);
+      const keys = BigUint64Array.from({ length: n }, (_, k) => BigInt(at + k));
+      const before = store.stats().log.bytes;
+      await table.push(keys, new Float32Array(n * table.dim).fill(0.5));
+      if (n === keysPerPush) bytesPerPush = store.stats().log.bytes - before;
+    }
+  }
+  const { memory } = store.stats();
+  const { bytes: pages } = await store.checkpoint();
+  await store.close();
+  return { memory: memory.bytes, arenas: memory.arenas, pages, bytesPerPush };
+}
+
+function close(planned: number, measured: number, what: string): void {
+  assert.ok(Math.abs(planned / measured - 1) < 0.1, `${what}: planned ${planned}, measured ${measured}`);
+}
+
+const learningRate = 0.1;
+const models: Readonly<Record<string, readonly PlannedTable[]>> = {
+  "Adagrad of dim 16": [{ rows: 200_000, options: { dim: 16, optimizer: adagrad({ learningRate }) } }],
+  "Adam of dim 64": [{ rows: 30_000, options: { dim: 64, optimizer: adam({ learningRate }) } }],
+  "rows that fill a third of a page": [
+    { rows: 500, options: { dim: 4096, optimizer: adam({ learningRate }) } },
+  ],
+  "two tables": [
+    { rows: 90_000, options: { dim: 8, optimizer: rowWiseAdagrad({ learningRate }) } },
+    { rows: 40_000, options: { dim: 32, optimizer: sgd({ learningRate }) } },
+  ],
+};
+
+for (const [name, tables] of Object.entries(models)) {
+  test(`${name}: memory, pages and log`, async ({ directory }) => {
+    const arenaBytes = 2 ** 32;
+    const plan = planModel({ tables, keysPerPush, arenaBytes });
+    const measured = await make(directory, tables, arenaBytes);
+    assert.is(plan.memory.arenas, measured.arenas);
+    close(plan.memory.bytes, measured.memory, "memory");
+    close(plan.disk.pageBytes, measured.pages, "pages");
+    if (tables.length === 1 && tables[0].rows > keysPerPush)
+      close(plan.log.bytesPerPush, measured.bytesPerPush, "log of a push");
+  });
+}
+
+// Rows that came as fast as they could once filled the arena that others were still being handed to.
+for (const rows of [800_000, 1_100_000]) {
+  test(`several arenas, ${rows} rows: memory`, async ({ directory }) => {
+    const tables = [{ rows, options: { dim: 32, optimizer: rowWiseAdagrad({ learningRate }) } }];
+    const arenaBytes = 128 << 20;
+    const plan = planModel({ tables, keysPerPush, arenaBytes });
+    const measured = await make(directory, tables, arenaBytes);
+    assert.ok(measured.arenas > 1);
+    // One more or less where a hand-over is just due.
+    assert.ok(
+      Math.abs(plan.memory.arenas - measured.arenas) <= 1,
+      `${plan.memory.arenas}, ${measured.arenas}`,
+    );
+    close(plan.memory.bytes, measured.memory, "memory");
+  });
+}
+
+test("what cannot be is refused with advice", () => {
+  const table = { rows: 1e6, options: { dim: 16, optimizer: adagrad({ learningRate }) } };
+  const code = (plan: () => unknown) => {
+    try {
+      plan();
+    } catch (error) {
+      return `${(error as EmbershardError).code} ${(error as Error).message}`;
+    }
+    return "none";
+  };
+  assert.match(
+    code(() => planModel({ tables: [{ ...table, rows: 1e10 }] })),
+    /^TOO_LARGE this takes about \d+ GiB, .*: plan \d+ shards/,
+  );
+  assert.match(
+    code(() => planModel({ tables: [] })),
+    /^INVALID_OPTIONS plan: found tables/,
+  );
+  assert.match(
+    code(() => planModel({ tables: [{ ...table, rows: 0 }] })),
+    /^INVALID_OPTIONS plan: found rows 0/,
+  );
+  assert.match(
+    code(() => planModel({ tables: [table], rowsPerSecond: Number.NaN })),
+    /^INVALID_OPTIONS plan: found rowsPerSecond NaN/,
+  );
+  assert.match(
+    code(() => planModel({ tables: [{ rows: 1, options: { dim: 0 } }] })),
+    /^INVALID_OPTIONS table "table 1": found dim 0/,
+  );
+});
+
+test.run();
