@@ -15,6 +15,7 @@ import type { EvictionCounts } from "./eviction-progress.js";
 import { type EvictionRequest, ruleOf } from "./eviction-rules.js";
 import { type ForgetOptions, forgetRows, keysToForget, occurrencesOf } from "./forgetting.js";
 import { Interruption } from "./interruption.js";
+import { Line } from "./line.js";
 import { Mover } from "./mover.js";
 import { readOnly } from "./no-log.js";
 import { recoverShard, type ShardOptions } from "./opening.js";
@@ -25,6 +26,7 @@ import { type ScanBatch, type Scans, scanRows } from "./scanning.js";
 import { decayTable, newTable, noTable } from "./schema.js";
 import { guarded, retireTable, type ShardLog, type ShardState, timeNow } from "./shard-state.js";
 import { borrowedLengths, type RowWrite } from "./staging.js";
+import { Turns } from "./turns.js";
 import { demandVersion } from "./version.js";
 import { type VersionInfo, versionInfos } from "./version-info.js";
 import type { VersionRequest } from "./version-making.js";
@@ -39,9 +41,6 @@ export interface StoreHold {
   readonly writtenLsn: number;
   release(): void;
 }
-/** Writes after which timers, sockets, checkpoints and hand-overs get a turn. */
-const writesPerTurn = 16;
-
 /**
  * The unit of ownership: tables over arenas, one log, one directory of pages. A state machine without sockets, clocks or
  * randomness of its own. Reads answer at once. Writes take effect in the order of their calls, whole or not at all, and
@@ -57,11 +56,12 @@ export class Shard {
   readonly #scans: Scans = new Set();
   readonly #acknowledging = new Interruption();
   readonly #keepVersions: number | undefined;
-  #line: Promise<unknown> | undefined;
-  #defining: Promise<unknown> | undefined;
+  /** Writes that must wait, and what is between them. */
+  readonly #line = new Line();
+  /** Changes of what tables there are. */
+  readonly #definitions = new Line();
+  readonly #turns: Turns;
   #closed = false;
-  #writesOfTurn = 0;
-  #turn: Promise<void> | undefined;
 
   /** Recovers what the directory holds. @throws CORRUPT, NEWER_FORMAT, OUT_OF_MEMORY, IO */
   static async open(options: ShardOptions): Promise<Shard> {
@@ -84,6 +84,7 @@ export class Shard {
     replayed: number,
   ) {
     this.#state = state;
+    this.#turns = new Turns(state.pause);
     this.replayed = replayed;
     this.#keepVersions = options.keepVersions;
     this.#checkpointing = new Checkpointing(state, options.checkpoint);
@@ -157,19 +158,9 @@ export class Shard {
 
   /** Changes what tables there are, one change after the other in the order of their calls; resolves when it is in the log. */
   async #inTurn<T>(change: () => Promise<{ result: T; lsn?: number }>): Promise<T> {
-    const before = this.#defining;
-    const mine = (async () => {
-      if (before) await before.catch(() => {});
-      return change();
-    })();
-    this.#defining = mine;
-    try {
-      const { result, lsn } = await mine;
-      if (lsn !== undefined) await this.#reached(this.#state.log.written(lsn));
-      return result;
-    } finally {
-      if (this.#defining === mine) this.#defining = undefined;
-    }
+    const { result, lsn } = await this.#definitions.do(change);
+    if (lsn !== undefined) await this.#reached(this.#state.log.written(lsn));
+    return result;
   }
 
   /** Drops a table and its rows. @throws TABLE_NOT_FOUND, READ_ONLY */
@@ -195,7 +186,7 @@ export class Shard {
   ): Promise<number> {
     this.#checkpointing.health.demandWritable();
     const bytes = encodeJson(content);
-    return this.#inLine(async () => {
+    return this.#line.do(async () => {
       await this.#roomFor(() => bytes.length);
       apply();
       return this.#state.log.append(type, 0, [bytes]);
@@ -206,7 +197,7 @@ export class Shard {
   async decay(table: ArenaTable): Promise<void> {
     this.#demandOpen();
     this.#checkpointing.health.demandWritable();
-    const lsn = await this.#inLine(async () => {
+    const lsn = await this.#line.do(async () => {
       await this.#roomFor(() => 64);
       this.#demandThere(table, "was dropped while the decay waited; nothing was changed");
       return decayTable(this.#state, table);
@@ -278,13 +269,13 @@ export class Shard {
     const sizes = borrowedLengths(writes, request.mark);
     let outcome: ReturnType<typeof tryWrite> | undefined;
     if (
-      this.#line === undefined &&
+      this.#line.last === undefined &&
       this.#state.log.room(boundBytes(this.#state, writes, request)) === undefined
     ) {
       outcome = guarded(this.#state, () => tryWrite(this.#state, this.#scans, writes, request));
     }
     if (outcome === undefined || "full" in outcome)
-      outcome = await this.#inLine(() => this.#waitAndWrite(writes, request, sizes));
+      outcome = await this.#line.do(() => this.#waitAndWrite(writes, request, sizes));
     const { touched, lsn, bytes } = outcome;
     this.#checkpointing.noteLogged(bytes);
     this.#mover.consider();
@@ -298,17 +289,9 @@ export class Shard {
       const durable = request.ack === "os" ? log.written(lsn) : log.synced(lsn);
       if (durable) await this.#reached(durable);
     }
-    if (this.#turn ?? ++this.#writesOfTurn >= writesPerTurn) await this.#endTurn();
+    const turn = this.#turns.afterWrite();
+    if (turn) await turn;
     return touched;
-  }
-
-  /** Lets others run: who awaits writes that are done at once would never do so. Writes still resolve in their order. */
-  async #endTurn(): Promise<void> {
-    this.#writesOfTurn = 0;
-    this.#turn ??= this.#state.pause().then(() => {
-      this.#turn = undefined;
-    });
-    await this.#turn;
   }
 
   /** Writes as soon as there is room, in the log and in the arenas; meanwhile nobody else does. */
@@ -350,21 +333,6 @@ export class Shard {
     const now = this.#state.tables.get(name);
     if (now?.definition.number === number) return now;
     return now?.candidates?.definition.number === number ? now.candidates : undefined;
-  }
-
-  /** Does one piece of work after the other, first come first served: writes that must wait, and what is between them. */
-  async #inLine<T>(work: () => Promise<T>): Promise<T> {
-    const before = this.#line;
-    const mine = (async () => {
-      await before?.catch(() => {});
-      return work();
-    })();
-    this.#line = mine;
-    try {
-      return await mine;
-    } finally {
-      if (this.#line === mine) this.#line = undefined;
-    }
   }
 
   /** Waits until a record of `bytes()` can be appended, at once. */
@@ -455,7 +423,7 @@ export class Shard {
     this.#checkpointing.health.demandWritable();
     demandVersion(this.#state.versions, name);
     return this.#inTurn(async () => {
-      const result = await this.#inLine(() => {
+      const result = await this.#line.do(() => {
         this.#demandOpen();
         return this.#checkpointing.rollBack(name);
       });
@@ -488,7 +456,7 @@ export class Shard {
    */
   async close(): Promise<void> {
     if (this.#closed) return;
-    while (this.#line) await Promise.allSettled([this.#line]);
+    while (this.#line.last) await Promise.allSettled([this.#line.last]);
     this.#closed = true;
     this.#mover.close();
     this.#evicting.close();
