@@ -122,6 +122,17 @@ export function checkNote(what: string, note: unknown): asserts note is string {
     throw invalid(`${what}: found ${note.length} characters, the limit is ${LIMITS.noteLength}`);
 }
 
+/** Checks what long work can be given: a signal that ends it, and a function that is told how far it is. */
+export function checkWork(
+  what: string,
+  { signal, onProgress }: { readonly signal?: unknown; readonly onProgress?: unknown },
+): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw invalid(`${what}: found signal ${describe(signal)}, expected an AbortSignal`);
+  if (onProgress !== undefined && typeof onProgress !== "function")
+    throw invalid(`${what}: found onProgress ${describe(onProgress)}, expected a function`);
+}
+
 /** The step of a push; tables whose optimizer counts steps demand one. */
 export function resolveStep(what: string, step: unknown, tables: readonly TableDefinition[]): number {
   const demanding = tables.find((table) => needsStep(table.optimizer));

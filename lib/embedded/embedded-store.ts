@@ -8,6 +8,7 @@ import {
   checkInteger,
   checkMark,
   checkNote,
+  checkWork,
   checkWriteBytes,
   resolveAck,
   resolveStep,
@@ -16,12 +17,14 @@ import { EmbeddedTable, statsOf } from "./embedded-table.js";
 import { EmbeddedTensor, tensorShape } from "./embedded-tensor.js";
 import { formatVersion } from "./identity.js";
 import type {
+  ChangeBatch,
   CheckpointInfo,
   CheckpointOptions,
   PullRequest,
   PushOptions,
   PushRequest,
   RollbackInfo,
+  StateDiff,
   Store,
   StoreStats,
   Table,
@@ -29,6 +32,8 @@ import type {
   TableStats,
   Tensor,
   TensorOptions,
+  VersionChangesOptions,
+  VersionDiffOptions,
   VersionInfo,
 } from "./store-types.js";
 
@@ -159,18 +164,7 @@ export class EmbeddedStore implements Store {
 
   async checkpoint(options: CheckpointOptions = {}): Promise<CheckpointInfo> {
     checkFields("checkpoint", options, ["signal", "onProgress", "version", "note", "keep"]);
-    if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
-      throw new EmbershardError(
-        "INVALID_ARGUMENT",
-        `checkpoint: found signal ${describe(options.signal)}, expected an AbortSignal`,
-      );
-    }
-    if (options.onProgress !== undefined && typeof options.onProgress !== "function") {
-      throw new EmbershardError(
-        "INVALID_ARGUMENT",
-        `checkpoint: found onProgress ${describe(options.onProgress)}, expected a function`,
-      );
-    }
+    checkWork("checkpoint", options);
     const { version, note = "", keep, ...plain } = options;
     if (version === undefined) {
       if (note !== "" || keep !== undefined)
@@ -193,6 +187,32 @@ export class EmbeddedStore implements Store {
   async openVersion(name: string): Promise<Store> {
     checkName("version", name);
     return new EmbeddedStore(this.directory, await this.#shard.openVersion(name), async () => {});
+  }
+
+  async diff(from: string, to?: string, options: VersionDiffOptions = {}): Promise<StateDiff> {
+    checkName("version", from);
+    if (to !== undefined) checkName("version", to);
+    checkFields("diff", options, ["largest", "signal", "onProgress"]);
+    const { largest = 10, signal, onProgress } = options;
+    checkInteger("diff: largest", largest, 0, 1000);
+    checkWork("diff", options);
+    return this.#shard.diff(from, to, { largest, signal, onProgress });
+  }
+
+  changes(options: VersionChangesOptions): AsyncIterable<ChangeBatch> {
+    checkFields("changes", options, ["since", "until", "tables", "batch", "signal", "onProgress"]);
+    const { since, until, tables, batch = 1024, signal, onProgress } = options;
+    checkName("version", since);
+    if (until !== undefined) checkName("version", until);
+    if (tables !== undefined && !Array.isArray(tables))
+      throw new EmbershardError(
+        "INVALID_ARGUMENT",
+        `changes: found tables ${describe(tables)}, expected an array of names`,
+      );
+    for (const name of tables ?? []) checkName("table", name);
+    checkInteger("changes: batch", batch, 1, 65_536);
+    checkWork("changes", options);
+    return this.#shard.changes({ since, until, tables, batchRows: batch, signal, onProgress });
   }
 
   async rollback(name: string): Promise<RollbackInfo> {

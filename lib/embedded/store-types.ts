@@ -1,4 +1,5 @@
 // The public shapes of a store, the same for an embedded and, later, for a remote one.
+import type { ChangeBatch } from "../shard/change-batch.js";
 import type {
   CheckpointInfo,
   CheckpointProgress,
@@ -7,6 +8,8 @@ import type {
 import type { EvictedRows } from "../shard/evict-slice.js";
 import type { EvictionCounts } from "../shard/eviction-progress.js";
 import type { EvictionRequest } from "../shard/eviction-rules.js";
+import type { CompareProgress } from "../shard/comparing.js";
+import type { StateDiff, TableDiff } from "../shard/diff.js";
 import type { ForgetOptions } from "../shard/forgetting.js";
 import type { RollbackInfo } from "../shard/rollback.js";
 import type { ScanBatch } from "../shard/scanning.js";
@@ -17,16 +20,20 @@ import type { Ack, TableDefinition, TableOptions } from "../table/table-definiti
 
 export type {
   Ack,
+  ChangeBatch,
   CheckpointInfo,
   CheckpointProgress,
   CounterColumns,
   EvictedRows,
   EvictionCounts,
   EvictionRequest,
+  CompareProgress,
   ForgetOptions,
   RollbackInfo,
   ScanBatch,
+  StateDiff,
   TableDefinition,
+  TableDiff,
   TableOptions,
   VersionInfo,
 };
@@ -38,6 +45,26 @@ export interface CheckpointOptions extends PlainCheckpointOptions {
   readonly note?: string;
   /** Versions that there may be with this one: the oldest go. `versions.keep` of `openStore` unless given. */
   readonly keep?: number;
+}
+
+export interface VersionDiffOptions {
+  /** Rows to name of each table, 0 to 1,000; 10 unless given. */
+  readonly largest?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: CompareProgress) => void;
+}
+
+export interface VersionChangesOptions {
+  /** The version to begin with. */
+  readonly since: string;
+  /** The version to end with; the live state unless given. */
+  readonly until?: string;
+  /** Names of tables; all unless given. */
+  readonly tables?: readonly string[];
+  /** Rows, or keys, of a batch, at most: 1 to 65,536; 1,024 unless given. */
+  readonly batch?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: CompareProgress) => void;
 }
 
 /** What a write promises when it resolves, and what is logged with it. */
@@ -355,6 +382,21 @@ export interface Store extends AsyncDisposable {
    * @throws VERSION_NOT_FOUND, CORRUPT, OUT_OF_MEMORY, IO, READ_ONLY, CLOSED
    */
   rollback(name: string): Promise<RollbackInfo>;
+  /**
+   * How two versions differ: rows added, removed and changed in each table, and those whose weights have moved furthest.
+   * Without `to`, the live state, of which a checkpoint is written for that. Reads only pages that differ, memory is bounded.
+   *
+   * @throws VERSION_NOT_FOUND, INVALID_ARGUMENT, CORRUPT, ABORTED, IO, CLOSED; READ_ONLY without `to`
+   */
+  diff(from: string, to?: string, options?: VersionDiffOptions): Promise<StateDiff>;
+  /**
+   * Rows that were added or changed since a version, and keys whose rows are gone, in batches of one table each and in no
+   * particular order, each row once: applied to a copy of the version they make it the live state, of which a checkpoint is
+   * written first, or the version `until`.
+   *
+   * @throws as diff
+   */
+  changes(options: VersionChangesOptions): AsyncIterable<ChangeBatch>;
   /** Deletes a version and gives back what only it needs. @throws VERSION_NOT_FOUND, IO, READ_ONLY, CLOSED */
   deleteVersion(name: string): Promise<void>;
   /** The mark of the last push that had one, of the recovered state right after opening; the caller owns the copy. */

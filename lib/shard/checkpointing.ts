@@ -8,6 +8,7 @@ import {
   reachedInLog,
   writeCheckpoint,
 } from "./checkpoint.js";
+import { foldTail } from "./folding.js";
 import { Health } from "./health.js";
 import { clearGarbage, unusedOf, usedImageBytes } from "./image-use.js";
 import type { Instant } from "./instant.js";
@@ -19,6 +20,7 @@ import { type RollbackInfo, rollBack } from "./rollback.js";
 import type { ShardState } from "./shard-state.js";
 import { readVersions } from "./version.js";
 import { deleteVersion, demandNewVersion, makeVersion, type VersionRequest } from "./version-making.js";
+import { type HeldInstant, holdInstant } from "./version-reading.js";
 
 /** When a checkpoint starts by itself. */
 export interface CheckpointPolicy {
@@ -69,6 +71,15 @@ export class Checkpointing {
       this.#noteDead(made.deletedImages);
       const { version, folded, deleted } = made;
       return { ...info, version: { name: version.name, folded, deleted } };
+    });
+  }
+
+  /** Writes a checkpoint, and keeps its instant for somebody who reads it. @throws ABORTED, IO, READ_ONLY, CLOSED */
+  holdLive(options: CheckpointOptions): Promise<HeldInstant> {
+    return this.alone(async () => {
+      const { instant } = await this.#writeInstant(options);
+      const folded = await this.#overPages(() => foldTail(this.#state, instant, options));
+      return holdInstant(this.#state, folded.instant, folded.written);
     });
   }
 

@@ -39,6 +39,8 @@ export interface ShardOptions {
   readonly keepVersions?: number | undefined;
   /** Pages that making a version has in memory at once; as many as fit 256 MiB unless given. */
   readonly foldPages?: number | undefined;
+  /** Bytes of rows that comparing versions has in memory at once; 64 MiB unless given. */
+  readonly leftoverBytes?: number | undefined;
   /** The directory may have no log yet: it has just been made. */
   readonly mayBeNew: boolean;
 }
@@ -117,6 +119,7 @@ export async function recoverShard(
     versions,
     version: undefined,
     readers: new Set(),
+    leftoverBytes: options.leftoverBytes,
     foldPages: options.foldPages ?? usualFoldPages,
     lastGeneration: Math.max(
       manifest?.generation ?? 0,

@@ -53,6 +53,8 @@ export interface ShardState {
   readonly readers: Set<{ readonly ledger: PageLedger }>;
   /** Pages that making a version has in memory at once. */
   readonly foldPages: number;
+  /** Bytes of rows that comparing has in memory at once, unless the usual. */
+  readonly leftoverBytes: number | undefined;
   /** The greatest number that a generation of images has had. */
   lastGeneration: number;
   committed: CommittedCheckpoint | undefined;

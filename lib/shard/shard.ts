@@ -7,12 +7,14 @@ import {
   type TableOptions,
   type TensorShape,
 } from "../table/table-definition.js";
+import type { ChangeBatch } from "./change-batch.js";
 import type { CheckpointInfo, CheckpointOptions } from "./checkpoint.js";
 import { Checkpointing } from "./checkpointing.js";
 import type { EvictedRows } from "./evict-slice.js";
 import { Evicting } from "./evicting.js";
 import type { EvictionCounts } from "./eviction-progress.js";
 import { type EvictionRequest, ruleOf } from "./eviction-rules.js";
+import type { StateDiff } from "./diff.js";
 import { type ForgetOptions, forgetRows, keysToForget, occurrencesOf } from "./forgetting.js";
 import { Interruption } from "./interruption.js";
 import { Line } from "./line.js";
@@ -30,8 +32,9 @@ import { Turns } from "./turns.js";
 import { demandVersion } from "./version.js";
 import { type VersionInfo, versionInfos } from "./version-info.js";
 import type { VersionRequest } from "./version-making.js";
+import { type ChangesOptions, changesSince, type DiffOptions, diffVersions } from "./version-reading.js";
 import { readVersionBeside } from "./version-recovery.js";
-import { type Applied, boundBytes, tryWrite, type WriteRequest } from "./writing.js";
+import { type Applied, boundBytes, sizesOf, tryWrite, type WriteRequest } from "./writing.js";
 
 export type { ShardOptions } from "./opening.js";
 
@@ -403,14 +406,30 @@ export class Shard {
 
   /** A version of this shard, to read from. It needs this one no more. @throws VERSION_NOT_FOUND, CORRUPT, OUT_OF_MEMORY, IO */
   async openVersion(name: string): Promise<Shard> {
-    this.#demandOpen();
-    if (this.#state.version !== undefined) throw readOnly(this.#state.version);
+    this.#demandReadable();
     return Shard.ofVersion(await readVersionBeside(this.#state, demandVersion(this.#state.versions, name)));
   }
 
   /** A shard that is a version: it can be read, and nothing else. */
   static ofVersion(state: ShardState): Shard {
     return new Shard(state, {}, 0);
+  }
+
+  /** How two versions differ, or a version and the live state. @throws as diffVersions */
+  async diff(from: string, to: string | undefined, options: DiffOptions): Promise<StateDiff> {
+    this.#demandReadable();
+    return diffVersions(this.#state, from, to, options, (how) => this.#checkpointing.holdLive(how));
+  }
+
+  /** Rows that were added, changed and removed since a version, batch by batch. @throws as changesSince */
+  changes(options: ChangesOptions): AsyncGenerator<ChangeBatch> {
+    this.#demandReadable();
+    return changesSince(this.#state, options, (how) => this.#checkpointing.holdLive(how));
+  }
+
+  #demandReadable(): void {
+    this.#demandOpen();
+    if (this.#state.version !== undefined) throw readOnly(this.#state.version);
   }
 
   /**

@@ -69,6 +69,7 @@ export async function readVersion(source: VersionSource, version: Version): Prom
     version: version.name,
     readers: new Set(),
     foldPages: usualFoldPages,
+    leftoverBytes: undefined,
     lastGeneration: manifest.generation,
   };
 }

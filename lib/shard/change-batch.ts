@@ -1,0 +1,117 @@
+import type { ReadPage } from "./image-reader.js";
+
+/** Rows of one table that two states do not have alike, in columns of one length; the caller owns the arrays. */
+export interface ChangeBatch {
+  readonly table: string;
+  /** The table was dropped, or made anew under its name: all rows that it had are gone, before these are added. */
+  readonly reset: boolean;
+  /** u64[n]: rows that were added or changed. */
+  readonly keys: BigUint64Array;
+  /** f32[n * dim] */
+  readonly rows: Float32Array;
+  /** f32[n * stateFloats] */
+  readonly state: Float32Array;
+  /** u32[n] */
+  readonly frequency: Uint32Array;
+  /** u32[n] */
+  readonly lastStep: Uint32Array;
+  /** u8[n]: 1 where the row is new, 0 where it changed. */
+  readonly added: Uint8Array;
+  /** f64[n]: how far the weights have moved, by Euclid; 0 where the row is new. */
+  readonly distance: Float64Array;
+  /** u64[]: keys whose rows are gone. */
+  readonly removed: BigUint64Array;
+}
+
+/** Collects rows of one table. */
+export class ChangeCollector {
+  readonly table: string;
+  readonly #capacity: number;
+  readonly #dim: number;
+  readonly #stateFloats: number;
+  #n = 0;
+  #keys!: BigUint64Array;
+  #rows!: Float32Array;
+  #state!: Float32Array;
+  #frequency!: Uint32Array;
+  #lastStep!: Uint32Array;
+  #added!: Uint8Array;
+  #distance!: Float64Array;
+
+  constructor(table: string, { dim, stateFloats }: { dim: number; stateFloats: number }, capacity: number) {
+    this.table = table;
+    this.#dim = dim;
+    this.#stateFloats = stateFloats;
+    this.#capacity = capacity;
+    this.#renew();
+  }
+
+  get full(): boolean {
+    return this.#n === this.#capacity;
+  }
+
+  get empty(): boolean {
+    return this.#n === 0;
+  }
+
+  /** Takes row number `i` of a page; `distance` undefined where it is new. Demands that it is not full. */
+  add(page: ReadPage, i: number, distance: number | undefined): void {
+    const n = this.#n++;
+    const dim = this.#dim;
+    const floats = this.#stateFloats;
+    this.#keys[n] = page.keys[i];
+    this.#rows.set(page.rows.subarray(i * dim, (i + 1) * dim), n * dim);
+    this.#state.set(page.state.subarray(i * floats, (i + 1) * floats), n * floats);
+    this.#frequency[n] = page.frequency[i];
+    this.#lastStep[n] = page.lastStep[i];
+    this.#added[n] = distance === undefined ? 1 : 0;
+    this.#distance[n] = distance ?? 0;
+  }
+
+  /** What was collected, with new arrays for what follows. */
+  take(): ChangeBatch {
+    const n = this.#n;
+    const batch = {
+      table: this.table,
+      reset: false,
+      keys: this.#keys.subarray(0, n),
+      rows: this.#rows.subarray(0, n * this.#dim),
+      state: this.#state.subarray(0, n * this.#stateFloats),
+      frequency: this.#frequency.subarray(0, n),
+      lastStep: this.#lastStep.subarray(0, n),
+      added: this.#added.subarray(0, n),
+      distance: this.#distance.subarray(0, n),
+      removed: new BigUint64Array(0),
+    };
+    this.#renew();
+    return batch;
+  }
+
+  #renew(): void {
+    const n = this.#capacity;
+    this.#n = 0;
+    this.#keys = new BigUint64Array(n);
+    this.#rows = new Float32Array(n * this.#dim);
+    this.#state = new Float32Array(n * this.#stateFloats);
+    this.#frequency = new Uint32Array(n);
+    this.#lastStep = new Uint32Array(n);
+    this.#added = new Uint8Array(n);
+    this.#distance = new Float64Array(n);
+  }
+}
+
+/** A batch without rows. */
+export function batchWithout(table: string, { reset = false, removed = new BigUint64Array(0) }): ChangeBatch {
+  return {
+    table,
+    reset,
+    keys: new BigUint64Array(0),
+    rows: new Float32Array(0),
+    state: new Float32Array(0),
+    frequency: new Uint32Array(0),
+    lastStep: new Uint32Array(0),
+    added: new Uint8Array(0),
+    distance: new Float64Array(0),
+    removed,
+  };
+}
