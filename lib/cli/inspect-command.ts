@@ -6,12 +6,14 @@ import { commaList, teach } from "./options.js";
 import type { Output } from "./output.js";
 import { rowsText, statsText } from "./store-text.js";
 import { openView } from "./store-view.js";
+import { openDesk } from "./versions-command.js";
 
 interface InspectOptions {
   readonly table?: string;
   readonly keys?: string[];
   readonly feature?: string;
   readonly values?: string[];
+  readonly at?: string;
   readonly json?: boolean;
 }
 
@@ -30,6 +32,10 @@ export function inspectCommand(output: Output): Command {
     .option("--keys <k1,k2>", "keys of rows, decimal or 0x hexadecimal", commaList)
     .option("--feature <name>", "the feature that the values belong to, as in keysOf(feature, values)")
     .option("--values <v1,v2>", "values of that feature whose rows are shown", commaList)
+    .option(
+      "--at <version>",
+      "show the rows as they are in this version, which is brought into memory for that",
+    )
     .option("--json", "print JSON: everything, and every number in full")
     .action((directory: string, options: InspectOptions) => inspect(directory, options, output));
   return teach(command, [
@@ -42,6 +48,13 @@ export function inspectCommand(output: Output): Command {
 
 async function inspect(directory: string, options: InspectOptions, { out, heading }: Output): Promise<void> {
   const wanted = wantedRows(options);
+  if (options.at !== undefined) {
+    if (wanted === undefined) throw wrong("--at needs --table; embershard versions list shows what there is");
+    const rows = await rowsAt(directory, options.at, wanted);
+    const result = withValues(rows, options.values);
+    out.write(options.json ? `${JSON.stringify(result)}\n` : rowsText(rows, options.values, heading));
+    return;
+  }
   const view = await openView(directory);
   let result: object;
   let text: string;
@@ -59,6 +72,19 @@ async function inspect(directory: string, options: InspectOptions, { out, headin
     await view.close();
   }
   out.write(options.json ? `${JSON.stringify(result)}\n` : text);
+}
+
+async function rowsAt(
+  directory: string,
+  version: string,
+  { table, keys }: { table: string; keys: readonly (string | bigint)[] },
+): Promise<InspectedRows> {
+  const { desk, close } = await openDesk(directory);
+  try {
+    return await desk.rows({ version, table, keys: keys.map(String) });
+  } finally {
+    await close();
+  }
 }
 
 /** INVALID_OPTIONS where the options do not say which rows, or say it twice. */

@@ -11,6 +11,7 @@ import { planCommand } from "./plan-command.js";
 import { histogramCommand, topCommand } from "./survey-commands.js";
 import { exportCommand, importCommand } from "./transfer-commands.js";
 import { verifyCommand } from "./verify-command.js";
+import { versionsCommand } from "./versions-command.js";
 
 /** Runs the command line `args` (without node and script) and gives the exit code. Never rejects. */
 export async function runProgram(
@@ -32,6 +33,7 @@ export async function runProgram(
     .addCommand(histogramCommand(output))
     .addCommand(exportCommand(output, environment))
     .addCommand(importCommand(output, environment))
+    .addCommand(versionsCommand(output))
     .addCommand(verifyCommand(output, exit))
     .addCommand(planCommand(output))
     .addCommand(benchCommand(exit))

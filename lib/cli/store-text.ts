@@ -25,6 +25,8 @@ export function statsText(
         : `${checkpoint.generation}, ${durationText(checkpoint.ageMs)} old, LSN ${countText(checkpoint.lsn)}`,
     ],
   ];
+  if (stats.versions.count > 0)
+    facts.push(["versions", `${stats.versions.count}, ${bytesText(stats.versions.ownBytes)} only for them`]);
   const [titles, ...rows] = textTable(columnsFor(stats.tables), stats.tables);
   const tables = rows.length === 0 ? ["no tables"] : [heading(titles), ...rows];
   const lines = facts.map(([name, text]) => `${heading(name.padEnd(10))}  ${text}`);

@@ -1,5 +1,6 @@
 import { EmbershardError } from "../base/errors.js";
-import type { Shard, StoreHold } from "../shard/shard.js";
+import { versionBytes } from "../shard/image-use.js";
+import { Shard, type StoreHold } from "../shard/shard.js";
 import { lastLsn } from "../shard/shard-state.js";
 import { checkName } from "../table/names.js";
 import { describe } from "../table/option-reader.js";
@@ -181,12 +182,16 @@ export class EmbeddedStore implements Store {
   }
 
   versions(): VersionInfo[] {
-    return this.#shard.versions();
+    return this.#shard.versions.list();
   }
 
   async openVersion(name: string): Promise<Store> {
     checkName("version", name);
-    return new EmbeddedStore(this.directory, await this.#shard.openVersion(name), async () => {});
+    return new EmbeddedStore(
+      this.directory,
+      Shard.ofVersion(await this.#shard.versions.read(name)),
+      async () => {},
+    );
   }
 
   async diff(from: string, to?: string, options: VersionDiffOptions = {}): Promise<StateDiff> {
@@ -196,7 +201,7 @@ export class EmbeddedStore implements Store {
     const { largest = 10, signal, onProgress } = options;
     checkInteger("diff: largest", largest, 0, 1000);
     checkWork("diff", options);
-    return this.#shard.diff(from, to, { largest, signal, onProgress });
+    return this.#shard.versions.diff(from, to, { largest, signal, onProgress });
   }
 
   changes(options: VersionChangesOptions): AsyncIterable<ChangeBatch> {
@@ -212,7 +217,7 @@ export class EmbeddedStore implements Store {
     for (const name of tables ?? []) checkName("table", name);
     checkInteger("changes: batch", batch, 1, 65_536);
     checkWork("changes", options);
-    return this.#shard.changes({ since, until, tables, batchRows: batch, signal, onProgress });
+    return this.#shard.versions.changes({ since, until, tables, batchRows: batch, signal, onProgress });
   }
 
   async rollback(name: string): Promise<RollbackInfo> {
@@ -222,7 +227,7 @@ export class EmbeddedStore implements Store {
 
   async deleteVersion(name: string): Promise<void> {
     checkName("version", name);
-    await this.#shard.deleteVersion(name);
+    await this.#shard.versions.delete(name);
   }
 
   /**
@@ -265,6 +270,7 @@ export class EmbeddedStore implements Store {
             pages: committed.pages,
           }
         : null,
+      versions: { count: state.versions.size, ownBytes: versionBytes(state) },
       ...(state.version !== undefined && { version: state.version }),
       health: failure ? "read-only" : "ok",
       ...(failure && { reason: failure.message }),

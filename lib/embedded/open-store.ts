@@ -261,13 +261,19 @@ async function attachControl(path: string, shard: Shard, wanted: boolean): Promi
   });
   if (wanted) {
     // Only now: a user without a control socket loads no network code.
-    const [{ openControlSocket }, { controlHandlers }, { holdHandlers }] = await Promise.all([
-      import("./control-socket.js"),
-      import("./inspection.js"),
-      import("./hold-handlers.js"),
-    ]);
+    const [{ openControlSocket }, { controlHandlers }, { holdHandlers }, { versionHandlers }] =
+      await Promise.all([
+        import("./control-socket.js"),
+        import("./inspection.js"),
+        import("./hold-handlers.js"),
+        import("./version-handlers.js"),
+      ]);
     try {
-      const socket = await openControlSocket(path, { ...controlHandlers(store), ...holdHandlers(store) });
+      const socket = await openControlSocket(path, {
+        ...controlHandlers(store),
+        ...holdHandlers(store),
+        ...versionHandlers(store),
+      });
       closeControl = () => socket.close();
     } catch (error) {
       if (!(error instanceof EmbershardError) || error.code !== "IO") throw error;

@@ -5,11 +5,11 @@ import type {
   CheckpointProgress,
   CheckpointOptions as PlainCheckpointOptions,
 } from "../shard/checkpoint.js";
+import type { CompareProgress } from "../shard/comparing.js";
+import type { StateDiff, TableDiff } from "../shard/diff.js";
 import type { EvictedRows } from "../shard/evict-slice.js";
 import type { EvictionCounts } from "../shard/eviction-progress.js";
 import type { EvictionRequest } from "../shard/eviction-rules.js";
-import type { CompareProgress } from "../shard/comparing.js";
-import type { StateDiff, TableDiff } from "../shard/diff.js";
 import type { ForgetOptions } from "../shard/forgetting.js";
 import type { RollbackInfo } from "../shard/rollback.js";
 import type { ScanBatch } from "../shard/scanning.js";
@@ -23,11 +23,11 @@ export type {
   ChangeBatch,
   CheckpointInfo,
   CheckpointProgress,
+  CompareProgress,
   CounterColumns,
   EvictedRows,
   EvictionCounts,
   EvictionRequest,
-  CompareProgress,
   ForgetOptions,
   RollbackInfo,
   ScanBatch,
@@ -330,6 +330,8 @@ export interface StoreStats {
     readonly ageMs: number;
     readonly pages: number;
   } | null;
+  /** How many there are, and the bytes on the disk that only they refer to, images of pages counted whole. */
+  readonly versions: { readonly count: number; readonly ownBytes: number };
   /** Given where the store is open as one of its versions. */
   readonly version?: string;
   readonly health: "ok" | "read-only";

@@ -51,6 +51,7 @@ export class ImageReader {
       ledger: this.ledger,
       garbage: [],
       mark: undefined,
+      time: manifest.time ?? 0,
       nextTable: manifest.nextTable,
       retired: [],
       usedIndexes: 0,

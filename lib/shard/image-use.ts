@@ -56,6 +56,11 @@ export function usedImageBytes(state: ShardState): number {
   return images * PAGE_BYTES;
 }
 
+/** Bytes of images that only versions refer to, each counted as a whole page. */
+export function versionBytes(state: ShardState): number {
+  return usedImageBytes(state) - state.ledger.count() * PAGE_BYTES;
+}
+
 function isOfVersion(versions: Iterable<KnownVersion>, key: PageKey): boolean {
   for (const version of versions) if (!("damage" in version) && version.ledger.has(key)) return true;
   return false;

@@ -45,6 +45,7 @@ export async function rollBack(state: ShardState, name: string): Promise<Rollbac
       lsn,
       at: clock.now(),
       nextTable: Math.max(state.nextTable, version.manifest.nextTable),
+      time: state.time || undefined,
       version: undefined,
       imageBytes: undefined,
     };

@@ -7,19 +7,16 @@ import {
   type TableOptions,
   type TensorShape,
 } from "../table/table-definition.js";
-import type { ChangeBatch } from "./change-batch.js";
 import type { CheckpointInfo, CheckpointOptions } from "./checkpoint.js";
 import { Checkpointing } from "./checkpointing.js";
 import type { EvictedRows } from "./evict-slice.js";
 import { Evicting } from "./evicting.js";
 import type { EvictionCounts } from "./eviction-progress.js";
 import { type EvictionRequest, ruleOf } from "./eviction-rules.js";
-import type { StateDiff } from "./diff.js";
 import { type ForgetOptions, forgetRows, keysToForget, occurrencesOf } from "./forgetting.js";
 import { Interruption } from "./interruption.js";
 import { Line } from "./line.js";
 import { Mover } from "./mover.js";
-import { readOnly } from "./no-log.js";
 import { recoverShard, type ShardOptions } from "./opening.js";
 import { containsRows, pullRows, type RowRead, readCounters } from "./reading.js";
 import { type DecayNote, encodeJson, RECORD } from "./records.js";
@@ -27,14 +24,12 @@ import type { RollbackInfo } from "./rollback.js";
 import { type ScanBatch, type Scans, scanRows } from "./scanning.js";
 import { decayTable, newTable, noTable } from "./schema.js";
 import { guarded, retireTable, type ShardLog, type ShardState, timeNow } from "./shard-state.js";
+import { ShardVersions } from "./shard-versions.js";
 import { borrowedLengths, type RowWrite } from "./staging.js";
 import { Turns } from "./turns.js";
 import { demandVersion } from "./version.js";
-import { type VersionInfo, versionInfos } from "./version-info.js";
 import type { VersionRequest } from "./version-making.js";
-import { type ChangesOptions, changesSince, type DiffOptions, diffVersions } from "./version-reading.js";
-import { readVersionBeside } from "./version-recovery.js";
-import { type Applied, boundBytes, sizesOf, tryWrite, type WriteRequest } from "./writing.js";
+import { type Applied, boundBytes, tryWrite, type WriteRequest } from "./writing.js";
 
 export type { ShardOptions } from "./opening.js";
 
@@ -56,6 +51,7 @@ export class Shard {
   readonly #checkpointing: Checkpointing;
   readonly #mover: Mover;
   readonly #evicting: Evicting;
+  readonly versions: ShardVersions;
   readonly #scans: Scans = new Set();
   readonly #acknowledging = new Interruption();
   readonly #keepVersions: number | undefined;
@@ -93,6 +89,7 @@ export class Shard {
     this.#checkpointing = new Checkpointing(state, options.checkpoint);
     this.#mover = new Mover(state, this.#checkpointing, this.#scans);
     this.#evicting = new Evicting(state, this.#checkpointing);
+    this.versions = new ShardVersions(state, this.#checkpointing, () => this.#demandOpen());
   }
 
   get tables(): ReadonlyMap<string, ArenaTable> {
@@ -282,9 +279,14 @@ export class Shard {
     const { touched, lsn, bytes } = outcome;
     this.#checkpointing.noteLogged(bytes);
     this.#mover.consider();
-    for (const { table, keys } of writes) this.#evicting.consider(table, keys.length);
+    for (const { table, keys } of writes) {
+      // A rollback may have come first.
+      const now = this.present(table);
+      if (now) this.#evicting.consider(now, keys.length);
+    }
     for (const { table } of writes) {
-      const room = this.#evicting.within(table);
+      const now = this.present(table);
+      const room = now && this.#evicting.within(now);
       if (room) await room;
     }
     if (lsn > 0 && request.ack !== "memory") {
@@ -398,38 +400,9 @@ export class Shard {
 
   // Versions.
 
-  /** All versions, oldest first. */
-  versions(): VersionInfo[] {
-    this.#demandOpen();
-    return versionInfos(this.#state);
-  }
-
-  /** A version of this shard, to read from. It needs this one no more. @throws VERSION_NOT_FOUND, CORRUPT, OUT_OF_MEMORY, IO */
-  async openVersion(name: string): Promise<Shard> {
-    this.#demandReadable();
-    return Shard.ofVersion(await readVersionBeside(this.#state, demandVersion(this.#state.versions, name)));
-  }
-
   /** A shard that is a version: it can be read, and nothing else. */
   static ofVersion(state: ShardState): Shard {
     return new Shard(state, {}, 0);
-  }
-
-  /** How two versions differ, or a version and the live state. @throws as diffVersions */
-  async diff(from: string, to: string | undefined, options: DiffOptions): Promise<StateDiff> {
-    this.#demandReadable();
-    return diffVersions(this.#state, from, to, options, (how) => this.#checkpointing.holdLive(how));
-  }
-
-  /** Rows that were added, changed and removed since a version, batch by batch. @throws as changesSince */
-  changes(options: ChangesOptions): AsyncGenerator<ChangeBatch> {
-    this.#demandReadable();
-    return changesSince(this.#state, options, (how) => this.#checkpointing.holdLive(how));
-  }
-
-  #demandReadable(): void {
-    this.#demandOpen();
-    if (this.#state.version !== undefined) throw readOnly(this.#state.version);
   }
 
   /**
@@ -450,12 +423,6 @@ export class Shard {
       this.#evicting.resume();
       return { result };
     });
-  }
-
-  /** Deletes a version and what only it refers to. @throws VERSION_NOT_FOUND, IO, READ_ONLY, CLOSED */
-  async deleteVersion(name: string): Promise<void> {
-    this.#demandOpen();
-    return this.#checkpointing.deleteVersion(name);
   }
 
   /** Keeps the log's files until `release`, for somebody who reads them. @throws CLOSED */

@@ -171,17 +171,3 @@ function boundPages({ index, candidates }: ArenaTable, run: Run): number {
 function newCandidates(candidates: ArenaTable, { arena, n }: Run): number {
   return candidates.bySlot ? Math.min(n, slotCount - candidates.rows(arena)) : n;
 }
-
-/** The lengths of all that a write borrows. */
-export function sizesOf(writes: readonly RowWrite[], { mark }: WriteRequest): number[] {
-  return [
-    mark?.length ?? 0,
-    ...writes.flatMap(({ keys, values, states, history }) => [
-      keys.length,
-      values?.length ?? 0,
-      states?.length ?? 0,
-      history?.frequency.length ?? 0,
-      history?.lastStep.length ?? 0,
-    ]),
-  ];
-}

@@ -122,6 +122,7 @@ test("health, a missing checkpoint and a store without tables are told", () => {
       replayed: 0,
     },
     checkpoint: null,
+    versions: { count: 2, ownBytes: 262_144 },
     health: "read-only",
     reason: "no space left",
   };
@@ -132,6 +133,7 @@ test("health, a missing checkpoint and a store without tables are told", () => {
     "memory      3.0 MiB in 2 arenas",
     "log         2.0 KiB in 1 segment, up to LSN 1,234",
     "checkpoint  none yet",
+    "versions    2, 256.0 KiB only for them",
     "",
     "no tables",
     "",

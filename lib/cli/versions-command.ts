@@ -1,0 +1,215 @@
+// `embershard versions`: what a store was, kept, compared and gone back to.
+import { Command } from "commander";
+import { connectControl } from "../embedded/control-client.js";
+import { openStore } from "../embedded/open-store.js";
+import type { VersionInfo } from "../embedded/store-types.js";
+import {
+  type ShownDiff,
+  type VersionDesk,
+  type VersionProgress,
+  type VersionWork,
+  versionDesk,
+} from "../embedded/version-handlers.js";
+import { progressLine } from "./bar.js";
+import { cancellable } from "./cancellation.js";
+import { teach, wholeNumber } from "./options.js";
+import type { Output } from "./output.js";
+import { bytesText, type Column, countText, durationText, textTable } from "./text-table.js";
+
+interface Common {
+  readonly json?: boolean;
+}
+
+export function versionsCommand(output: Output): Command {
+  const command = new Command("versions")
+    .summary("list, make, compare, roll back to and delete versions of a store")
+    .description(
+      "A version is the store as it was at one moment, kept until it is deleted. A store that a process has open is asked " +
+        "through that process, while it goes on; a closed one is opened for a moment.",
+    );
+  command.addCommand(listCommand(output));
+  command.addCommand(createCommand(output));
+  command.addCommand(diffCommand(output));
+  command.addCommand(rollbackCommand(output));
+  command.addCommand(deleteCommand(output));
+  return teach(command, [
+    "embershard versions create ./model epoch-3 --note 'before the new features'",
+    "embershard versions list ./model",
+    "embershard versions diff ./model epoch-2 epoch-3",
+    "embershard versions rollback ./model epoch-2",
+  ]);
+}
+
+function listCommand(output: Output): Command {
+  return new Command("list")
+    .summary("list versions, oldest first")
+    .argument("<dir>", "the store's directory")
+    .option("--json", "print JSON")
+    .action(async (directory: string, { json }: Common) => {
+      const versions = await atDesk(directory, output, (desk) => desk.list());
+      const text = () => versionsText(versions, Date.now(), output.heading);
+      output.out.write(json ? `${JSON.stringify({ versions })}\n` : text());
+    });
+}
+
+function createCommand(output: Output): Command {
+  return new Command("create")
+    .summary("write a checkpoint and keep it as a version")
+    .argument("<dir>", "the store's directory")
+    .argument("<name>", "the version's name")
+    .option("--note <text>", "what there is to say about it")
+    .option("--keep <n>", "delete the oldest versions beyond n", wholeNumber)
+    .option("--json", "print JSON")
+    .action(
+      async (
+        directory: string,
+        name: string,
+        { json, ...rest }: Common & { note?: string; keep?: number },
+      ) => {
+        const info = await atDesk(directory, output, (desk, work) => desk.create({ name, ...rest }, work));
+        const { folded, deleted } = info.version!;
+        const gone = deleted.length > 0 ? `; deleted ${deleted.join(", ")}` : "";
+        const text = `made version ${name} at LSN ${countText(info.lsn)}: ${countText(info.pages + folded)} pages written${gone}\n`;
+        output.out.write(json ? `${JSON.stringify(info)}\n` : text);
+      },
+    );
+}
+
+function diffCommand(output: Output): Command {
+  return new Command("diff")
+    .summary("show how two versions differ, or a version and the live state")
+    .argument("<dir>", "the store's directory")
+    .argument("<from>", "the earlier version")
+    .argument("[to]", "the later version; the live state without it")
+    .option("-n, --largest <n>", "rows to name of each table, those that have moved furthest", wholeNumber, 5)
+    .option("--json", "print JSON")
+    .action(
+      async (
+        directory: string,
+        from: string,
+        to: string | undefined,
+        { json, largest }: Common & { largest: number },
+      ) => {
+        const diff = await atDesk(directory, output, (desk, work) =>
+          desk.diff({ from, largest, ...(to !== undefined && { to }) }, work),
+        );
+        output.out.write(json ? `${JSON.stringify(diff)}\n` : diffText(diff, output.heading));
+      },
+    );
+}
+
+function rollbackCommand(output: Output): Command {
+  return new Command("rollback")
+    .summary("make the store what it was at a version")
+    .argument("<dir>", "the store's directory")
+    .argument("<name>", "the version")
+    .option("--json", "print JSON")
+    .action(async (directory: string, name: string, { json }: Common) => {
+      const info = await atDesk(directory, output, (desk) => desk.rollback(name));
+      const text = `rolled back to version ${name}: ${countText(info.discarded)} records count no more\n`;
+      output.out.write(json ? `${JSON.stringify(info)}\n` : text);
+    });
+}
+
+function deleteCommand(output: Output): Command {
+  return new Command("delete")
+    .summary("delete versions, and give back what only they need")
+    .argument("<dir>", "the store's directory")
+    .argument("<names...>", "the versions")
+    .option("--json", "print JSON")
+    .action(async (directory: string, names: string[], { json }: Common) => {
+      await atDesk(directory, output, async (desk) => {
+        for (const name of names) await desk.delete(name);
+      });
+      output.out.write(json ? `${JSON.stringify({ deleted: names })}\n` : `deleted ${names.join(", ")}\n`);
+    });
+}
+
+/** Has the owner of a store do the work, or opens it for that; Ctrl-C ends it. */
+async function atDesk<T>(
+  directory: string,
+  { err }: Output,
+  use: (desk: VersionDesk, work: VersionWork) => Promise<T>,
+): Promise<T> {
+  const line = progressLine(err);
+  const onProgress = ({ pages, total }: VersionProgress) =>
+    line.show(pages, total, `${countText(pages)} of ${countText(total)} pages`);
+  return cancellable(async (signal) => {
+    const { desk, close } = await openDesk(directory);
+    try {
+      return await use(desk, { signal, onProgress });
+    } finally {
+      line.clear();
+      await close();
+    }
+  });
+}
+
+/** The versions of a store, wherever it is open. LOCKED where a process has it open and does not listen. */
+export async function openDesk(
+  directory: string,
+): Promise<{ desk: VersionDesk; close: () => Promise<void> }> {
+  const client = await connectControl(directory);
+  if (client === undefined) {
+    const store = await openStore(directory, { create: false, checkpoint: false, control: false });
+    return { desk: versionDesk(store), close: () => store.close() };
+  }
+  const ask = async <T>(method: string, params: unknown, { signal, onProgress }: VersionWork = {}) =>
+    (await client.ask(`versions.${method}`, params, {
+      signal,
+      onProgress: (progress) => progress && onProgress?.(progress as VersionProgress),
+    })) as T;
+  const desk: VersionDesk = {
+    list: () => ask("list", {}),
+    create: (version, work) => ask("create", version, work),
+    diff: (question, work) => ask("diff", question, work),
+    rollback: (name) => ask("rollback", { name }),
+    delete: (name) => ask("delete", { name }),
+    rows: (question) => ask("rows", question),
+  };
+  return { desk, close: async () => client.close() };
+}
+
+/** Versions for people; `now` is in milliseconds since the epoch. */
+export function versionsText(
+  versions: readonly VersionInfo[],
+  now: number,
+  heading: (text: string) => string,
+): string {
+  if (versions.length === 0) return "no versions\n";
+  const columns: Column<VersionInfo>[] = [
+    { title: "version", text: ({ name }) => name },
+    {
+      title: "age",
+      align: "right",
+      text: ({ at, damage }) => (damage ? "" : durationText(Math.max(0, now - at))),
+    },
+    { title: "LSN", align: "right", text: ({ lsn, damage }) => (damage ? "" : countText(lsn)) },
+    { title: "rows", align: "right", text: ({ rows, damage }) => (damage ? "" : countText(rows)) },
+    { title: "bytes", align: "right", text: ({ bytes, damage }) => (damage ? "" : bytesText(bytes)) },
+    { title: "its own", align: "right", text: ({ ownBytes, damage }) => (damage ? "" : bytesText(ownBytes)) },
+    { title: "note", text: ({ note, damage }) => (damage ? `damaged: ${damage}` : note.split("\n")[0]) },
+  ];
+  const [titles, ...lines] = textTable(columns, versions);
+  return `${[heading(titles), ...lines].join("\n")}\n`;
+}
+
+/** A difference for people. */
+export function diffText({ from, to, tables }: ShownDiff, heading: (text: string) => string): string {
+  const columns: Column<ShownDiff["tables"][number]>[] = [
+    { title: "table", text: ({ table, status }) => (status === "kept" ? table : `${table} (${status})`) },
+    { title: "before", align: "right", text: ({ before }) => countText(before) },
+    { title: "after", align: "right", text: ({ after }) => countText(after) },
+    { title: "added", align: "right", text: ({ added }) => countText(added) },
+    { title: "removed", align: "right", text: ({ removed }) => countText(removed) },
+    { title: "changed", align: "right", text: ({ changed }) => countText(changed) },
+  ];
+  const [titles, ...lines] = textTable(columns, tables);
+  const moved = tables
+    .filter(({ largest }) => largest.length > 0)
+    .map(({ table, largest }) => {
+      const rows = largest.map(({ key, distance }) => `${key} (${Number(distance.toPrecision(4))})`);
+      return `moved furthest in ${table}: ${rows.join(", ")}`;
+    });
+  return `${[`from ${from} to ${to}`, heading(titles), ...lines, ...moved].join("\n")}\n`;
+}
