@@ -1,38 +1,20 @@
-// npm run fuzz [-- --cases N --seed S --json]: stores whose bytes were changed at random places are opened.
+// npm run fuzz [-- --cases N --seed S --json]: stores whose bytes were changed at random places are opened, and exported files
+// likewise imported.
 import { Command } from "commander";
 import { Prng } from "../../lib/base/prng.js";
 import { copy, type Disk, entries, judge, type Outcome, whole } from "../shard/damaged-store.js";
+import { MutatedFiles } from "../transfer/mutated-files.js";
+import { mutate } from "./mutation.js";
 
 const command = new Command("fuzz")
   .description(
-    "Opens stores with random damage in their log, marks, pages and manifest: each is reported, without effect, or short of a suffix that was not known to be durable.",
+    "Opens stores with random damage in their log, marks, pages and manifest: each is reported, without effect, or short of a suffix that was not known to be durable. Imports as many exported files with random damage: each is refused, and nothing changed, or a good file of other rows.",
   )
-  .option("--cases <n>", "damaged stores", Number, 10_000)
+  .option("--cases <n>", "damaged stores, and as many damaged files", Number, 10_000)
   .option("--seed <n>", "what decides the damage", Number, Date.now() % 2 ** 31)
   .option("--json", "print the result as JSON")
   .parse();
 const { cases, seed, json } = command.opts<{ cases: number; seed: number; json?: boolean }>();
-
-/** Changes bytes of a value: flips a bit, overwrites a stretch, repeats an earlier one, or cuts the end off. */
-function mutate(bytes: Uint8Array, random: Prng): Uint8Array {
-  const changed = bytes.slice();
-  if (changed.length === 0) return changed;
-  const at = random.below(changed.length);
-  switch (random.below(4)) {
-    case 0:
-      changed[at] ^= 1 << random.below(8);
-      return changed;
-    case 1:
-      for (let i = at; i < Math.min(changed.length, at + 1 + random.below(16)); i++)
-        changed[i] = random.below(256);
-      return changed;
-    case 2:
-      changed.copyWithin(at, random.below(changed.length), random.below(changed.length));
-      return changed;
-    default:
-      return changed.slice(0, at);
-  }
-}
 
 async function damage(disk: Disk, random: Prng): Promise<string> {
   const names = whole.files.names();
@@ -49,6 +31,8 @@ async function damage(disk: Disk, random: Prng): Promise<string> {
 }
 
 const outcomes: Record<Outcome, number> = { reported: 0, whole: 0, suffix: 0 };
+const files = await MutatedFiles.create();
+const fileOutcomes = { refused: 0, imported: 0 };
 for (let i = 0; i < cases; i++) {
   const random = new Prng(seed + i);
   const disk = await copy();
@@ -56,6 +40,7 @@ for (let i = 0; i < cases; i++) {
   for (let times = 1 + random.below(2); times > 0; times--) damaged.push(await damage(disk, random));
   try {
     outcomes[await judge(disk, damaged.join(", "), /./)]++;
+    fileOutcomes[await files.one(random)]++;
   } catch (error) {
     const again = `npm run fuzz -- --cases 1 --seed ${seed + i}`;
     if (json) console.log(JSON.stringify({ seed: seed + i, failure: (error as Error).message }));
@@ -64,10 +49,11 @@ for (let i = 0; i < cases; i++) {
   }
   if (process.stderr.isTTY && !json && i % 20 === 19) process.stderr.write(`\r${i + 1} of ${cases}\x1b[K`);
 }
+await files.end();
 if (process.stderr.isTTY && !json) process.stderr.write("\n");
 const { reported, whole: unharmed, suffix } = outcomes;
-if (json) console.log(JSON.stringify({ seed, cases, ...outcomes }));
+if (json) console.log(JSON.stringify({ seed, cases, ...outcomes, files: fileOutcomes }));
 else
   console.log(
-    `seed ${seed}: ${cases} damaged stores: ${reported} reported, ${unharmed} without effect, ${suffix} short of an undurable suffix, 0 wrong`,
+    `seed ${seed}: ${cases} damaged stores: ${reported} reported, ${unharmed} without effect, ${suffix} short of an undurable suffix, 0 wrong; ${cases} damaged files: ${fileOutcomes.refused} refused, ${fileOutcomes.imported} good, 0 wrong`,
   );
