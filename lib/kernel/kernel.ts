@@ -57,6 +57,16 @@ export interface KernelExports {
   ): void;
   occurrencesOf(table: number, keys: number, n: number, into: number): void;
   createRows(table: number, keys: number, counts: number, n: number, positions: number, lsn: bigint): void;
+  assignRows(
+    table: number,
+    keys: number,
+    counts: number,
+    n: number,
+    positions: number,
+    weights: number,
+    states: number,
+    lsn: bigint,
+  ): void;
   writeRows(table: number, positions: number, n: number, weights: number, states: number): void;
   writeHistory(positions: number, n: number, counts: number, steps: number): void;
   deleteRows(table: number, keys: number, n: number, positions: number, removed: number, lsn: bigint): number;

@@ -73,8 +73,7 @@ function applyRows(run: Run, write: RowWrite, step: number, lsn: bigint): Run {
       kernel.createRows(index, run.keys, run.counts, run.n, run.positions, lsn);
       return run;
     case "assign":
-      kernel.createRows(index, run.keys, run.counts, run.n, run.positions, lsn);
-      kernel.writeRows(index, run.positions, run.n, run.values, run.states);
+      kernel.assignRows(index, run.keys, run.counts, run.n, run.positions, run.values, run.states, lsn);
       if (run.steps) kernel.writeHistory(run.positions, run.n, run.counts, run.steps);
       return run;
     case "delete":

@@ -48,6 +48,7 @@ export {
 export { replayCount, replaySketch } from "./replay-candidates";
 export {
   adoptRows,
+  assignRows,
   containsRows,
   createRows,
   deleteRows,

@@ -65,11 +65,11 @@ function occupy(t: usize, record: usize): void {
 }
 
 /** Creates the row if the log says so, checks that it is the key's otherwise. */
-export function settle(t: usize, record: usize, key: u64, created: bool): bool {
+export function settle(t: usize, record: usize, key: u64, created: bool, given: u32 = 0): bool {
   if (!created) return isLive(record) && load<u64>(record) == key;
   if (isLive(record)) return false;
   occupy(t, record);
-  beginRecord(t, key, record);
+  beginRecord(t, key, record, given);
   return true;
 }
 
@@ -122,14 +122,15 @@ export function replayAssign(
   const t = tableAt(table);
   const bytes = (<usize>load<u32>(t, T_DIM)) << 2;
   const stateBytes = (<usize>load<u32>(t, T_STATE)) << 2;
+  const given: u32 = (weights != 0 ? 1 : 0) | (states != 0 ? 2 : 0);
   let applied = 0;
   for (let i = 0; i < n; i++) {
     const four = (<usize>i) << 2;
     const record = (<usize>load<u32>(positions + four)) << 3;
     if (lsnOf(record) >= lsn) continue;
     if (!owns(t, table, record)) return MISPLACED;
-    if (!settle(t, record, load<u64>(keys + ((<usize>i) << 3)), (load<u32>(counts + four) & CREATED) != 0))
-      return MISPLACED;
+    const created = (load<u32>(counts + four) & CREATED) != 0;
+    if (!settle(t, record, load<u64>(keys + ((<usize>i) << 3)), created, given)) return MISPLACED;
     touch(t, record);
     if (weights != 0) {
       store<u32>(record, load<u32>(record, R_FREQUENCY) & ~CLEAN, R_FREQUENCY);

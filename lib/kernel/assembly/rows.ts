@@ -261,6 +261,7 @@ export function reserveBlock(
   positions: usize,
   counts: usize,
   lsn: u64,
+  given: u32 = 0,
 ): void {
   for (let i = 0; i < n; i++) {
     let record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
@@ -271,7 +272,7 @@ export function reserveBlock(
       record = find(t, key, tag);
       if (record == 0) {
         record = allocate(t, table);
-        beginRecord(t, key, record);
+        beginRecord(t, key, record, given);
         insert(t, table, tag, record);
         const count = counts + ((<usize>i) << 2);
         store<u32>(count, load<u32>(count) | CREATED);
@@ -337,8 +338,43 @@ export function createRows(table: u32, keys: usize, counts: usize, n: i32, posit
 }
 
 /**
- * Writes weights f32[n * dim] and, where `states` is not 0, state to rows that createRows has made sure of. A key that
- * comes twice ends with its last value.
+ * Writes weights f32[n * dim] and, where `states` is not 0, state f32[n * stateFloats], creating and touching rows as createRows does.
+ * A key that comes twice ends with its last value.
+ */
+export function assignRows(
+  table: u32,
+  keys: usize,
+  counts: usize,
+  n: i32,
+  positions: usize,
+  weights: usize,
+  states: usize,
+  lsn: u64,
+): void {
+  const t = tableAt(table);
+  const bytes = (<usize>load<u32>(t, T_DIM)) << 2;
+  const stateBytes = (<usize>load<u32>(t, T_STATE)) << 2;
+  const given: u32 = states != 0 ? 3 : 1;
+  for (let from = 0; from < n; from += BLOCK) {
+    const block = min(BLOCK, n - from);
+    const four = (<usize>from) << 2;
+    lookUp(t, keys + ((<usize>from) << 3), block, R_WEIGHTS);
+    reserveBlock(t, table, keys + ((<usize>from) << 3), block, positions + four, counts + four, lsn, given);
+    touchRows(t, positions + four, block);
+    const at = <usize>from;
+    writeRows(
+      table,
+      positions + four,
+      block,
+      weights + at * bytes,
+      states != 0 ? states + at * stateBytes : 0,
+    );
+  }
+}
+
+/**
+ * Writes weights f32[n * dim] and, where `states` is not 0, state to the records at `positions`. One that comes twice
+ * ends with its last value.
  */
 export function writeRows(table: u32, positions: usize, n: i32, weights: usize, states: usize): void {
   const t = tableAt(table);
@@ -353,7 +389,7 @@ export function writeRows(table: u32, positions: usize, n: i32, weights: usize, 
 }
 
 /**
- * Sets frequencies, u32[n] at `counts` below their bit CREATED, and last steps u32[n] of rows that createRows has made
+ * Sets frequencies, u32[n] at `counts` below their bit CREATED, and last steps u32[n] of rows that assignRows has made
  * sure of. A key that comes twice ends with its last values.
  */
 export function writeHistory(positions: usize, n: i32, counts: usize, steps: usize): void {

@@ -41,18 +41,22 @@ export function updateRows(t: usize, rows: usize, grads: usize, n: i32, learning
   }
 }
 
-/** Writes a record's initial weights and state. */
-export function beginValues(t: usize, key: u64, record: usize): void {
+/** Writes a record's initial weights and state, without those that are given (see beginRecord). */
+export function beginValues(t: usize, key: u64, record: usize, given: u32): void {
   if (isPlain(t)) {
-    initialRow(t, key, record + R_WEIGHTS);
-    initialState(t, record + <usize>load<u32>(t, T_STATE_OFFSET));
+    if ((given & 1) == 0) initialRow(t, key, record + R_WEIGHTS);
+    if ((given & 2) == 0) initialState(t, record + <usize>load<u32>(t, T_STATE_OFFSET));
     return;
   }
   const size = (<usize>load<u32>(t, T_DIM)) << 2;
-  initialRow(t, key, STAGED);
-  writeWeights(t, record, STAGED);
-  initialState(t, STAGED + size);
-  writeState(t, record, STAGED + size);
+  if ((given & 1) == 0) {
+    initialRow(t, key, STAGED);
+    writeWeights(t, record, STAGED);
+  }
+  if ((given & 2) == 0) {
+    initialState(t, STAGED + size);
+    writeState(t, record, STAGED + size);
+  }
 }
 
 /** What a key without a row reads: its initial weights as a record would keep them. */
