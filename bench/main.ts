@@ -15,6 +15,7 @@ import { recovery } from "./suites/recovery.js";
 import { resident } from "./suites/resident.js";
 import { sizes } from "./suites/sizes.js";
 import { storage } from "./suites/storage.js";
+import { transfer } from "./suites/transfer.js";
 import { Workspace } from "./workspace.js";
 
 const SUITES: readonly Suite[] = [
@@ -27,6 +28,7 @@ const SUITES: readonly Suite[] = [
   checkpoint,
   growth,
   storage,
+  transfer,
   sizes,
 ];
 

@@ -18,6 +18,8 @@ export const TARGETS = {
   "pull-64-int8": { unit: "rows/s", better: "higher", must: 0.6, goal: 0.9 },
   "resident-64-f16": { unit: "bytes", better: "lower", must: 0.33, goal: null },
   "resident-64-int8": { unit: "bytes", better: "lower", must: 0.22, goal: null },
+  "export-64": { unit: "bytes/s", better: "higher", must: 0.3, goal: 0.6 },
+  "import-64": { unit: "bytes/s", better: "higher", must: 0.3, goal: 0.6 },
   "growth-pause": { unit: "ms", better: "lower", must: 20, goal: 10 },
 } as const;
 
