@@ -7,6 +7,7 @@ import { formatReport, type Report } from "./report.js";
 import type { Suite, SuiteContext } from "./suite.js";
 import { checkpoint } from "./suites/checkpoint.js";
 import { creation } from "./suites/creation.js";
+import { eviction } from "./suites/eviction.js";
 import { growth } from "./suites/growth.js";
 import { level } from "./suites/level.js";
 import { pull } from "./suites/pull.js";
@@ -27,6 +28,7 @@ const SUITES: readonly Suite[] = [
   creation,
   checkpoint,
   growth,
+  eviction,
   storage,
   transfer,
   sizes,

@@ -16,6 +16,8 @@ export interface RowsSettings {
   readonly hugePages: "auto" | "off";
   /** "memory": an unlogged table, and no checkpoints; "os": logged, with the store's own checkpoints. */
   readonly level: "memory" | "os";
+  /** Rows beyond those of the beginning are evicted, the least recently written first. */
+  readonly evicting?: boolean;
   readonly seed: number;
   /** Known to the store only. */
   readonly stored?: Stored;

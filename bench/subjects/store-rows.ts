@@ -6,7 +6,7 @@ import { nanoseconds, type Reply, serveLines, settingsOf } from "./line-server.j
 import { CHUNK_BATCHES, gradientsOf, LEARNING_RATE, type RowsSettings } from "./rows-settings.js";
 import { waitedNanoseconds } from "./waiting.js";
 
-const { directory, rows, dim, batch, hugePages, level, seed, stored } = settingsOf<RowsSettings>();
+const { directory, rows, dim, batch, hugePages, level, evicting, seed, stored } = settingsOf<RowsSettings>();
 const emptyBytes = process.memoryUsage.rss();
 const store = await openStore(directory, {
   hugePages,
@@ -20,6 +20,7 @@ const table = await store.table("rows", {
   ...storage,
   logged: level !== "memory",
   ack: level,
+  ...(evicting && { eviction: { maxRows: rows } }),
 });
 const into = new Float32Array(batch * dim);
 const gradients = gradientsOf(batch * dim);
@@ -57,6 +58,36 @@ async function visit(operation: string, distribution: Distribution, limitMs: num
     visited += batches.length * batch;
   }
   return { rows: visited, ns };
+}
+
+/**
+ * Pushes batches of which the twentieth part are new keys, or, where nothing is evicted, none. Keys that are there are looked
+ * for beforehand, since a key that was evicted would be new, too.
+ */
+async function renew(limitMs: number): Promise<Reply> {
+  const fresh = evicting ? Math.floor(batch / 20) : 0;
+  const kept = new Draws(rows, seed + created);
+  let ns = 0;
+  let longestNs = 0;
+  let visited = 0;
+  while (ns < limitMs * 1e6) {
+    const batches: BigUint64Array[] = [];
+    for (const drawn of kept.batches("uniform", CHUNK_BATCHES, 2 * batch)) {
+      const found = await table.contains(drawn);
+      batches.push(drawn.filter((_, i) => found[i] === 1).subarray(0, batch));
+    }
+    for (const keys of batches) {
+      keys.set(keysOfRows(created, fresh), batch - fresh);
+      created += fresh;
+      const start = nanoseconds();
+      await table.push(keys, gradients);
+      const spent = nanoseconds() - start;
+      ns += spent;
+      longestNs = Math.max(longestNs, spent);
+      visited += batch;
+    }
+  }
+  return { rows: visited, ns, longestNs, evicted: table.stats().evicted?.capacity ?? 0 };
 }
 
 /** Pushes, two in flight, for `leastMs` and until `checkpoints` automatic ones have ended, `mostMs` at most. */
@@ -104,6 +135,8 @@ await serveLines({ fillNs: filled.ns }, async ([operation, ...words]) => {
       return create(Number(words[0]), Number(words[1]));
     case "sustain":
       return sustain(Number(words[0]), Number(words[1]), Number(words[2]));
+    case "renew":
+      return renew(Number(words[0]));
     case "resident":
       return { bytes: process.memoryUsage.rss(), emptyBytes };
     case "checkpoint":
