@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { benchCommand } from "./bench-command.js";
 import { completionCommand } from "./completion-command.js";
 import { demoCommand } from "./demo-command.js";
+import { evictCommand } from "./evict-command.js";
 import { EXIT, failureOf } from "./failure.js";
 import { inspectCommand } from "./inspect-command.js";
 import { teach } from "./options.js";
@@ -31,6 +32,7 @@ export async function runProgram(
     .addCommand(inspectCommand(output))
     .addCommand(topCommand(output))
     .addCommand(histogramCommand(output))
+    .addCommand(evictCommand(output))
     .addCommand(exportCommand(output, environment))
     .addCommand(importCommand(output, environment))
     .addCommand(versionsCommand(output))

@@ -1,6 +1,7 @@
 import { EmbershardError } from "../base/errors.js";
 import type { TransferStore } from "../transfer/transfer-types.js";
 import type { ControlHandlers } from "./control-socket.js";
+import { evictRows } from "./evict-request.js";
 import type { Store } from "./store-types.js";
 import { histogram, topRows } from "./table-survey.js";
 import { transferHandlers } from "./transfer-requests.js";
@@ -38,6 +39,7 @@ export function controlHandlers(store: ControlledStore): ControlHandlers {
     rows: (params) => inspectRows(store, params),
     top: (params, { signal, progress }) => topRows(store, params, { signal, onProgress: progress }),
     histogram: (params, { signal, progress }) => histogram(store, params, { signal, onProgress: progress }),
+    evict: (params) => evictRows(store, params),
     ...transferHandlers(store),
   };
 }
