@@ -1,4 +1,4 @@
-import { shown, target } from "../figure.js";
+import { once, shown, target } from "../figure.js";
 import { ratioOf } from "../race.js";
 import type { Suite } from "../suite.js";
 import { startStore } from "./rows-subjects.js";
@@ -14,14 +14,16 @@ export const eviction: Suite = {
       directory: context.workspace.path("plain"),
     });
     const rates = { evicting: [] as number[], plain: [] as number[] };
-    let [longestNs, evicted] = [0, 0];
+    const longestNs = { evicting: 0, plain: 0 };
+    let evicted = 0;
     for (let round = 0; round <= rounds; round++) {
       const renewed = await evicting.ask("renew", roundMs);
       const pushed = await plain.ask("renew", roundMs);
       if (round === 0) continue;
       rates.evicting.push((Number(renewed.rows) / Number(renewed.ns)) * 1e9);
       rates.plain.push((Number(pushed.rows) / Number(pushed.ns)) * 1e9);
-      longestNs = Math.max(longestNs, Number(renewed.longestNs));
+      longestNs.evicting = Math.max(longestNs.evicting, Number(renewed.longestOwnNs));
+      longestNs.plain = Math.max(longestNs.plain, Number(pushed.longestOwnNs));
       evicted = Number(renewed.evicted);
     }
     await Promise.all([evicting.stop(), plain.stop()]);
@@ -31,10 +33,11 @@ export const eviction: Suite = {
         note: `${evicted} rows evicted, least recently written first`,
         counts: evicted > 0,
       }),
-      shown("push-evicting-64-longest", longestNs / 1e6, {
+      shown("push-evicting-64-longest", once(longestNs.evicting / 1e6, longestNs.plain / 1e6), {
         unit: "ms",
         better: "lower",
-        note: "the longest push, its slice of eviction included",
+        peerName: "without eviction",
+        note: "the longest push, its slice of eviction included, without the time that it waited for a processor",
       }),
     ];
   },

@@ -145,6 +145,22 @@ test("rows go when their last push lies too many steps back; who was never pushe
   await store.close();
 });
 
+test("the highest step is known again after an opening, from the log and from a checkpoint", async () => {
+  const { disk, store, table } = await open({});
+  await push(table, keysFrom(0, 3), 10);
+  await push(table, keysFrom(3, 3), 100);
+  await table.delete(keysFrom(3, 3), { ack: "os" });
+  await store.close();
+  const again = await disk.open();
+  const opened = await again.table("t");
+  assert.is(await opened.evict({ olderThanSteps: 90 }), 0);
+  await again.checkpoint();
+  await again.close();
+  const third = await disk.open();
+  assert.is(await (await third.table("t")).evict({ olderThanSteps: 89 }), 3);
+  await third.close();
+});
+
 test("rows whose norm is small go once all rows could have changed", async () => {
   const { store, table } = await open({ minNorm: 0.5 });
   await table.assign(
