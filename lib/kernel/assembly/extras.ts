@@ -11,6 +11,8 @@ import {
   T_COUNTERS,
   T_DECAY,
   T_EPOCH,
+  T_EXTRAS_BYTES,
+  T_EXTRAS_OFFSET,
   T_NOW,
   T_RECORD,
   T_TOUCHED,
@@ -18,14 +20,14 @@ import {
 import { metaOf } from "./pages";
 import { tableAt } from "./rows";
 
-/** Writes the extras of a new row. */
+/** Writes the extras of a new row: zeros, in a place that another row may have left, but for when it is written and its epoch. */
 export function initialExtras(t: usize, record: usize): void {
+  const bytes = <usize>load<u32>(t, T_EXTRAS_BYTES);
+  if (bytes != 0) memory.fill(record + <usize>load<u32>(t, T_EXTRAS_OFFSET), 0, bytes);
   touch(t, record);
   const at = <usize>load<u32>(t, T_COUNTERS);
   if (at == 0) return;
   store<u32>(record + at, load<u32>(t, T_EPOCH));
-  for (let i: u32 = 0; i < load<u32>(t, T_COUNTER_COUNT); i++)
-    store<f32>(record + at + 4 + ((<usize>i) << 2), 0);
 }
 
 /** Notes that a row is written now. */
