@@ -38,16 +38,22 @@ export function occurrencesOf(
   const chunk = 8192;
   for (let from = 0; from < keys.length; from += chunk) {
     const n = Math.min(chunk, keys.length - from);
+    const inRows = new Uint8Array(n);
     for (const arena of set.all) {
-      arena.beginScratch(12 * n + 2 * 64);
+      arena.beginScratch(13 * n + 3 * 64);
       const at = arena.takeScratch(8 * n);
       const counts = arena.takeScratch(4 * n);
+      const found = arena.takeScratch(n);
       arena.u64.set(keys.subarray(from, from + n), at / 8);
       arena.kernel.occurrencesOf(table.index, at, n, counts);
-      // A key is in one arena; the others know nothing of it.
+      arena.kernel.containsRows(table.index, at, n, found);
+      // A row counts, wherever it is; its key's slot of a sketch may be in another arena while it is handed over.
       for (let i = 0; i < n; i++) {
-        const found = arena.u32[counts / 4 + i];
-        if (found > into[from + i]) into[from + i] = found;
+        const count = arena.u32[counts / 4 + i];
+        if (arena.bytes[found + i]) {
+          inRows[i] = 1;
+          into[from + i] = count;
+        } else if (!inRows[i] && count > into[from + i]) into[from + i] = count;
       }
     }
   }
