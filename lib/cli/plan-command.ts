@@ -22,6 +22,10 @@ interface PlanFlags {
   readonly rows?: number;
   readonly dim?: number;
   readonly optimizer: string;
+  readonly storage?: string;
+  readonly stateStorage?: string;
+  readonly admitAfter?: number;
+  readonly candidates?: number;
   readonly rate?: number;
   readonly batch?: number;
   readonly arenaBytes?: number;
@@ -42,6 +46,22 @@ export function planCommand(output: Output): Command {
     .addOption(
       new Option("--optimizer <name>", "what trains it").choices(Object.keys(optimizers)).default("adagrad"),
     )
+    .addOption(
+      new Option("--storage <type>", "how weights are stored (default: f32)").choices([
+        "f32",
+        "f16",
+        "bf16",
+        "int8",
+      ]),
+    )
+    .addOption(
+      new Option("--state-storage <type>", "how optimizer state is stored (default: f32)").choices([
+        "f32",
+        "bf16",
+      ]),
+    )
+    .option("--admit-after <n>", "occurrences after which a key gets a row", quantity)
+    .option("--candidates <n>", "keys that are counted and have no row yet", quantity)
     .option("--rate <n>", "distinct rows pushed a second, for the log's rate", quantity)
     .option("--batch <n>", "distinct keys of a push (default: 16,384)", quantity)
     .option("--arena-bytes <n>", "as openStore's arenaBytes (default: 4 GiB)", quantity)
@@ -60,6 +80,7 @@ export function planCommand(output: Output): Command {
   return teach(command, [
     "embershard plan --rows 100M --dim 64",
     "embershard plan --rows 1e8 --dim 16 --optimizer rowWiseAdagrad --rate 500k",
+    "embershard plan --rows 1e9 --dim 64 --optimizer rowWiseAdagrad --storage int8",
     "embershard plan model.json --json | jq .memory.bytes",
   ]);
 }
@@ -89,9 +110,20 @@ function common({
 }
 
 function ofFlags(flags: PlanFlags): PlanOptions {
-  const { rows, dim, optimizer } = flags;
+  const { rows, dim, optimizer, storage, stateStorage, admitAfter, candidates } = flags;
   if (rows === undefined || dim === undefined) throw wrong("say --rows and --dim, or give a file");
-  return { tables: [tableOf({ rows, dim, optimizer })], ...common(flags) };
+  if (candidates !== undefined && admitAfter === undefined)
+    throw wrong("--candidates goes with --admit-after");
+  const described = {
+    rows,
+    dim,
+    optimizer,
+    ...(storage !== undefined && { storage }),
+    ...(stateStorage !== undefined && { stateStorage }),
+    ...(admitAfter !== undefined && { admission: { after: admitAfter } }),
+    ...(candidates !== undefined && { candidates }),
+  };
+  return { tables: [tableOf(described)], ...common(flags) };
 }
 
 async function ofFile(file: string): Promise<PlanOptions> {
@@ -111,12 +143,16 @@ async function ofFile(file: string): Promise<PlanOptions> {
 function tableOf(described: unknown): PlanOptions["tables"][number] {
   if (typeof described !== "object" || described === null)
     throw wrong("a table is an object with rows and dim");
-  const { rows, optimizer = "adagrad", ...options } = described as Record<string, unknown>;
+  const { rows, candidates, optimizer = "adagrad", ...options } = described as Record<string, unknown>;
   const make = typeof optimizer === "string" ? optimizers[optimizer] : undefined;
   if (typeof optimizer === "string" && make === undefined)
     throw wrong(`no optimizer "${optimizer}": there are ${Object.keys(optimizers).join(", ")}`);
   const definition = make ? make() : (optimizer as OptimizerDefinition);
-  return { rows: rows as number, options: { ...options, optimizer: definition } };
+  return {
+    rows: rows as number,
+    options: { ...options, optimizer: definition },
+    ...(candidates !== undefined && { candidates: candidates as number }),
+  };
 }
 
 function wrong(message: string): EmbershardError {
@@ -151,6 +187,8 @@ export function planText(
     { title: "pages", align: "right", text: ({ rowPageBytes }) => bytesText(rowPageBytes) },
     { title: "index", align: "right", text: ({ indexBytes }) => bytesText(indexBytes) },
   ];
+  if (tables.some(({ candidateBytes }) => candidateBytes > 0))
+    columns.push({ title: "candidates", align: "right", text: (table) => bytesText(table.candidateBytes) });
   const [titles, ...rows] = textTable(columns, tables);
   const lines = facts.map(([name, text]) => `${heading(name.padEnd(10))}  ${text}`);
   return `${[...lines, "", heading(titles), ...rows].join("\n")}\n`;

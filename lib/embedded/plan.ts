@@ -1,11 +1,13 @@
 // How big a model will be: what a store does with memory and disk, as arithmetic. docs/planning.md is the guide.
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
+import { slotCount } from "../shard/arena-set.js";
 import { halvingLevel } from "../shard/hand-over.js";
 import { pageHeaderBytes } from "../shard/page-image.js";
 import { rowsHeaderBytes, sectionBytes } from "../shard/records.js";
 import { recordBytes as logRecordBytes } from "../store/log-format.js";
-import { ArenaTable } from "../table/arena-table.js";
+import type { ArenaTable } from "../table/arena-table.js";
+import { makeTable } from "../table/candidates.js";
 import { describe } from "../table/option-reader.js";
 import { defineTable, type TableOptions } from "../table/table-definition.js";
 import { arenaFixedPages, indexSegments, pageBytes, rowPages } from "../table/table-size.js";
@@ -14,8 +16,10 @@ import { arenaFixedPages, indexSegments, pageBytes, rowPages } from "../table/ta
 export interface PlannedTable {
   /** What the table will be opened with. */
   readonly options: TableOptions;
-  /** Rows that it will have. */
+  /** Rows that it will have; at most `eviction.maxRows`, where that is given. */
   readonly rows: number;
+  /** With admission: keys that are counted and have no row yet. 0 unless given. A sketch takes the same for any number. */
+  readonly candidates?: number;
 }
 
 export interface PlanOptions {
@@ -39,6 +43,8 @@ export interface TablePlan {
   /** In memory: pages of rows, those that are kept free for rows to come included, and pages of index. */
   readonly rowPageBytes: number;
   readonly indexBytes: number;
+  /** In memory: what counts keys without rows, with its index. */
+  readonly candidateBytes: number;
 }
 
 export interface ModelPlan {
@@ -94,12 +100,10 @@ export function planModel(options: PlanOptions): ModelPlan {
       "INVALID_OPTIONS",
       `plan: found tables ${describe(tables)}, expected at least one`,
     );
-  const planned = tables.map(({ options: given, rows }, i) => {
-    demandPositive("rows", rows);
-    return { rows, table: new ArenaTable(i, defineTable(`table ${i + 1}`, i + 1, given)) };
-  });
+  const planned = tables.map(plannedRows);
+  const stored = planned.flatMap(({ own, candidates }) => (candidates ? [own, candidates] : [own]));
   const pagesWith = (share: number) =>
-    planned.reduce(
+    stored.reduce(
       (sum, { rows, table }) => sum + rowPages(table, rows * share) + indexSegments(rows * share) + 1,
       arenaFixedPages,
     );
@@ -109,18 +113,26 @@ export function planModel(options: PlanOptions): ModelPlan {
     parts.reduce((all, { share, peak }) => all + of(Math.max(share, peak)), 0);
   const memoryBytes = sum(pagesWith) * pageBytes;
   const imageBytes = sum((part) =>
-    planned.reduce(
+    stored.reduce(
       (bytes, { rows, table }) =>
         bytes + rows * part * table.recordBytes + rowPages(table, rows * part) * pageHeaderBytes,
       0,
     ),
   );
-  const pushBytes = bytesPerPush(planned, keysPerPush);
+  const pushBytes = bytesPerPush(
+    planned.map(({ own }) => own),
+    keysPerPush,
+  );
   const logMost = Math.max(usualLogBytes, 2 * memoryBytes);
   return {
-    tables: planned.map(({ rows, table }) => {
+    tables: planned.map(({ own: { rows, table }, candidates }) => {
       const rowPageBytes = sum((part) => rowPages(table, rows * part)) * pageBytes;
-      const indexBytes = sum((part) => indexSegments(rows * part) + 1) * pageBytes;
+      const indexOf = (of: number) => sum((part) => indexSegments(of * part) + 1) * pageBytes;
+      const indexBytes = indexOf(rows);
+      const candidateBytes = candidates
+        ? sum((part) => rowPages(candidates.table, candidates.rows * part)) * pageBytes +
+          indexOf(candidates.rows)
+        : 0;
       return {
         rows,
         recordBytes: table.recordBytes,
@@ -128,6 +140,7 @@ export function planModel(options: PlanOptions): ModelPlan {
         weightsAndStateBytes: rows * (table.layout.extrasOffset - 16),
         rowPageBytes,
         indexBytes,
+        candidateBytes,
       };
     }),
     memory: {
@@ -142,6 +155,27 @@ export function planModel(options: PlanOptions): ModelPlan {
     },
     checkpoint: { bytes: imageBytes, seconds: imageBytes / diskBytesPerSecond },
   };
+}
+
+/** Rows of one kind that a store keeps. */
+interface StoredRows {
+  readonly rows: number;
+  readonly table: ArenaTable;
+}
+
+/** A table's rows, and what counts keys that have none: rows of a key each, or of a slot of keys each. */
+function plannedRows(
+  { options, rows, candidates = 0 }: PlannedTable,
+  i: number,
+): { own: StoredRows; candidates?: StoredRows } {
+  demandPositive("rows", rows);
+  if (candidates !== 0) demandPositive("candidates", candidates);
+  const definition = defineTable(`table ${i + 1}`, 2 * i + 1, options);
+  const table = makeTable([2 * i, 2 * i + 1], { ...definition, candidates: 2 * i + 2 });
+  const own = { rows: Math.min(rows, definition.eviction?.maxRows ?? rows), table };
+  if (table.candidates === undefined) return { own };
+  const counted = table.candidates.bySlot ? slotCount : Math.max(1, candidates);
+  return { own, candidates: { rows: counted, table: table.candidates } };
 }
 
 /** An arena's share of all rows, and the greatest that it ever had: its pages stay. */
@@ -183,13 +217,14 @@ function shareOf(pages: number, share: number, pagesWith: (share: number) => num
 }
 
 /** Of a push whose keys are spread over the tables as their rows are. */
-function bytesPerPush(planned: readonly { rows: number; table: ArenaTable }[], keys: number): number {
+function bytesPerPush(planned: readonly StoredRows[], keys: number): number {
   const logged = planned.filter(({ table }) => table.definition.logged);
   if (logged.length === 0) return 0;
   const all = planned.reduce((sum, { rows }) => sum + rows, 0);
   const payload = logged.reduce((sum, { rows, table }) => {
     const n = (keys * rows) / all;
-    return sum + sectionBytes(n, 4 * n * table.dim);
+    const counters = table.definition.counters?.names.length ?? 0;
+    return sum + sectionBytes(n, 4 * n * (table.dim + counters));
   }, rowsHeaderBytes);
   return logRecordBytes(payload);
 }

@@ -39,10 +39,10 @@ async function make(
 ): Promise<Measured> {
   const store = await openStore(directory, { arenaBytes, checkpoint: false });
   let bytesPerPush = 0;
-  for (const [i, { options, rows }] of tables.entries()) {
+  for (const [i, { options, rows, candidates = 0 }] of tables.entries()) {
     const table = await store.table(`t${i}`, options);
-    for (let at = 0; at < rows; at += keysPerPush) {
-      const n = Math.min(keysPerPush, rows - at);
+    for (let at = 0; at < rows + candidates; at += keysPerPush) {
+      const n = Math.min(keysPerPush, rows + candidates - at);
       const keys = BigUint64Array.from({ length: n }, (_, k) => BigInt(at + k));
       const before = store.stats().log.bytes;
       await table.push(keys, new Float32Array(n * table.dim).fill(0.5));
@@ -63,6 +63,40 @@ const learningRate = 0.1;
 const models: Readonly<Record<string, readonly PlannedTable[]>> = {
   "Adagrad of dim 16": [{ rows: 200_000, options: { dim: 16, optimizer: adagrad({ learningRate }) } }],
   "Adam of dim 64": [{ rows: 30_000, options: { dim: 64, optimizer: adam({ learningRate }) } }],
+  "int8 with row-wise Adagrad": [
+    { rows: 200_000, options: { dim: 64, optimizer: rowWiseAdagrad({ learningRate }), storage: "int8" } },
+  ],
+  "f16 with state in bf16, counters and eviction": [
+    {
+      rows: 260_000,
+      options: {
+        dim: 16,
+        optimizer: adagrad({ learningRate }),
+        storage: "f16",
+        stateStorage: "bf16",
+        counters: { names: ["show", "click"], decay: 0.9 },
+        eviction: { maxRows: 200_000, policy: "lru" },
+      },
+    },
+  ],
+  "keys that are only counted": [
+    {
+      rows: 1,
+      candidates: 300_000,
+      options: { dim: 16, optimizer: adagrad({ learningRate }), admission: { after: 2 } },
+    },
+  ],
+  "a sketch": [
+    {
+      rows: 1,
+      candidates: 300_000,
+      options: {
+        dim: 16,
+        optimizer: adagrad({ learningRate }),
+        admission: { after: 2, counter: { sketchBytes: 8 << 20 } },
+      },
+    },
+  ],
   "rows that fill a third of a page": [
     { rows: 500, options: { dim: 4096, optimizer: adam({ learningRate }) } },
   ],
