@@ -1,5 +1,6 @@
 // What the keys of the pages' LevelDB mean, and how a value proves itself. One reader for each first byte of a key.
 import { EmbershardError } from "../base/errors.js";
+import { createHashBlock } from "../kernel/hash-block.js";
 import { decodeManifest, type Manifest } from "../shard/manifest.js";
 import { decodePageHeader, decodePageKey, type PageHeader, pageHeaderBytes } from "../shard/page-image.js";
 
@@ -82,4 +83,21 @@ function readPage(keyBytes: Uint8Array, value: Uint8Array, hash: ValueHash): Pro
   if (hash(pageHeaderBytes, header.bodyBytes, hash(0, 56, 0n)) !== header.checksum)
     return { kind: "damaged", reason: "it does not match its checksum" };
   return { kind: "page", header };
+}
+
+/** Gives a function that says what is wrong with a value, undefined when nothing is: with a page that is not the one of `checksum`, too. */
+export function proverOf(): (
+  entry: { readonly key: Uint8Array; readonly value: Uint8Array },
+  checksum?: bigint,
+) => string | undefined {
+  let block = createHashBlock(1 << 18);
+  return ({ key, value }, checksum) => {
+    if (value.length > block.bytes.length) block = createHashBlock(value.length);
+    block.bytes.set(value);
+    const proof = proveValue(key, value, (at, length, seed) => block.checksum(at, length, seed));
+    if (proof.kind === "damaged") return proof.reason;
+    if (checksum !== undefined && !(proof.kind === "page" && proof.header.checksum === checksum))
+      return "it is not the image that was looked for";
+    return undefined;
+  };
 }

@@ -1,8 +1,10 @@
 import type { Store } from "../embedded/store-types.js";
 import { type AccessOptions, directoryOf, type LiveStore, withFiles } from "./access.js";
+import { isBackupDirectory } from "./backup-directory.js";
 import { type Examination, examine } from "./examination.js";
 import { type Finding, type RepairProgress, statusOf, type VerifyReport } from "./report.js";
 import { judge } from "./verification.js";
+import { verifyBackups } from "./verify-backups.js";
 
 export interface VerifyOptions extends Pick<AccessOptions, "signal"> {
   readonly onProgress?: ((progress: RepairProgress) => void) | undefined;
@@ -10,13 +12,14 @@ export interface VerifyOptions extends Pick<AccessOptions, "signal"> {
 
 /**
  * Reads everything in a store's directory and says what is wrong, where, and what it affects. Writes nothing. A store
- * that is open, here or in another process, goes on meanwhile.
+ * that is open, here or in another process, goes on meanwhile. A directory of backups is read likewise.
  *
  * @throws NOT_A_STORE, NEWER_FORMAT, SHARD_COUNT, LOCKED, IO, ABORTED, INVALID_ARGUMENT
  */
 export async function verifyStore(store: string | Store, options: VerifyOptions = {}): Promise<VerifyReport> {
   const directory = directoryOf(store);
   const { onProgress } = options;
+  if (await isBackupDirectory(directory)) return verifyBackups(directory, options);
   return withFiles(store, options, async (live, signal) => {
     const began = performance.now();
     const found = await examine(directory, { signal, onProgress, live: live !== undefined });

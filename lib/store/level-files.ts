@@ -20,8 +20,8 @@ export interface LevelFile {
   readonly bytes: number;
   /** Whether LevelDB refers to it. Others are remains. */
   readonly current: boolean;
-  /** Fills `into` from the file's beginning; resolves to the bytes read. */
-  read(into: Uint8Array): Promise<number>;
+  /** Fills `into` from `position` on, the file's beginning unless given; resolves to the bytes read. */
+  read(into: Uint8Array, position?: number): Promise<number>;
 }
 
 /** The files of one instant. */
@@ -104,13 +104,15 @@ async function tryOpen(directory: string, final: boolean): Promise<LevelFiles | 
 }
 
 function reader(handle: FileHandle, name: string, bytes: number): LevelFile["read"] {
-  return async (into) => {
+  return async (into, position = 0) => {
     let done = 0;
-    const wanted = Math.min(into.length, bytes);
+    const wanted = Math.min(into.length, bytes - position);
     while (done < wanted) {
-      const { bytesRead } = await handle.read(into, done, wanted - done, done).catch((cause: Error) => {
-        throw new EmbershardError("IO", `could not read ${name}: ${cause.message}`, { cause });
-      });
+      const { bytesRead } = await handle
+        .read(into, done, wanted - done, position + done)
+        .catch((cause: Error) => {
+          throw new EmbershardError("IO", `could not read ${name}: ${cause.message}`, { cause });
+        });
       if (bytesRead === 0) break;
       done += bytesRead;
     }
