@@ -8,6 +8,7 @@ import { slotCount } from "../shard/arena-set.js";
 import type { Manifest } from "../shard/manifest.js";
 import { encodePageKey } from "../shard/page-image.js";
 import { readMarkFile } from "../store/durable-mark.js";
+import type { Files } from "../store/files.js";
 import { type LevelFiles, openLevelFiles } from "../store/level-files.js";
 import {
   decodeSegmentHeader,
@@ -56,7 +57,7 @@ export interface Examination {
  */
 export async function examine(directory: string, options: ExamineOptions): Promise<Examination> {
   const { identity, fault } = await readIdentity(directory);
-  const logFiles = nodeFiles(join(directory, logFolder));
+  const logFiles = filesOf(join(directory, logFolder));
   const logIdentity = identity
     ? { storeId: Uint8Array.from(Buffer.from(identity.id, "hex")), shard: 0 }
     : ((await identityInLog(join(directory, logFolder))) ?? { storeId: new Uint8Array(16), shard: 0 });
@@ -91,6 +92,19 @@ export async function examine(directory: string, options: ExamineOptions): Promi
   }
 }
 
+/** The files of a folder, none where there is no folder. */
+export function filesOf(directory: string): Files {
+  const files = nodeFiles(directory);
+  return {
+    ...files,
+    list: () =>
+      files.list().catch((error: EmbershardError) => {
+        if ((error.cause as NodeJS.ErrnoException).code === "ENOENT") return [];
+        throw error;
+      }),
+  };
+}
+
 async function readIdentity(
   directory: string,
 ): Promise<{ identity: Identity | undefined; fault: EmbershardError | undefined }> {
@@ -104,7 +118,7 @@ async function readIdentity(
 
 /** The identity that the headers of most segments bear. */
 async function identityInLog(directory: string): Promise<LogIdentity | undefined> {
-  const files = nodeFiles(directory);
+  const files = filesOf(directory);
   const block = createHashBlock(segmentHeaderBytes);
   const votes = new Map<string, number>();
   for (const name of (await files.list()).filter((one) => firstLsnOf(one) !== undefined)) {

@@ -69,3 +69,30 @@ export interface RepairProgress {
 export function statusOf(findings: readonly Finding[]): "ok" | "damaged" {
   return findings.some(({ severity }) => severity !== "note") ? "damaged" : "ok";
 }
+
+/** Something that a repair could not bring back. */
+export interface Loss {
+  readonly kind: "page" | "records" | "checkpoint" | "version";
+  readonly message: string;
+  readonly arena?: number;
+  readonly page?: number;
+  /** As far as they can be known. */
+  readonly tables?: readonly string[];
+  /** Keys of lost rows that records of the log name, decimal, at most 1,000; others are not known. */
+  readonly keys?: readonly string[];
+  /** Records of the log, both ends inclusive. */
+  readonly lsns?: { readonly from: number; readonly to: number };
+  readonly version?: string;
+}
+
+export interface RepairReport {
+  readonly directory: string;
+  /** whole: nothing was wrong; refused: it would lose something, and nothing was changed. */
+  readonly status: "whole" | "repaired" | "refused";
+  /** What was wrong. */
+  readonly findings: readonly Finding[];
+  /** What is gone; where it was refused, what would be. Everything else is there, to the bit. */
+  readonly losses: readonly Loss[];
+  /** Where the damaged directory is kept, untouched. */
+  readonly original: string | null;
+}

@@ -231,7 +231,8 @@ function demandRoom({ arenas }: Recovered, record: LogRecord, { positions, n }: 
   }
 }
 
-function columnWidths(section: Section, table: ArenaTable): number[] {
+/** Bytes that a row takes in each column of a section's values. */
+export function columnWidths(section: Section, table: ArenaTable): number[] {
   switch (section.kind) {
     case SECTION.push: {
       const widths = [4 * table.dim];

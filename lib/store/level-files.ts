@@ -128,11 +128,20 @@ interface ListedFile {
 
 async function listFiles(directory: string): Promise<ListedFile[]> {
   const found: ListedFile[] = [];
-  for (const name of await readdir(directory)) {
+  for (const name of await listUnlessGone(directory)) {
     const match = /^(\d+)\.(ldb|sst|log)$/.exec(name);
     if (match) found.push({ name, number: Number(match[1]), kind: match[2] === "log" ? "log" : "table" });
   }
   return found.sort((a, b) => a.number - b.number);
+}
+
+async function listUnlessGone(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 async function readVersion(directory: string, defects: LevelFileDefect[]): Promise<LevelVersion | undefined> {

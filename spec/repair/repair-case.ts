@@ -1,0 +1,102 @@
+// One damaged store, repaired: what it then holds is what it held before, but for what was announced.
+import { rmSync } from "node:fs";
+import * as assert from "uvu/assert";
+import { EmbershardError } from "../../lib/base/errors.js";
+import { Prng } from "../../lib/base/prng.js";
+import type { OracleRow } from "../../lib/kernel/oracle/oracle-table.js";
+import { repairStore } from "../../lib/repair/repair-store.js";
+import type { Loss } from "../../lib/repair/report.js";
+import { verifyStore } from "../../lib/repair/verify-store.js";
+import { unloggedTable } from "../chaos/operations.js";
+import type { Contents } from "../chaos/world.js";
+import { damageFile } from "./damage.js";
+import { contentsOf, copyOf, fingerprint, type LivedStore, stateAfter } from "./lived-store.js";
+import { keysOfPages } from "./page-keys.js";
+
+export type RepairOutcome = "whole" | "repaired" | "lossy" | "impossible";
+
+/** Damages a copy of a store, one to three times, repairs it, and compares. Throws where something is gone unannounced. */
+export async function repairCase(lived: LivedStore, seed: number): Promise<RepairOutcome> {
+  const random = new Prng(seed * 7919 + 1);
+  const directory = copyOf(lived, `repair-${seed}`);
+  const damages: string[] = [];
+  for (let times = 1 + random.below(3); times > 0; times--) damages.push(damageFile(directory, random));
+  const what = `SEED=${seed} (store ${lived.seed}): ${damages.join("; ")}`;
+  let outcome: RepairOutcome;
+  try {
+    const careful = await repairStore(directory);
+    if (careful.status === "refused") assert.ok(careful.losses.length > 0, what);
+    const report = careful.status === "refused" ? await repairStore(directory, { acceptLoss: true }) : careful;
+    outcome = report.status === "whole" ? "whole" : report.losses.length > 0 ? "lossy" : "repaired";
+    const said = `${what}: ${JSON.stringify(report.losses)}`;
+    const after = await verifyStore(directory);
+    assert.is(after.status, "ok", `${said}: still ${JSON.stringify(after.findings)}`);
+    await compare(lived, directory, report.losses, said);
+    if (report.original) rmSync(report.original, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof EmbershardError)) throw error;
+    assert.ok(["CORRUPT", "NEWER_FORMAT", "SHARD_COUNT", "NOT_A_STORE"].includes(error.code), `${what}: ${error.stack}`);
+    outcome = "impossible";
+  }
+  rmSync(directory, { recursive: true, force: true });
+  return outcome;
+}
+
+async function compare(lived: LivedStore, directory: string, losses: readonly Loss[], said: string): Promise<void> {
+  const found = (await contentsOf(directory)).contents;
+  const records = losses.find(({ kind }) => kind === "records");
+  const unlogged = losses.some(({ kind }) => kind === "checkpoint");
+  const last = records ? records.lsns!.from - 1 : lived.lsns.at(-1)!;
+  const pages = losses.filter(({ kind }) => kind === "page");
+  const lostKeys = pages.length > 0 ? await keysOfPages(lived, pages) : new Map<string, Set<bigint>>();
+  // A suffix beyond the durable mark may be gone unannounced.
+  const ends = [lived.lsns.findLastIndex((lsn) => lsn <= last)];
+  if (!records) for (let i = ends[0] - 1; i >= lived.durable; i--) ends.push(i);
+  const reasons: string[] = [];
+  for (const end of ends) {
+    const difference = await differenceFrom(lived, end, found, lostKeys, unlogged || pages.length > 0 || records !== undefined);
+    if (difference === undefined) return;
+    reasons.push(`after ${end}: ${difference}`);
+  }
+  throw new Error(`${said}: ${reasons.slice(0, 2).join("; ")}`);
+}
+
+/** How contents differ from what the store held after an operation, but for lost keys and, if so told, the unlogged table. */
+async function differenceFrom(
+  lived: LivedStore,
+  end: number,
+  found: Contents,
+  lostKeys: ReadonlyMap<string, ReadonlySet<bigint>>,
+  ignoreUnlogged: boolean,
+): Promise<string | undefined> {
+  const expected = stateAfter(lived, end);
+  const names = new Set([...expected.keys(), ...found.tables.keys()]);
+  for (const name of names) {
+    if (name === unloggedTable) {
+      // The oracle does not know checkpoints: the store itself says what it was.
+      if (ignoreUnlogged) continue;
+      const whole = (await contentsOf(copyOf(lived, "expected"))).contents;
+      const one = (contents: Contents) =>
+        fingerprint({ tables: new Map([...contents.tables].filter(([table]) => table === name)), tensor: undefined });
+      if (one(whole) !== one(found)) return `table ${name} differs`;
+      continue;
+    }
+    const [before, now] = [expected.get(name), found.tables.get(name)?.rows];
+    if (!before || !now) return `table ${name} ${before ? "is gone" : "should not be"}`;
+    const lost = lostKeys.get(name) ?? new Set<bigint>();
+    for (const [key, row] of before) {
+      if (lost.has(key)) continue;
+      const there = now.get(key);
+      if (!there) return `table ${name}: key ${key} is gone`;
+      if (!same(row, there)) return `table ${name}: key ${key} differs`;
+    }
+    for (const key of now.keys()) if (!before.has(key)) return `table ${name}: key ${key} should not be`;
+  }
+  return undefined;
+}
+
+function same(a: OracleRow, b: OracleRow): boolean {
+  const bits = ({ weights, state }: OracleRow) => Buffer.concat([Buffer.from(weights.slice().buffer), Buffer.from(state.slice().buffer)]);
+  return a.frequency === b.frequency && a.lastStep === b.lastStep && bits(a).equals(bits(b));
+}
+
