@@ -97,6 +97,11 @@ export class World {
     this.#members.set(name, { oracle, learningRate });
   }
 
+  /** The rows of every table, by name, the tensor's blocks among them. They change with the next operation. */
+  rows(): Map<string, ReadonlyMap<bigint, Readonly<OracleRow>>> {
+    return new Map([...this.#members].map(([name, { oracle }]) => [name, oracle.rows]));
+  }
+
   #member(name: string): Member {
     return this.#members.get(name)!;
   }

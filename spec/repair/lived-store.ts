@@ -7,7 +7,7 @@ import type { Store } from "../../lib/embedded/store-types.js";
 import { openStore } from "../../lib/index.js";
 import { openings, operationAt, type Scale } from "../chaos/operations.js";
 import { Performer } from "../chaos/performer.js";
-import { type Contents, readContents } from "../chaos/world.js";
+import { type Contents, readContents, World } from "../chaos/world.js";
 
 export const scale: Scale = { keys: 40, batch: 10, burst: 60 };
 
@@ -101,4 +101,11 @@ export function fingerprint({ tables, tensor }: Contents): string {
     return `${name} ${learningRate} ${sorted.map(([key, { weights, state, frequency, lastStep }]) => `${key}:${weights}:${state}:${frequency}:${lastStep}`)}`;
   });
   return [...parts.sort(), `${tensor}`].join("\n");
+}
+
+/** What the store held after an operation, by the oracle. */
+export function worldAfter({ seed }: LivedStore, end: number): World {
+  const world = new World();
+  for (let i = 1; i <= end; i++) world.apply(operationAt(seed, i, scale), i);
+  return world;
 }

@@ -7,10 +7,10 @@ import type { OracleRow } from "../../lib/kernel/oracle/oracle-table.js";
 import { repairStore } from "../../lib/repair/repair-store.js";
 import type { Loss } from "../../lib/repair/report.js";
 import { verifyStore } from "../../lib/repair/verify-store.js";
-import { unloggedTable } from "../chaos/operations.js";
+import { tensorName, unloggedTable } from "../chaos/operations.js";
 import type { Contents } from "../chaos/world.js";
 import { damageFile } from "./damage.js";
-import { contentsOf, copyOf, fingerprint, type LivedStore, stateAfter } from "./lived-store.js";
+import { contentsOf, copyOf, fingerprint, type LivedStore, worldAfter } from "./lived-store.js";
 import { keysOfPages } from "./page-keys.js";
 
 export type RepairOutcome = "whole" | "repaired" | "lossy" | "impossible";
@@ -26,7 +26,8 @@ export async function repairCase(lived: LivedStore, seed: number): Promise<Repai
   try {
     const careful = await repairStore(directory);
     if (careful.status === "refused") assert.ok(careful.losses.length > 0, what);
-    const report = careful.status === "refused" ? await repairStore(directory, { acceptLoss: true }) : careful;
+    const report =
+      careful.status === "refused" ? await repairStore(directory, { acceptLoss: true }) : careful;
     outcome = report.status === "whole" ? "whole" : report.losses.length > 0 ? "lossy" : "repaired";
     const said = `${what}: ${JSON.stringify(report.losses)}`;
     const after = await verifyStore(directory);
@@ -35,14 +36,22 @@ export async function repairCase(lived: LivedStore, seed: number): Promise<Repai
     if (report.original) rmSync(report.original, { recursive: true });
   } catch (error) {
     if (!(error instanceof EmbershardError)) throw error;
-    assert.ok(["CORRUPT", "NEWER_FORMAT", "SHARD_COUNT", "NOT_A_STORE"].includes(error.code), `${what}: ${error.stack}`);
+    assert.ok(
+      ["CORRUPT", "NEWER_FORMAT", "SHARD_COUNT", "NOT_A_STORE"].includes(error.code),
+      `${what}: ${error.stack}`,
+    );
     outcome = "impossible";
   }
   rmSync(directory, { recursive: true, force: true });
   return outcome;
 }
 
-async function compare(lived: LivedStore, directory: string, losses: readonly Loss[], said: string): Promise<void> {
+async function compare(
+  lived: LivedStore,
+  directory: string,
+  losses: readonly Loss[],
+  said: string,
+): Promise<void> {
   const found = (await contentsOf(directory)).contents;
   const records = losses.find(({ kind }) => kind === "records");
   const unlogged = losses.some(({ kind }) => kind === "checkpoint");
@@ -54,7 +63,13 @@ async function compare(lived: LivedStore, directory: string, losses: readonly Lo
   if (!records) for (let i = ends[0] - 1; i >= lived.durable; i--) ends.push(i);
   const reasons: string[] = [];
   for (const end of ends) {
-    const difference = await differenceFrom(lived, end, found, lostKeys, unlogged || pages.length > 0 || records !== undefined);
+    const difference = await differenceFrom(
+      lived,
+      end,
+      found,
+      lostKeys,
+      unlogged || pages.length > 0 || records !== undefined,
+    );
     if (difference === undefined) return;
     reasons.push(`after ${end}: ${difference}`);
   }
@@ -69,15 +84,23 @@ async function differenceFrom(
   lostKeys: ReadonlyMap<string, ReadonlySet<bigint>>,
   ignoreUnlogged: boolean,
 ): Promise<string | undefined> {
-  const expected = stateAfter(lived, end);
+  const expected = worldAfter(lived, end).rows();
   const names = new Set([...expected.keys(), ...found.tables.keys()]);
   for (const name of names) {
+    if (name === tensorName) {
+      const difference = tensorDifference(expected.get(name)!, found.tensor, lostKeys.get(name));
+      if (difference) return difference;
+      continue;
+    }
     if (name === unloggedTable) {
       // The oracle does not know checkpoints: the store itself says what it was.
       if (ignoreUnlogged) continue;
       const whole = (await contentsOf(copyOf(lived, "expected"))).contents;
       const one = (contents: Contents) =>
-        fingerprint({ tables: new Map([...contents.tables].filter(([table]) => table === name)), tensor: undefined });
+        fingerprint({
+          tables: new Map([...contents.tables].filter(([table]) => table === name)),
+          tensor: undefined,
+        });
       if (one(whole) !== one(found)) return `table ${name} differs`;
       continue;
     }
@@ -95,8 +118,23 @@ async function differenceFrom(
   return undefined;
 }
 
-function same(a: OracleRow, b: OracleRow): boolean {
-  const bits = ({ weights, state }: OracleRow) => Buffer.concat([Buffer.from(weights.slice().buffer), Buffer.from(state.slice().buffer)]);
-  return a.frequency === b.frequency && a.lastStep === b.lastStep && bits(a).equals(bits(b));
+function tensorDifference(
+  blocks: ReadonlyMap<bigint, Readonly<OracleRow>>,
+  found: Float32Array | undefined,
+  lost: ReadonlySet<bigint> = new Set(),
+): string | undefined {
+  for (const [key, { weights }] of blocks) {
+    if (lost.has(key)) continue;
+    const begin = Number(key) * weights.length;
+    const there = found?.subarray(begin, begin + weights.length);
+    if (!there || there.some((value, i) => !Object.is(value, weights[i])))
+      return `tensor: block ${key} differs`;
+  }
+  return undefined;
 }
 
+function same(a: OracleRow, b: OracleRow): boolean {
+  const bits = ({ weights, state }: OracleRow) =>
+    Buffer.concat([Buffer.from(weights.slice().buffer), Buffer.from(state.slice().buffer)]);
+  return a.frequency === b.frequency && a.lastStep === b.lastStep && bits(a).equals(bits(b));
+}

@@ -60,6 +60,11 @@ export class OracleTable {
     return this.#candidates;
   }
 
+  /** The rows, by key; not to be changed. */
+  get rows(): ReadonlyMap<bigint, Readonly<OracleRow>> {
+    return this.#rows;
+  }
+
   get size(): number {
     return this.#rows.size;
   }
