@@ -17,6 +17,7 @@ import { resident } from "./suites/resident.js";
 import { sizes } from "./suites/sizes.js";
 import { storage } from "./suites/storage.js";
 import { transfer } from "./suites/transfer.js";
+import { verify } from "./suites/verify.js";
 import { Workspace } from "./workspace.js";
 
 const SUITES: readonly Suite[] = [
@@ -25,6 +26,7 @@ const SUITES: readonly Suite[] = [
   level,
   resident,
   recovery,
+  verify,
   creation,
   checkpoint,
   growth,

@@ -10,7 +10,11 @@ export {
   type TablePlan,
 } from "./embedded/plan.js";
 export type * from "./embedded/store-types.js";
+export { type BackupInfo, listBackups } from "./repair/backup-directory.js";
+export { type BackupOptions, backupStore } from "./repair/backup-store.js";
+export { type RepairOptions, repairStore } from "./repair/repair-store.js";
 export type * from "./repair/report.js";
+export { type RestoreOptions, restoreStore } from "./repair/restore-store.js";
 export { type VerifyOptions, verifyStore } from "./repair/verify-store.js";
 export type { AdmissionOptions, CounterOptions } from "./table/admission.js";
 export type {

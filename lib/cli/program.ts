@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { backupCommand, restoreCommand } from "./backup-commands.js";
 import { benchCommand } from "./bench-command.js";
 import { completionCommand } from "./completion-command.js";
 import { demoCommand } from "./demo-command.js";
@@ -9,6 +10,7 @@ import { inspectCommand } from "./inspect-command.js";
 import { teach } from "./options.js";
 import type { Output } from "./output.js";
 import { planCommand } from "./plan-command.js";
+import { repairCommand } from "./repair-command.js";
 import { histogramCommand, topCommand } from "./survey-commands.js";
 import { exportCommand, importCommand } from "./transfer-commands.js";
 import { verifyCommand } from "./verify-command.js";
@@ -38,6 +40,9 @@ export async function runProgram(
     .addCommand(versionsCommand(output))
     .addCommand(verifyCommand(output, exit))
     .addCommand(planCommand(output))
+    .addCommand(repairCommand(output, exit))
+    .addCommand(backupCommand(output))
+    .addCommand(restoreCommand(output))
     .addCommand(benchCommand(exit))
     .addCommand(completionCommand(output));
   teach(program, [

@@ -56,11 +56,14 @@ export interface Examination {
  * @throws NOT_A_STORE, NEWER_FORMAT, SHARD_COUNT, IO, ABORTED
  */
 export async function examine(directory: string, options: ExamineOptions): Promise<Examination> {
-  const { identity, fault } = await readIdentity(directory);
+  const said = await readIdentity(directory);
+  const votes = await identitiesInLog(join(directory, logFolder));
+  const { identity, fault } = settleIdentity(said, votes);
   const logFiles = filesOf(join(directory, logFolder));
-  const logIdentity = identity
-    ? { storeId: Uint8Array.from(Buffer.from(identity.id, "hex")), shard: 0 }
-    : ((await identityInLog(join(directory, logFolder))) ?? { storeId: new Uint8Array(16), shard: 0 });
+  const storeId = identity
+    ? Uint8Array.from(Buffer.from(identity.id, "hex"))
+    : (votes[0] ?? new Uint8Array(16));
+  const logIdentity = { storeId, shard: 0 };
   const total =
     (await bytesIn(join(directory, pagesFolder))) + (await bytesIn(join(directory, logFolder), /\.log$/));
   let bytes = 0;
@@ -105,9 +108,12 @@ export function filesOf(directory: string): Files {
   };
 }
 
-async function readIdentity(
-  directory: string,
-): Promise<{ identity: Identity | undefined; fault: EmbershardError | undefined }> {
+interface SaidIdentity {
+  readonly identity: Identity | undefined;
+  readonly fault: EmbershardError | undefined;
+}
+
+async function readIdentity(directory: string): Promise<SaidIdentity> {
   try {
     return { identity: await inspectDirectory(directory, false), fault: undefined };
   } catch (error) {
@@ -116,8 +122,18 @@ async function readIdentity(
   }
 }
 
-/** The identity that the headers of most segments bear. */
-async function identityInLog(directory: string): Promise<LogIdentity | undefined> {
+/** A flipped digit makes `store` that of another store: then no file of the log is its own. */
+function settleIdentity(said: SaidIdentity, votes: readonly Uint8Array[]): SaidIdentity {
+  const { identity } = said;
+  if (!identity || votes.length === 0) return said;
+  const ids = votes.map((id) => Buffer.from(id).toString("hex"));
+  if (ids.includes(identity.id)) return said;
+  const message = `store says that the store is ${identity.id}, every file of the log that it is ${ids[0]}`;
+  return { identity: undefined, fault: new EmbershardError("CORRUPT", message) };
+}
+
+/** The identities that headers of segments bear, that of most first. */
+async function identitiesInLog(directory: string): Promise<Uint8Array[]> {
   const files = filesOf(directory);
   const block = createHashBlock(segmentHeaderBytes);
   const votes = new Map<string, number>();
@@ -133,8 +149,7 @@ async function identityInLog(directory: string): Promise<LogIdentity | undefined
     const id = Buffer.from(header.storeId).toString("hex");
     votes.set(id, (votes.get(id) ?? 0) + 1);
   }
-  const [best] = [...votes].sort(([, a], [, b]) => b - a);
-  return best && { storeId: Uint8Array.from(Buffer.from(best[0], "hex")), shard: 0 };
+  return [...votes].sort(([, a], [, b]) => b - a).map(([id]) => Uint8Array.from(Buffer.from(id, "hex")));
 }
 
 /** What the file `store` has to say, as far as the log knows. */

@@ -46,6 +46,12 @@ export class LogChain {
     return first;
   }
 
+  /** Every record that can be had, in the order of segments. */
+  async *all(): AsyncGenerator<LogRecord> {
+    for (const { firstLsn, nextLsn } of [...this.#segments].sort((a, b) => a.firstLsn - b.firstLsn))
+      yield* this.records(firstLsn, nextLsn);
+  }
+
   /** The records from `from`, inclusive, to `to`, exclusive, which can be had. */
   async *records(from: number, to: number): AsyncGenerator<LogRecord> {
     let next = from;

@@ -42,7 +42,7 @@ export async function repairStore(store: string, options: RepairOptions = {}): P
     const began = { directory, findings, losses: [], original: null };
     if (findings.every(({ severity }) => severity === "note")) return { ...began, status: "whole" };
     const chain = await LogChain.find(filesOf(join(directory, logFolder)), found.log, found.logIdentity);
-    const plan = planOrRefuse(found, chain);
+    const plan = await planOrRefuse(found, chain);
     const salvage = new RecordSalvage(plan);
     // Twice: what is lost is known before anything is made.
     for await (const _ of salvage.records(chain)) demandWanted(options.signal);
@@ -70,13 +70,13 @@ async function demandNotOpen(directory: string): Promise<void> {
   await demandClosed(directory);
 }
 
-function planOrRefuse(found: Examination, chain: LogChain): SalvagePlan {
+async function planOrRefuse(found: Examination, chain: LogChain): Promise<SalvagePlan> {
   const { log } = found;
   const from = log.segments[0]?.firstLsn ?? 1;
   const { lastLsn, damaged, goodLsn } = followLog(log, from);
   // A torn end that nobody was promised is no loss.
   const promised = damaged ? lastLsn : Math.max(goodLsn - 1, log.mark?.lsn ?? 0);
-  const plan = planSalvage(found, chain, promised);
+  const plan = await planSalvage(found, chain, promised);
   if (plan && (found.identity || log.segments.length > 0)) return plan;
   throw new EmbershardError(
     "CORRUPT",
@@ -114,7 +114,7 @@ function versionsOf(found: Examination): { entries: StoredEntry[]; losses: Loss[
 }
 
 /** What the plan gives up, but for rows of lost pages. */
-function lossesOf({ manifest, goodLsn, lastLsn }: SalvagePlan, { promised }: Examination): Loss[] {
+function lossesOf({ manifest, goodLsn, lastLsn }: SalvagePlan, { promised, log }: Examination): Loss[] {
   const losses: Loss[] = [];
   const generation = manifest?.generation ?? 0;
   const unlogged = (manifest?.tables ?? []).filter(({ logged }) => !logged).map(({ name }) => name);
@@ -124,7 +124,14 @@ function lossesOf({ manifest, goodLsn, lastLsn }: SalvagePlan, { promised }: Exa
       tables: unlogged,
       message: `checkpoint ${promised} is gone; unlogged tables are those of checkpoint ${generation}, or empty`,
     });
-  if (goodLsn <= lastLsn)
+  const { markFileWhole, segments } = log;
+  if (!markFileWhole && segments.at(-1)?.marked !== true)
+    losses.push({
+      kind: "records",
+      lsns: { from: goodLsn, to: Math.max(goodLsn, lastLsn) },
+      message: `both places of the durable mark are damaged: whether anything was logged from LSN ${goodLsn} on nobody knows`,
+    });
+  else if (goodLsn <= lastLsn)
     losses.push({
       kind: "records",
       lsns: { from: goodLsn, to: lastLsn },
@@ -175,7 +182,7 @@ function manifestOf(
   promised: number,
 ): Manifest | undefined {
   if (!manifest) return undefined;
-  const { version: _, ...plain } = manifest as Manifest & { version?: unknown };
+  const { version: _version, imageBytes: _bytes, ...plain } = manifest;
   const pages = manifest.pages.map((generations) => generations.slice());
   for (const { arena, page, image } of [...mended, ...lost])
     pages[arena][page] = image?.proof.kind === "page" ? image.proof.header.generation : 0;

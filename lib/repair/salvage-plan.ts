@@ -1,10 +1,11 @@
 // What a damaged store can be made of again: a manifest, an image for each of its pages, and the log from where those need it.
 import { type Manifest, manifestKey } from "../shard/manifest.js";
 import { encodePageKey } from "../shard/page-image.js";
+import { decodeJson, RECORD } from "../shard/records.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import type { Examination } from "./examination.js";
 import type { LogChain } from "./log-chain.js";
-import type { StoredEntry } from "./page-inventory.js";
+import { currentEntry, type StoredEntry } from "./page-inventory.js";
 import { imageFault, tablesOf } from "./verification.js";
 
 /** A page that is not as the manifest names it. */
@@ -37,39 +38,67 @@ export interface SalvagePlan {
   readonly lastLsn: number;
 }
 
-/** Manifests that are whole, newest first, and the versions' where there is none. */
-function manifestsOf({ pages }: Examination): { manifest: Manifest; isCurrent: boolean }[] {
+/** Manifests that are whole: of checkpoints, newest first, then those of versions. */
+function manifestsOf({ pages }: Examination): Manifest[] {
   const found = new Map<number, Manifest>();
   for (const { proof } of pages.entries.get(Buffer.from(manifestKey).toString("hex")) ?? [])
     if (proof.kind === "manifest" && !found.has(proof.manifest.generation))
       found.set(proof.manifest.generation, proof.manifest);
-  const own = [...found.values()].sort((a, b) => b.generation - a.generation);
   const versions = [...pages.entries.values()]
     .map(([{ proof }]) => (proof.kind === "version" ? proof.manifest : undefined))
-    .filter((manifest) => manifest !== undefined)
-    .sort((a, b) => b.lsn - a.lsn);
+    .filter((manifest) => manifest !== undefined);
   return [
-    ...own.map((manifest) => ({ manifest, isCurrent: true })),
-    ...versions.map((manifest) => ({ manifest, isCurrent: false })),
+    ...[...found.values()].sort((a, b) => b.generation - a.generation),
+    ...versions.sort((a, b) => b.lsn - a.lsn),
   ];
+}
+
+/** Which checkpoints the log knows of, and that they were no rollbacks: what led from one to the next is then in the log. */
+export class CheckpointNotes {
+  readonly #plain = new Set<number>();
+
+  /** Reads all records that can be had. */
+  static async read(chain: LogChain): Promise<CheckpointNotes> {
+    const notes = new CheckpointNotes();
+    for await (const { type, payload } of chain.all()) {
+      if (type !== RECORD.checkpoint) continue;
+      const { generation, version } = decodeJson(payload) as { generation: number; version?: string };
+      if (version === undefined) notes.#plain.add(generation);
+    }
+    return notes;
+  }
+
+  /** Whether every checkpoint after `from`, up to `to`, inclusive, is known to be no rollback. */
+  isLinear(from: number, to: number): boolean {
+    for (let generation = from + 1; generation <= to; generation++)
+      if (!this.#plain.has(generation)) return false;
+    return true;
+  }
 }
 
 /**
  * The best that can be made of a store: without loss where that can be; else of the newest manifest whose records can be
  * had up to its instant. Undefined where there is nothing to begin with.
  */
-export function planSalvage(found: Examination, chain: LogChain, lastLsn: number): SalvagePlan | undefined {
+export async function planSalvage(
+  found: Examination,
+  chain: LogChain,
+  lastLsn: number,
+): Promise<SalvagePlan | undefined> {
+  const notes = await CheckpointNotes.read(chain);
   const manifests = manifestsOf(found);
-  const plans = manifests.map(({ manifest }) =>
-    planOf(
-      found,
-      chain,
-      manifest,
-      manifests.map((one) => one.manifest),
-      lastLsn,
-    ),
-  );
-  // From the beginning of the log nothing else is needed.
+  const newest = currentEntry(found.pages, manifestKey);
+  const generations = manifests.map(({ generation }) => generation);
+  // A manifest that cannot be read may be that of any checkpoint, a rollback too.
+  const unknown = newest && newest.proof.kind !== "manifest" ? 1 : 0;
+  const last = Math.max(found.promised, ...generations) + unknown;
+  const plans = manifests.map((manifest) => {
+    const plan = planOf(found, chain, manifest, manifests, notes, lastLsn);
+    // Beyond its instant the log may be that of another history.
+    return notes.isLinear(manifest.generation, last)
+      ? plan
+      : { ...plan, goodLsn: Math.min(plan.goodLsn, manifest.lsn + 1) };
+  });
   const fromLog: SalvagePlan = {
     manifest: undefined,
     images: [],
@@ -79,7 +108,7 @@ export function planSalvage(found: Examination, chain: LogChain, lastLsn: number
     goodLsn: chain.reach(1),
     lastLsn,
   };
-  if (found.promised === 0 || fromLog.goodLsn > 1) plans.push(fromLog);
+  if (notes.isLinear(0, last)) plans.push(fromLog);
   const possible = plans.filter(isPossible);
   return possible.find((plan) => isWhole(plan, found.promised)) ?? possible[0];
 }
@@ -99,6 +128,7 @@ function planOf(
   chain: LogChain,
   manifest: Manifest,
   all: readonly Manifest[],
+  notes: CheckpointNotes,
   lastLsn: number,
 ): SalvagePlan {
   const tables = tablesOf(manifest);
@@ -108,6 +138,10 @@ function planOf(
   const begin = manifest.replayLsn + 1;
   const reach = chain.reach(begin);
   const earliest = chain.beginning(begin);
+  const before = all.filter(
+    ({ generation }) => generation < manifest.generation && notes.isLinear(generation, manifest.generation),
+  );
+  const fromNothing = notes.isLinear(0, manifest.generation) && [...tables.values()].every(isReplayable);
   for (const [arena, generations] of manifest.pages.entries()) {
     for (const [page, generation] of generations.entries()) {
       if (generation === 0) continue;
@@ -116,7 +150,7 @@ function planOf(
         images.push(image);
         continue;
       }
-      const older = olderImage(found, all, { generation, arena, page }, tables);
+      const older = olderImage(found, before, { generation, arena, page }, tables);
       const mend: MendedPage = older ?? {
         arena,
         page,
@@ -125,8 +159,7 @@ function planOf(
         image: undefined,
         from: 1,
       };
-      const begins = mend.image !== undefined || [...tables.values()].every(isReplayable);
-      if (mend.from >= earliest && begins) mended.push(mend);
+      if (mend.from >= earliest && (mend.image !== undefined || fromNothing)) mended.push(mend);
       else lost.push(mend);
     }
   }

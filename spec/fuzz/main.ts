@@ -1,10 +1,11 @@
-// npm run fuzz [-- --cases N --seed S --json]: stores whose bytes were changed at random places are opened, and exported files
+// npm run fuzz [-- --cases N --seed S --repair --json]: stores whose bytes were changed at random places are opened, and exported files
 // likewise imported.
 import { Command } from "commander";
 import { Prng } from "../../lib/base/prng.js";
 import { copy, type Disk, entries, judge, type Outcome, whole } from "../shard/damaged-store.js";
 import { MutatedFiles } from "../transfer/mutated-files.js";
 import { mutate } from "./mutation.js";
+import { fuzzRepairs } from "./repairs.js";
 
 const command = new Command("fuzz")
   .description(
@@ -12,9 +13,19 @@ const command = new Command("fuzz")
   )
   .option("--cases <n>", "damaged stores, and as many damaged files", Number, 10_000)
   .option("--seed <n>", "what decides the damage", Number, Date.now() % 2 ** 31)
+  .option("--repair", "instead, repair damaged directories, and look for losses that were not announced")
   .option("--json", "print the result as JSON")
   .parse();
-const { cases, seed, json } = command.opts<{ cases: number; seed: number; json?: boolean }>();
+const { cases, seed, json, repair } = command.opts<{
+  cases: number;
+  seed: number;
+  json?: boolean;
+  repair?: boolean;
+}>();
+if (repair) {
+  await fuzzRepairs({ cases, seed, json: json === true });
+  process.exit();
+}
 
 async function damage(disk: Disk, random: Prng): Promise<string> {
   const names = whole.files.names();

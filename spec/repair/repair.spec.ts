@@ -3,9 +3,9 @@ import { suite } from "uvu";
 import { liveStore } from "./lived-store.js";
 import { repairCase } from "./repair-case.js";
 
-const cases = Number(process.env.CASES ?? 30);
+const cases = Number(process.env.CASES ?? 25);
 const firstSeed = Number(process.env.SEED ?? 1);
-const perStore = 10;
+const perStore = 5;
 
 const test = suite("repair");
 

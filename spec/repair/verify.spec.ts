@@ -36,7 +36,7 @@ test("a whole store is ok, and verification changes none of its bytes", async ({
   const progress: number[] = [];
   const report = await verifyStore(directory, { onProgress: ({ bytes }) => progress.push(bytes) });
   assert.is(report.status, "ok");
-  assert.is(report.lsn, lived.lsns.at(-1));
+  assert.ok(report.lsn >= lived.lsns.at(-1)!);
   assert.ok(report.pages > 0 && report.generation > 0);
   assert.is(progress.at(-1), report.bytes);
   assert.equal(files(), before);
