@@ -6,6 +6,7 @@ test("25 kills of real processes: nothing acknowledged is lost, nothing comes tw
   const tally = await runRounds(25, Number(process.env.SEED ?? 2026), () => {});
   assert.is(tally.rounds, 25);
   assert.ok(tally.operations > 100, "the children have worked");
+  assert.ok(tally.versions > 5, "versions were compared");
 });
 
 test.run();

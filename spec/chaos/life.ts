@@ -33,6 +33,8 @@ export interface Journal {
   readonly acknowledged: number;
   /** The last operation that was applied when a checkpoint began which was acknowledged. */
   readonly checkpointed: number;
+  /** The operation of the last version that was acknowledged; 0 when none. */
+  readonly version: number;
   /** Why it ended by itself, if it did with an error. */
   readonly failure: string | undefined;
 }
@@ -48,6 +50,7 @@ export function readJournal(path: string): Journal {
     sent: last("s"),
     acknowledged: last("a"),
     checkpointed: last("c"),
+    version: last("v"),
     failure,
   };
 }
@@ -82,8 +85,10 @@ export async function live(plan: LifePlan): Promise<void> {
         // Everything called before has been applied: calls take effect in their order.
         const applied = i - 1;
         await Promise.all(underWay);
-        void store.checkpoint().then(
-          () => note(`c${applied}`),
+        // Every other one is a version, too: three are kept.
+        const version = i % 2 === 0 ? { version: `v${i}`, keep: 3 } : {};
+        void store.checkpoint(version).then(
+          () => note(i % 2 === 0 ? `c${applied}\nv${i}` : `c${applied}`),
           (error) => failures.push(error),
         );
       }

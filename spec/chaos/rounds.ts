@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Prng } from "../../lib/base/prng.js";
-import { openStore } from "../../lib/index.js";
+import { openStore, type Store } from "../../lib/index.js";
 import { Expectation } from "./expectation.js";
 import { type Journal, type LifePlan, type Phase, readJournal } from "./life.js";
 import type { Scale } from "./operations.js";
@@ -24,6 +24,8 @@ export interface Tally {
   /** Lives that closed the store by themselves. */
   closed: number;
   operations: number;
+  /** Versions that were opened and compared. */
+  versions: number;
 }
 
 /** What went wrong, with the seed that shows it. */
@@ -48,7 +50,7 @@ export async function runRounds(
   onRound: (tally: Tally) => void,
 ): Promise<Tally> {
   const kills = Object.fromEntries(phases.map((phase) => [phase, 0])) as Record<Phase, number>;
-  const tally: Tally = { rounds: 0, kills, closed: 0, operations: 0 };
+  const tally: Tally = { rounds: 0, kills, closed: 0, operations: 0, versions: 0 };
   for (let begun = 0; begun < rounds; begun += storyRounds) {
     const story = new Story((seed + begun) >>> 0, tally);
     for (let round = begun; round < Math.min(rounds, begun + storyRounds); round++) {
@@ -145,11 +147,31 @@ class Story {
         acknowledged,
         checkpointed: left.checkpointed,
       });
+      await this.#verifyVersion(store, left, Math.max(left.sent, before));
       await store.close();
     } catch (error) {
       throw fail((error as Error).stack!);
     }
     this.#tally.operations += this.#expectation.applied - before;
+  }
+
+  /** The newest version that was acknowledged is there, and one of those that are there is the oracle after some operation. */
+  async #verifyVersion(store: Store, left: Journal, sent: number): Promise<void> {
+    const names = store.versions().map(({ name, damage }) => {
+      if (damage !== undefined) throw new Error(`version ${name} is damaged: ${damage}`);
+      return name;
+    });
+    if (left.version > 0 && !names.includes(`v${left.version}`))
+      throw new Error(`version v${left.version} is lost: there are ${names.join(", ")}`);
+    if (names.length === 0) return;
+    const version = await store.openVersion(names[this.#random.below(names.length)]);
+    const contents = await readContents(version);
+    const mark = version.mark();
+    // What the unlogged table was depends on the kills before it.
+    const fresh = new Expectation(this.#seed, scale);
+    fresh.demand({ contents, mark, sent, acknowledged: 0, checkpointed: undefined });
+    await version.close();
+    this.#tally.versions++;
   }
 
   end(): void {
