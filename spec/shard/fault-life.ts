@@ -2,6 +2,7 @@
 import * as assert from "uvu/assert";
 import type { EmbershardError } from "../../lib/base/errors.js";
 import { Prng } from "../../lib/base/prng.js";
+import type { EmbeddedStore } from "../../lib/embedded/embedded-store.js";
 import { Expectation } from "../chaos/expectation.js";
 import { isMarked, isUnlogged, type Operation, operationAt, type Scale } from "../chaos/operations.js";
 import { Performer } from "../chaos/performer.js";
@@ -33,6 +34,9 @@ export class FaultLife {
   /** Times that the store was read-only, and healed. */
   healed = 0;
   refused = 0;
+  /** The last version that was acknowledged. */
+  #version: string | undefined;
+  #named = 0;
   readonly #options: LifeOptions;
   readonly #random: Prng;
   readonly #expectation: Expectation;
@@ -128,8 +132,14 @@ export class FaultLife {
     const life = this.#life;
     const signal = this.#random.below(6) === 0 ? AbortSignal.timeout(0) : undefined;
     const settledBefore = this.#underWay.size === 0;
-    void this.#opened!.store.checkpoint(signal ? { signal } : {}).then(
+    const version = this.#random.below(2) === 0 ? `v${++this.#named}` : undefined;
+    const making = this.#opened!.store.checkpoint({
+      ...(signal && { signal }),
+      ...(version !== undefined && { version, keep: 3 }),
+    });
+    void making.then(
       () => {
+        if (life === this.#life && version !== undefined) this.#version = version;
         if (life === this.#life && settledBefore) this.#checkpointed = Math.max(this.#checkpointed, applied);
       },
       (error: EmbershardError) =>
@@ -228,12 +238,29 @@ export class FaultLife {
       acknowledged,
       checkpointed: this.#checkpointed,
     });
+    await this.#compareVersions(store);
     const { applied } = this.#expectation;
     // Opening makes what it found durable.
     this.#acknowledged = { os: applied, fsync: applied };
     this.#sent = applied;
     this.#checkpointed = 0;
     this.#refusedAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** What was acknowledged is there, and what is there is the oracle after some operation; the unlogged table aside. */
+  async #compareVersions(store: EmbeddedStore): Promise<void> {
+    const names = store.versions().map(({ name, damage }) => {
+      assert.is(damage, undefined);
+      return name;
+    });
+    if (this.#version !== undefined) assert.ok(names.includes(this.#version), `${this.#version} is lost`);
+    if (names.length === 0) return;
+    const version = await store.openVersion(pick(this.#random, names));
+    const contents = await readContents(version);
+    const sent = Math.max(this.#sent, this.#expectation.applied);
+    const fresh = new Expectation(this.#options.seed, scale);
+    fresh.demand({ contents, mark: version.mark(), sent, acknowledged: 0, checkpointed: undefined });
+    await version.close();
   }
 
   async #pause(most: number): Promise<void> {
