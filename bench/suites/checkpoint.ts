@@ -1,4 +1,5 @@
 import { type Figure, once, shown, target } from "../figure.js";
+import { startCTable } from "../peers/c-table.js";
 import { median } from "../race.js";
 import { Subject } from "../subject.js";
 import type { Reply } from "../subjects/line-server.js";
@@ -18,19 +19,32 @@ export const checkpoint: Suite = {
       level: "os",
       seed: 13,
     };
+    const { rows, dim, batch } = settings;
+    const machine = await startCTable(context, { rows, dim, batch, pages: "plain" });
     const store = await Subject.startNode(workspace, "Embershard", "store-checkpoint", settings);
     // Compiles both loops before anything is timed.
     await store.ask("calm", 5 * options.roundMs);
     const calm: Reply[] = [];
     const busy: Reply[] = [];
+    const bare: Reply[] = [];
     for (let round = 0; round < (options.quick ? 1 : 3); round++) {
       calm.push(await store.ask("calm", 20 * options.roundMs));
       busy.push(await store.ask("checkpoint"));
+      if (machine) bare.push(await machine.ask("push", "uniform", 20 * options.roundMs));
     }
-    await store.stop();
-    return figures(calm, busy);
+    await Promise.all([store.stop(), machine?.stop()]);
+    return [...figures(calm, busy), ...machineFigures(bare, batch)];
   },
 };
+
+/** What a program without files, without a log and alone on the machine waits for one batch of as many rows. */
+function machineFigures(bare: readonly Reply[], batch: number): Figure[] {
+  if (bare.length === 0) return [];
+  const longestMs = Math.max(...bare.map(({ longestNs }) => Number(longestNs) / 1e6));
+  const usualMs = (median(bare.map(({ rows, ns }) => Number(ns) / Number(rows))) * batch) / 1e6;
+  const note = `the longest push of ${batch} rows by the C program, alone on the machine; a usual one takes ${usualMs.toFixed(1)} ms`;
+  return [shown("checkpoint-pause-of-the-machine", longestMs, { unit: "ms", better: "lower", note })];
+}
 
 function figures(calm: readonly Reply[], busy: readonly Reply[]): Figure[] {
   const rates = (replies: readonly Reply[]) =>

@@ -228,6 +228,7 @@ export class SegmentLog {
       const oldest = this.#older.shift()!;
       await this.#spares.keep(segmentName(oldest));
     }
+    await this.#spares.settle();
   }
 
   /** Tries to go on after a failure. Nothing is lost or repeated, whatever it gives. */

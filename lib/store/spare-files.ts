@@ -12,14 +12,14 @@ const mostSpares = 64;
  */
 export class SpareFiles {
   readonly #files: Files;
-  #names: string[];
+  #names: string[] = [];
+  // Those whose new name may not be durable yet: until it is, they must not be written over.
+  #fresh: string[];
   #next = 0;
-  /** Whether a file's new name may not be durable yet: until it is, the file must not be written over. */
-  #renamed = true;
 
   private constructor(files: Files, names: string[]) {
     this.#files = files;
-    this.#names = names;
+    this.#fresh = names;
     for (const name of names) this.#next = Math.max(this.#next, Number(name.slice(6)) + 1);
   }
 
@@ -33,25 +33,35 @@ export class SpareFiles {
 
   /** Makes a file a spare, or removes it when there are enough. Errors: `IO`. */
   async keep(name: string): Promise<void> {
-    if (this.#names.length >= mostSpares) return this.#files.remove(name);
+    if (this.#names.length + this.#fresh.length >= mostSpares) return this.#files.remove(name);
     const spare = `spare-${this.#next++}`;
-    this.#renamed = true;
     await this.#files.rename(name, spare);
-    this.#names.push(spare);
+    this.#fresh.push(spare);
+  }
+
+  /** Makes the names of those that were kept by now durable, so that no new segment waits for it. Errors: `IO`. */
+  async settle(): Promise<void> {
+    const kept = this.#fresh.slice();
+    if (kept.length === 0) return;
+    await this.#files.syncDirectory();
+    this.#names.push(...kept.filter((name) => this.#fresh.includes(name)));
+    this.#fresh = this.#fresh.filter((name) => !kept.includes(name));
   }
 
   /** Removes all spares: the disk may be full. Returns whether that went well. */
   async clear(): Promise<boolean> {
-    while (this.#names.length > 0) {
+    for (;;) {
+      const name = this.#names[0] ?? this.#fresh[0];
+      if (name === undefined) return true;
       try {
-        await this.#files.remove(this.#names[0]);
+        await this.#files.remove(name);
       } catch (error) {
         if (error instanceof EmbershardError && error.code === "IO") return false;
         throw error;
       }
-      this.#names.shift();
+      this.#names = this.#names.filter((other) => other !== name);
+      this.#fresh = this.#fresh.filter((other) => other !== name);
     }
-    return true;
   }
 
   /**
@@ -59,10 +69,7 @@ export class SpareFiles {
    * gets its name only when the header is durable in it. Errors: `IO`.
    */
   async create(name: string, header: Uint8Array): Promise<{ file: OpenFile; longer: boolean }> {
-    if (this.#renamed && this.#names.length > 0) {
-      await this.#files.syncDirectory();
-      this.#renamed = false;
-    }
+    if (this.#names.length === 0) await this.settle();
     const spare = this.#names.pop();
     const file = spare ? await this.#files.open(spare, "write") : await this.#files.open(name, "create");
     try {
