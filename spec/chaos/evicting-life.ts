@@ -1,0 +1,80 @@
+// The child of the chaos of a table that evicts: works on it until it is killed. What it has begun, what was acknowledged and which
+// rows went it writes to a journal, synchronously, so that the journal outlives it.
+import { openSync, writeSync } from "node:fs";
+import { Prng } from "../../lib/base/prng.js";
+import type { Store, Table } from "../../lib/embedded/store-types.js";
+import { adagrad, normal, openStore, type TableOptions } from "../../lib/index.js";
+import { randomFloats, randomKeys } from "../laws/twin.js";
+
+const dim = 4;
+const mostKeys = 200;
+
+export const evictingOptions: TableOptions & { readonly eviction: { readonly maxRows: number } } = {
+  dim,
+  optimizer: adagrad({ learningRate: 0.1 }),
+  initializer: normal(0, 1),
+  eviction: { maxRows: 700, policy: "lru" },
+  counters: { names: ["show", "click"], decay: 0.9 },
+};
+
+export interface EvictingPlan {
+  readonly directory: string;
+  readonly journal: string;
+  readonly seed: number;
+  /** The first operation. */
+  readonly from: number;
+  /** After so many it says so. */
+  readonly signalAfter: number;
+}
+
+/** What operation number `i` is: a function of seed and number. */
+export type EvictingOperation =
+  | { readonly kind: "decay" }
+  | {
+      readonly kind: "push" | "assign" | "delete";
+      readonly keys: BigUint64Array;
+      readonly values: Float32Array;
+    };
+
+export function evictingOperation(seed: number, i: number): EvictingOperation {
+  const random = new Prng((seed ^ Math.imul(i, 0x9e3779b1)) >>> 0);
+  const chosen = random.below(12);
+  if (chosen === 0) return { kind: "decay" };
+  const keys = randomKeys(random, 1 + random.below(mostKeys), 3000);
+  const values = randomFloats(random, keys.length * dim);
+  return { kind: chosen === 1 ? "delete" : chosen === 2 ? "assign" : "push", keys, values };
+}
+
+function perform(table: Table, operation: EvictingOperation, step: number): Promise<unknown> {
+  switch (operation.kind) {
+    case "decay":
+      return table.decay();
+    case "delete":
+      return table.delete(operation.keys);
+    case "assign":
+      return table.assign(operation.keys, operation.values);
+    case "push":
+      return table.push(operation.keys, operation.values, { step });
+  }
+}
+
+async function live({ directory, journal, seed, from, signalAfter }: EvictingPlan): Promise<void> {
+  const file = openSync(journal, "a");
+  const note = (line: string) => void writeSync(file, `${line}\n`);
+  const store: Store = await openStore(directory, {
+    control: false,
+    hugePages: "off",
+    arenaBytes: 32 << 20,
+    checkpoint: { everyMs: 50, everyLogBytes: 1 << 19 },
+  });
+  const table = await store.table("t", evictingOptions);
+  table.onEvicted(({ keys }) => note(`e${keys.join(",")}`));
+  for (let i = from; ; i++) {
+    note(`s${i}`);
+    await perform(table, evictingOperation(seed, i), i);
+    note(`a${i}`);
+    if (i - from === signalAfter) process.stdout.write("now\n");
+  }
+}
+
+if (process.argv[2]?.startsWith("{")) await live(JSON.parse(process.argv[2]));
