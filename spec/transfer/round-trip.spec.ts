@@ -9,6 +9,7 @@ import {
   importTable,
   type ScanBatch,
   sgd,
+  type TableOptions,
   type TransferProgress,
 } from "../../lib/index.js";
 import { codeOf, keysOfNumbers, randomFloats } from "../laws/twin.js";
@@ -203,6 +204,27 @@ test("a directory with other things in it is not replaced, nor a file by a direc
   );
   assert.is(await codeOf(() => exportTable(store, "t", place.path("no/such/place.safetensors"))), "IO");
   assert.equal(place.names().sort(), ["directory.safetensors", "file", "mine"]);
+});
+
+test("rows that are stored in fewer bits, and tables that admit, come back to the bit", async ({ place }) => {
+  const store = await place.open("store");
+  const kinds: Record<string, TableOptions> = {
+    f16: { storage: "f16" },
+    int8: { storage: "int8", stateStorage: "bf16" },
+    bf16: { storage: "bf16", rounding: "stochastic" },
+    admitting: { admission: { after: 2 } },
+  };
+  for (const [name, kind] of Object.entries(kinds)) {
+    const table = await store.table(name, { ...options, ...kind });
+    await fill(table, new Prng(10), 500);
+    const path = place.path(`${name}.safetensors`);
+    await exportTable(store, name, path, { state: true });
+    await importTable(store, `${name}-again`, path);
+    const again = await store.table(`${name}-again`);
+    sameRows(await scanAll(again), await scanAll(table), ALL);
+    for (const field of Object.keys(kind) as (keyof TableOptions)[])
+      assert.equal(again.options[field as never], table.options[field as never], `${name}: ${field}`);
+  }
 });
 
 test("merge, replace and fail do what they say", async ({ place }) => {
