@@ -5,6 +5,7 @@ import { machine } from "./machine.js";
 import { type BenchOptions, parseOptions, USAGE } from "./options.js";
 import { formatReport, type Report } from "./report.js";
 import type { Suite, SuiteContext } from "./suite.js";
+import { admission } from "./suites/admission.js";
 import { checkpoint } from "./suites/checkpoint.js";
 import { creation } from "./suites/creation.js";
 import { eviction } from "./suites/eviction.js";
@@ -33,6 +34,7 @@ const SUITES: readonly Suite[] = [
   eviction,
   storage,
   transfer,
+  admission,
   sizes,
 ];
 

@@ -24,7 +24,7 @@ export interface BenchOptions {
 export const USAGE = `usage: npm run bench -- [NAME...] [options]
 
 Measures Embershard against a Map, a C program, PyTorch, FBGEMM and LevelDB, and prints a table.
-NAME is a suite or a part of its name: pull push level resident recovery verify creation checkpoint growth storage transfer sizes
+NAME is a suite or a part of its name: pull push level resident recovery verify creation checkpoint growth eviction storage transfer admission sizes
 
   --quick        smaller tables and fewer rounds: about a minute. Its figures are no measurement.
   --json FILE    writes the results as JSON

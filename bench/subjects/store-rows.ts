@@ -4,6 +4,7 @@ import { adagrad, openStore, rowWiseAdagrad } from "../../lib/index.js";
 import { type Distribution, Draws, keysOfRows } from "./keys.js";
 import { nanoseconds, type Reply, serveLines, settingsOf } from "./line-server.js";
 import { CHUNK_BATCHES, gradientsOf, LEARNING_RATE, type RowsSettings } from "./rows-settings.js";
+import { Strangers } from "./strangers.js";
 import { waitedNanoseconds } from "./waiting.js";
 
 const { directory, rows, dim, batch, hugePages, level, evicting, seed, stored } = settingsOf<RowsSettings>();
@@ -35,6 +36,7 @@ async function create(count: number, size: number): Promise<Reply> {
   for (const end = created + count; created < end; ) {
     const keys = keysOfRows(created, Math.min(size, end - created));
     const waited = waitedNanoseconds();
+    if (storage.admission) await table.pull(keys, { create: true });
     const start = nanoseconds();
     await table.push(keys, gradients.subarray(0, keys.length * dim));
     const spent = nanoseconds() - start;
@@ -91,6 +93,23 @@ async function renew(limitMs: number): Promise<Reply> {
   return { rows: visited, ns, longestOwnNs, evicted: table.stats().evicted?.capacity ?? 0 };
 }
 
+const strangers = new Strangers(rows);
+
+/** Pushes uniform batches of which a share of the keys had no row when the table was filled. */
+async function pushStrangers(share: number, limitMs: number): Promise<Reply> {
+  let ns = 0;
+  let visited = 0;
+  while (ns < limitMs * 1e6) {
+    const batches = draws.batches("uniform", CHUNK_BATCHES, batch);
+    for (const keys of batches) strangers.mixInto(keys, share);
+    const start = nanoseconds();
+    for (const keys of batches) await table.push(keys, gradients);
+    ns += nanoseconds() - start;
+    visited += batches.length * batch;
+  }
+  return { rows: visited, ns };
+}
+
 /** Pushes, two in flight, for `leastMs` and until `checkpoints` automatic ones have ended, `mostMs` at most. */
 async function sustain(leastMs: number, mostMs: number, checkpoints: number): Promise<Reply> {
   const pool = draws.batches("uniform", 128, batch);
@@ -134,6 +153,8 @@ await serveLines({ fillNs: filled.ns }, async ([operation, ...words]) => {
   switch (operation) {
     case "create":
       return create(Number(words[0]), Number(words[1]));
+    case "strangers":
+      return pushStrangers(Number(words[0]), Number(words[1]));
     case "sustain":
       return sustain(Number(words[0]), Number(words[1]), Number(words[2]));
     case "renew":

@@ -11,6 +11,8 @@ export interface ForgetOptions {
   readonly atMost?: number | undefined;
 }
 
+/** Of an arena's answer: the key has a row there. */
+const rowBit = 0x8000_0000;
 /** Keys that are forgotten in one write. */
 const writeKeys = 4096;
 const sketchBytes = 1 << 20;
@@ -38,23 +40,19 @@ export function occurrencesOf(
   const chunk = 8192;
   for (let from = 0; from < keys.length; from += chunk) {
     const n = Math.min(chunk, keys.length - from);
-    const inRows = new Uint8Array(n);
     for (const arena of set.all) {
-      arena.beginScratch(13 * n + 3 * 64);
+      arena.beginScratch(12 * n + 2 * 64);
       const at = arena.takeScratch(8 * n);
       const counts = arena.takeScratch(4 * n);
-      const found = arena.takeScratch(n);
       arena.u64.set(keys.subarray(from, from + n), at / 8);
       arena.kernel.occurrencesOf(table.index, at, n, counts);
-      arena.kernel.containsRows(table.index, at, n, found);
-      // A row counts, wherever it is; its key's slot of a sketch may be in another arena while it is handed over.
+      // A row is in one arena, and what a sketch counted of its key may be in another, before or after it moves. The bit of
+      // rows is the highest, so the greatest is the row's, or else the only one that is not 0.
       for (let i = 0; i < n; i++) {
-        const count = arena.u32[counts / 4 + i];
-        if (arena.bytes[found + i]) {
-          inRows[i] = 1;
-          into[from + i] = count;
-        } else if (!inRows[i] && count > into[from + i]) into[from + i] = count;
+        const found = arena.u32[counts / 4 + i];
+        if (found > into[from + i]) into[from + i] = found;
       }
     }
+    for (let i = from; i < from + n; i++) into[i] &= ~rowBit;
   }
 }

@@ -75,8 +75,9 @@ export function beginHandOver(set: ArenaSet, note: HandOverNote): HandOver {
  * Pages that must be left in the new arena for the rows which have not come yet: half of those that have not been looked
  * at, since hashes spread rows evenly over slots, and some more.
  */
-export function pagesToCome({ from, page, done }: HandOver): number {
-  return done ? 0 : Math.ceil(0.55 * (from.pagesEnd - page)) + 8;
+export function pagesToCome({ from, page, sketches, done }: HandOver): number {
+  // While those of sketches move, the others have not been looked at.
+  return done ? 0 : Math.ceil(0.55 * (from.pagesEnd - (sketches ? from.firstPage : page))) + 8;
 }
 
 /** A bound of what moving n rows adds to a log record. */

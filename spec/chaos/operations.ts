@@ -43,6 +43,12 @@ export const tables: Readonly<Record<string, TableOptions & { readonly dim: numb
     initializer: uniform(-1, 1),
     storage: "int8",
   },
+  rare: { dim: 4, optimizer: adagrad({ learningRate: 0.1 }), admission: { after: 3 } },
+  faint: {
+    dim: 2,
+    optimizer: sgd({ learningRate: 0.1 }),
+    admission: { probability: 0.3, counter: { sketchBytes: 2 << 20 } },
+  },
   counts: { dim: 4, optimizer: rowWiseAdagrad({ learningRate: 0.1 }), logged: false },
 };
 export const unloggedTable = "counts";
@@ -250,7 +256,8 @@ function distinctKeys(random: Prng, universe: number, n: number): BigUint64Array
   return BigUint64Array.from([...numbers], keyOf);
 }
 
-function keyOf(number: number): bigint {
+/** The key of a number below `Scale.keys`. */
+export function keyOf(number: number): bigint {
   return BigInt.asUintN(
     64,
     BigInt(number) * 0xffff_ffff_ffff_ffffn * (number > 1 ? 0x9e37_79b9_7f4a_7c15n : 1n),

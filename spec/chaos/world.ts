@@ -1,11 +1,14 @@
 // What a store has to hold: oracle tables that operations are applied to, and the comparison with a real one.
-import type { Store } from "../../lib/embedded/store-types.js";
+import type { Store, Table } from "../../lib/embedded/store-types.js";
+import type { OracleCandidate } from "../../lib/kernel/oracle/candidates.js";
 import { firstDifference, type OracleRow, OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
 import { encodeInitializer } from "../../lib/table/initializers.js";
 import { encodeOptimizer } from "../../lib/table/optimizers.js";
 import { rowStorageOf } from "../../lib/table/row-storage.js";
 import { defineTable, type TableOptions } from "../../lib/table/table-definition.js";
+import { allCandidates, oracleAdmission } from "../laws/oracle-of.js";
 import {
+  keyOf,
   type Operation,
   tensor,
   tensorBlocks,
@@ -19,11 +22,23 @@ interface Member {
   readonly learningRate: number;
 }
 
+/** Keys whose occurrences are compared. */
+const probes = 600;
+
 export type Rows = Map<bigint, OracleRow>;
+
+export interface TableContents {
+  readonly rows: Rows;
+  readonly learningRate: number;
+  /** Where the table admits by exact counters. */
+  readonly candidates: ReadonlyMap<bigint, OracleCandidate> | undefined;
+  /** Where it admits at all: how often some keys were pushed. */
+  readonly occurrences: ReadonlyMap<bigint, number> | undefined;
+}
 
 /** A store's contents, read once. */
 export interface Contents {
-  readonly tables: ReadonlyMap<string, { readonly rows: Rows; readonly learningRate: number }>;
+  readonly tables: ReadonlyMap<string, TableContents>;
   readonly tensor: Float32Array | undefined;
 }
 
@@ -93,6 +108,7 @@ export class World {
         initializer: encodeInitializer(definition.initializer),
         learningRate,
         storage: rowStorageOf(definition),
+        admission: oracleAdmission(definition),
       });
     this.#members.set(name, { oracle, learningRate });
   }
@@ -117,7 +133,7 @@ export class World {
       if (table.learningRate !== learningRate)
         return `table ${name}: learning rate ${table.learningRate}, expected ${learningRate}`;
       if (name === unloggedTable) continue;
-      const difference = oracle.difference(table.rows);
+      const difference = oracle.difference(table.rows) ?? countsDifference(oracle, table);
       if (difference) return `table ${name}: ${difference}`;
     }
     return this.#tensorDifference(found);
@@ -163,7 +179,7 @@ export class World {
 
 /** Reads all that a store holds. */
 export async function readContents(store: Store): Promise<Contents> {
-  const tables = new Map<string, { rows: Rows; learningRate: number }>();
+  const tables = new Map<string, TableContents>();
   let found: Float32Array | undefined;
   for (const { name, shape } of store.tables()) {
     if (shape) {
@@ -183,7 +199,31 @@ export async function readContents(store: Store): Promise<Contents> {
     }
     if (rows.size !== table.stats().rows)
       throw new Error(`table ${name}: a scan gave ${rows.size} rows of ${table.stats().rows}`);
-    tables.set(name, { rows, learningRate: table.options.optimizer.learningRate });
+    const { admission, optimizer } = table.options;
+    const { learningRate } = optimizer;
+    const candidates = admission?.counter === "exact" ? await allCandidates(table) : undefined;
+    const occurrences = admission && (await occurrencesOf(table));
+    tables.set(name, { rows, learningRate, candidates, occurrences });
   }
   return { tables, tensor: found };
+}
+
+async function occurrencesOf(table: Table): Promise<Map<bigint, number>> {
+  const keys = BigUint64Array.from({ length: probes }, (_, i) => keyOf(i));
+  const occurrences = await table.occurrences(keys);
+  return new Map([...keys].map((key, i) => [key, occurrences[i]]));
+}
+
+/** The first difference in what is known of keys without a row, in words. */
+function countsDifference(
+  oracle: OracleTable,
+  { candidates, occurrences }: TableContents,
+): string | undefined {
+  const difference = candidates && oracle.candidatesDifference(candidates);
+  if (difference !== undefined) return difference;
+  for (const [key, found] of occurrences ?? []) {
+    const expected = oracle.occurrences(key);
+    if (found !== expected) return `key ${key}: ${found} occurrences, expected ${expected}`;
+  }
+  return undefined;
 }

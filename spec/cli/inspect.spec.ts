@@ -145,4 +145,28 @@ test("health, a missing checkpoint and a store without tables are told", () => {
   );
 });
 
+test("candidates are shown beside rows, and are no table of their own", async ({ directory }) => {
+  const store = await openStore(directory, { control: false });
+  const settings = { dim: 2, optimizer: sgd({ learningRate: 1 }) };
+  const rare = await store.table("rare", { ...settings, admission: { after: 2 } });
+  const counter = { sketchBytes: 2 << 20 };
+  await store.table("faint", { ...settings, admission: { after: 2, counter } });
+  await rare.push(BigUint64Array.of(1n, 1n, 2n, 3n), new Float32Array(8));
+  assert.equal(
+    store.tables().map(({ name, rows }) => [name, rows]),
+    [
+      ["rare", 1],
+      ["faint", 0],
+    ],
+  );
+  await store.close();
+  const { out } = await runCommand(["inspect", directory]);
+  assert.match(out, /^table .* candidates$/m);
+  assert.match(out, /^rare +1 .* 2, [\d.]+ KiB$/m);
+  assert.match(out, /^faint +0 .* sketch of [\d.]+ KiB$/m);
+  const { tables } = JSON.parse((await runCommand(["inspect", directory, "--json"])).out);
+  assert.is(tables.length, 2);
+  assert.is(tables[0].admission.candidates, 2);
+});
+
 test.run();

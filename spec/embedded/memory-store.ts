@@ -9,6 +9,8 @@ import { MemoryPageStore } from "../store/memory-page-store.js";
 export class MemoryDisk {
   readonly files = new MemoryFiles();
   readonly pages: MemoryPageStore;
+  /** Of the store that was opened last. */
+  shard: Shard | undefined;
   readonly #random: Prng;
   #used = false;
   #life = 0;
@@ -38,6 +40,7 @@ export class MemoryDisk {
       mayBeNew,
       ...options,
     });
+    this.shard = shard;
     return new EmbeddedStore("memory", shard, async () => {});
   }
 

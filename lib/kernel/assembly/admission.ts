@@ -358,7 +358,10 @@ function moveRow(
   if (counters != 0) memory.copy(counters + to * counterBytes, counters + from * counterBytes, counterBytes);
 }
 
-/** Writes how often each key has been pushed, u32[n]: its row's frequency, or what its candidate or the sketch says. */
+/**
+ * Writes how often each key has been pushed, u32[n]: its row's frequency, with LIVE, or what its candidate or the sketch
+ * says.
+ */
 export function occurrencesOf(table: u32, keys: usize, n: i32, into: usize): void {
   const t = tableAt(table);
   const counter = load<u32>(t, T_ADMISSION);
@@ -375,7 +378,7 @@ export function occurrencesOf(table: u32, keys: usize, n: i32, into: usize): voi
       const record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
       store<u32>(
         blockInto + ((<usize>i) << 2),
-        record == 0 ? 0 : load<u32>(record, R_FREQUENCY) & MAX_FREQUENCY,
+        record == 0 ? 0 : LIVE | (load<u32>(record, R_FREQUENCY) & MAX_FREQUENCY),
       );
     }
     for (let j = 0; j < unknown; j++) {
