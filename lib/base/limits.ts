@@ -18,6 +18,8 @@ export const LIMITS = {
   arenaBytes: 2 ** 32,
   /** Least bytes of one arena: the kernel's own, scratch, and some rows. */
   minimumArenaBytes: 32 << 20,
+  /** Least bytes that a table may be kept to. */
+  tableMemory: 1 << 20,
   /** Arenas of a shard. */
   arenas: 64,
   /** A step is kept in 32 bits. */

@@ -60,9 +60,26 @@ const CANDIDATES: Column<TableStats> = {
   },
 };
 
-/** The column of candidates is only for a store that has tables which admit. */
+const COLD: Column<TableStats> = {
+  title: "cold rows",
+  align: "right",
+  text: ({ cold }) => {
+    if (cold === undefined) return "";
+    const { rows, hits, misses } = cold;
+    const pulled = hits + misses;
+    return pulled === 0
+      ? countText(rows)
+      : `${countText(rows)}, ${((100 * hits) / pulled).toFixed(1)} % hits`;
+  },
+};
+
+/** Columns of candidates and of cold rows are only for a store with tables that have them. */
 function columnsFor(tables: readonly TableStats[]): readonly Column<TableStats>[] {
-  return tables.some(({ admission }) => admission) ? [...TABLE_COLUMNS, CANDIDATES] : TABLE_COLUMNS;
+  return [
+    ...TABLE_COLUMNS,
+    ...(tables.some(({ admission }) => admission) ? [CANDIDATES] : []),
+    ...(tables.some(({ cold }) => cold) ? [COLD] : []),
+  ];
 }
 
 /** Rows for people, with the values that their keys were made of. */

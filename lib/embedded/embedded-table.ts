@@ -1,4 +1,5 @@
 import { EmbershardError } from "../base/errors.js";
+import type { ColdRows } from "../shard/cold-rows.js";
 import type { RowRead } from "../shard/reading.js";
 import type { Shard } from "../shard/shard.js";
 import type { RowWrite } from "../shard/staging.js";
@@ -25,6 +26,7 @@ import {
 import type {
   AssignOptions,
   CandidateBatch,
+  ColdStats,
   CounterColumns,
   EvictedRows,
   EvictionRequest,
@@ -87,7 +89,8 @@ export class EmbeddedTable implements Table {
       // The table may have been dropped and the caller's arrays taken away while that waited.
       read = this.prepareRead(keys, { ...options, into: read.into });
     }
-    this.#shard.pull(read);
+    const reading = this.#shard.pull(read);
+    if (reading) await reading;
     if (options.counters) this.#pullCounters(read.table, keys, options.counters);
     return read.into;
   }
@@ -170,8 +173,14 @@ export class EmbeddedTable implements Table {
     const table = this.live();
     checkKeys(`contains of "${this.name}": keys`, keys);
     const found = new Uint8Array(keys.length);
-    this.#shard.contains(table, keys, found);
+    await this.#shard.contains(table, keys, found);
     return found;
+  }
+
+  async prefetch(keys: BigUint64Array): Promise<void> {
+    const table = this.live();
+    checkKeys(`prefetch of "${this.name}": keys`, keys);
+    await this.#shard.prefetch(table, keys);
   }
 
   async assign(keys: BigUint64Array, rows: Float32Array, options: AssignOptions = {}): Promise<void> {
@@ -229,7 +238,7 @@ export class EmbeddedTable implements Table {
     const table = this.live();
     checkKeys(`occurrences of "${this.name}": keys`, keys);
     const into = new Uint32Array(keys.length);
-    this.#shard.occurrences(table, keys, into);
+    await this.#shard.occurrences(table, keys, into);
     return into;
   }
 
@@ -331,12 +340,13 @@ async function* candidateBatches(scan: AsyncIterable<ScanBatch>): AsyncGenerator
 
 export function statsOf(shard: Shard, table: ArenaTable): TableStats {
   const { definition, dim, stateFloats, skipped } = table;
-  const { arenas } = shard.state;
+  const { arenas, cold } = shard.state;
   const { candidates } = table;
   const { storage, stateStorage } = rowStorageOf(definition);
+  const coldRows = cold.get(definition.number);
   return {
     name: definition.name,
-    rows: arenas.rows(table),
+    rows: arenas.rows(table) + (coldRows?.rows ?? 0),
     dim,
     stateFloats,
     optimizer: definition.optimizer.kind,
@@ -354,6 +364,12 @@ export function statsOf(shard: Shard, table: ArenaTable): TableStats {
       },
     }),
     ...(definition.eviction && { evicted: { ...shard.evictionCounts(table) } }),
+    ...(coldRows && { cold: coldStats(coldRows) }),
     ...(definition.tensor && { shape: definition.tensor.shape }),
   };
+}
+
+function coldStats({ table, rows, hits, misses, promotions, demotions }: ColdRows): ColdStats {
+  const memory = table.definition.memory ?? 0;
+  return { memory, rows, hits, misses, promotions, demotions };
 }

@@ -142,6 +142,14 @@ export interface Table {
    */
   push(keys: BigUint64Array, gradients: Float32Array, options?: PushOptions): Promise<void>;
 
+  /**
+   * Reads cold rows ahead, for pulls and pushes to come: resolves when they are at hand. At most an eighth of the table's
+   * memory, and 32 MiB; what is read later displaces what was read before. Nothing to do for a table without `memory`.
+   *
+   * @throws INVALID_ARGUMENT, CORRUPT, IO, CLOSED
+   */
+  prefetch(keys: BigUint64Array): Promise<void>;
+
   /** Which keys have rows: u64[n] -> u8[n] of 0 and 1. @throws INVALID_ARGUMENT, CLOSED */
   contains(keys: BigUint64Array): Promise<Uint8Array>;
 
@@ -215,6 +223,20 @@ export interface CandidateBatch {
   readonly lastStep: Uint32Array;
 }
 
+/** How a table fares with a limit of memory; what is counted is counted since the store was opened. */
+export interface ColdStats {
+  /** Bytes that rows and index may take in memory. */
+  readonly memory: number;
+  /** Rows that are in the page store and not in memory. */
+  readonly rows: number;
+  /** Keys that were pulled whose rows were in memory, or nowhere; and whose rows were cold. */
+  readonly hits: number;
+  readonly misses: number;
+  /** Rows that came into memory, and that left it. */
+  readonly promotions: number;
+  readonly demotions: number;
+}
+
 export interface TableStats {
   readonly name: string;
   readonly rows: number;
@@ -234,6 +256,8 @@ export interface TableStats {
   readonly admission?: AdmissionStats;
   /** Rows evicted since the store was opened, by reason, and slices that it took. Given for tables with `eviction`. */
   readonly evicted?: EvictionCounts;
+  /** Given for a table with a limit of memory. */
+  readonly cold?: ColdStats;
   /** Given for a tensor. */
   readonly shape?: readonly number[];
 }

@@ -107,6 +107,7 @@ export interface KernelExports {
     removed: number,
     lsn: bigint,
   ): number;
+  copyRecords(table: number, keys: number, n: number, into: number, found: number): void;
   uniqueKeys(keys: number, n: number, work: number, unique: number, ranks: number): number;
   storeKeys(keys: number, n: number, prefix: number, table: number, into: number): void;
   nextPageOf(table: number, page: number, end: number): number;

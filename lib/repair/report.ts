@@ -13,6 +13,7 @@ export type Part =
   | "manifest"
   | "page"
   | "version"
+  | "cold row"
   | "log"
   | "durable mark"
   | "owner"

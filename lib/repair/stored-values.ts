@@ -1,6 +1,7 @@
 // What the keys of the pages' LevelDB mean, and how a value proves itself. One reader for each first byte of a key.
 import { EmbershardError } from "../base/errors.js";
 import { createHashBlock } from "../kernel/hash-block.js";
+import { coldMagic, coldPrefix, decodeColdKey, valueHeaderBytes } from "../shard/cold-values.js";
 import { decodeManifest, type Manifest } from "../shard/manifest.js";
 import { decodePageHeader, decodePageKey, type PageHeader, pageHeaderBytes } from "../shard/page-image.js";
 
@@ -12,6 +13,7 @@ export type Proof =
   | { readonly kind: "manifest"; readonly manifest: Manifest }
   | { readonly kind: "version"; readonly name: string; readonly manifest: Manifest }
   | { readonly kind: "page"; readonly header: PageHeader }
+  | { readonly kind: "cold"; readonly table: number }
   /** Nobody knows what it is; nothing that this version reads refers to it. */
   | { readonly kind: "unknown" }
   /** Its bytes do not add up. */
@@ -23,6 +25,7 @@ const readers: ReadonlyMap<number, ValueReader> = new Map<number, ValueReader>([
   [0, readManifest],
   [1, readPage],
   [2, readVersion],
+  [coldPrefix, readCold],
 ]);
 
 /** Takes a value for what its key says. */
@@ -36,6 +39,8 @@ export function describeKey(key: Uint8Array): string {
   const page = decodePageKey(key);
   if (page) return `page ${page.page} of arena ${page.arena}, generation ${page.generation}`;
   if (key.length === 1 && key[0] === 0) return "the manifest";
+  const cold = decodeColdKey(key);
+  if (cold) return `the cold row of key ${cold.key} of table number ${cold.table}`;
   if (key[0] === 2) return `the manifest of version "${new TextDecoder().decode(key.subarray(1))}"`;
   return `key ${Buffer.from(key).toString("hex")}`;
 }
@@ -100,4 +105,18 @@ export function proverOf(): (
       return "it is not the image that was looked for";
     return undefined;
   };
+}
+
+function readCold(keyBytes: Uint8Array, value: Uint8Array, hash: ValueHash): Proof {
+  const key = decodeColdKey(keyBytes);
+  if (!key) return { kind: "damaged", reason: "no cold row has such a key" };
+  const view = new DataView(value.buffer, value.byteOffset, value.length);
+  const bytes = value.length - valueHeaderBytes;
+  if (bytes < 16 || view.getUint32(0, true) !== coldMagic || view.getUint32(4, true) !== bytes)
+    return { kind: "damaged", reason: "it is not the value of a cold row" };
+  if (view.getBigUint64(valueHeaderBytes, true) !== key.key)
+    return { kind: "damaged", reason: `it is the row of key ${view.getBigUint64(valueHeaderBytes, true)}` };
+  if (hash(valueHeaderBytes, bytes, BigInt(key.table)) !== view.getBigUint64(8, true))
+    return { kind: "damaged", reason: "it does not match its checksum" };
+  return { kind: "cold", table: key.table };
 }

@@ -1,6 +1,7 @@
 // Judges what an examination has found: what is wrong, where, and what it affects.
 import { join } from "node:path";
 import type { EmbershardError } from "../base/errors.js";
+import { coldPrefix, decodeColdKey } from "../shard/cold-values.js";
 import type { Manifest } from "../shard/manifest.js";
 import { manifestKey } from "../shard/manifest.js";
 import { markFileName } from "../store/durable-mark.js";
@@ -30,6 +31,7 @@ export function judge(found: Examination): Finding[] {
   judgeManifest(found, manifestEntry, manifest, findings);
   if (manifest) judgeImages(found, manifest, tables, undefined, findings);
   judgeVersions(found, findings);
+  judgeCold(found, tables, findings);
   judgeRemains(found, manifest, findings);
   judgeLog(found, manifest, findings);
   return findings;
@@ -166,6 +168,29 @@ function judgeVersions(found: Examination, findings: Finding[]): void {
   }
 }
 
+/**
+ * Demands each value of a cold row. Whether its row has come back into memory since, and the value counts for nothing, only
+ * the log tells; and so it is with rows that are missing, which opening finds.
+ */
+function judgeCold(
+  { pages }: Examination,
+  tables: ReadonlyMap<number, ArenaTable>,
+  findings: Finding[],
+): void {
+  for (const [entry] of pages.entries.values()) {
+    const { key, deletion, file, offset, proof } = entry;
+    if (key[0] !== coldPrefix || deletion || !file.current || proof.kind !== "damaged") continue;
+    const table = tables.get(decodeColdKey(key)?.table ?? -1);
+    findings.push(
+      finding("damage", "cold row", join(pagesFolder, file.name), proof.reason, {
+        offset,
+        what: describeKey(key),
+        affects: { rows: 1, ...(table && { tables: [table.definition.name] }) },
+      }),
+    );
+  }
+}
+
 /** Damaged values that nothing refers to, and values that nobody knows. */
 function judgeRemains({ pages }: Examination, manifest: Manifest | undefined, findings: Finding[]): void {
   const named = new Set<string>();
@@ -180,7 +205,7 @@ function judgeRemains({ pages }: Examination, manifest: Manifest | undefined, fi
       const { proof, key, file, offset, deletion } = entry;
       if (deletion || !file.current) continue;
       // What counts of manifest, versions and their pages has been judged.
-      if (i === 0 && (key[0] === 0 || key[0] === 2 || named.has(id))) continue;
+      if (i === 0 && (key[0] === 0 || key[0] === 2 || key[0] === coldPrefix || named.has(id))) continue;
       const more = { offset, what: describeKey(key) };
       if (proof.kind === "damaged")
         findings.push(

@@ -2,7 +2,10 @@
 // last, makes them current at once. What a page lacks of the checkpoint's instant, the end of the drain, is in the log.
 import { EmbershardError } from "../base/errors.js";
 import { KIND_ROWS, PAGE_BYTES } from "../kernel/layout.js";
+import type { PageBatch } from "../store/page-store.js";
 import type { ArenaTable } from "../table/arena-table.js";
+import { addDeletions, forgetDeletions, purgeDeleted } from "./cold-deletions.js";
+import type { ColdNote, ColdRows } from "./cold-rows.js";
 import { noteOf } from "./hand-over.js";
 import { clearGarbage, unusedOf } from "./image-use.js";
 import { type Instant, noteInstant } from "./instant.js";
@@ -65,6 +68,7 @@ export async function writeCheckpoint(
   const began = state.clock.now();
   const generation = nextGeneration(state);
   const replayLsn = lastLsn(state);
+  const cold = [...state.cold.values()].filter(({ rows }) => rows > 0).map((one) => one.note());
   const retired = state.retired.slice();
   const moved = state.arenas.moving?.done === true;
   const captured: PageKey[] = [];
@@ -80,15 +84,19 @@ export async function writeCheckpoint(
       if (state.arenas.all[arena]?.pageKind(page) !== KIND_ROWS) ledger.set(arena, page, 0);
     const lsn = lastLsn(state);
     const at = state.clock.now();
-    const manifest = describe(state, ledger, { generation, replayLsn, lsn, at, moved });
+    const manifest = describe(state, ledger, { generation, replayLsn, lsn, at, moved, cold });
     onInstant?.(noteInstant(state, manifest, ledger));
     state.draining = false;
     if (!withoutLog) await reachedInLog(state, state.log.synced(lsn));
     if (state.broken) throw state.broken;
+    if (!withoutLog) for (const one of state.cold.values()) await purgeDeleted(state, one, replayLsn);
     const commit = state.pages.batch();
     commit.put(manifestKey, encodeManifest(manifest));
-    await commit.write();
     const before = state.ledger;
+    // Without a log the deletions are durable with the manifest, not before.
+    const purged = withoutLog ? addAllDeletions(state, replayLsn, commit) : [];
+    await commit.write();
+    for (const { one, keys } of purged) forgetDeletions(one, keys);
     state.ledger = ledger;
     const superseded = unusedOf(state, before);
     state.committed = { generation, replayLsn, lsn, at, pages: captured.length };
@@ -107,6 +115,18 @@ export async function writeCheckpoint(
     if (state.committed?.generation !== generation) restore(state, captured);
     throw error;
   }
+}
+
+/** Replay begins beyond these deletions: they must have happened by then. */
+function addAllDeletions(
+  state: ShardState,
+  lsn: number,
+  batch: PageBatch,
+): { one: ColdRows; keys: { key: bigint; lsn: number }[] }[] {
+  return [...state.cold.values()].map((one) => ({
+    one,
+    keys: addDeletions(one, lsn, batch, Number.POSITIVE_INFINITY),
+  }));
 }
 
 /** Waits for the log as long as it works. @throws IO when it fails or has failed. */
@@ -176,7 +196,15 @@ function describe(
     lsn,
     at,
     moved,
-  }: { generation: number; replayLsn: number; lsn: number; at: number; moved: boolean },
+    cold,
+  }: {
+    generation: number;
+    replayLsn: number;
+    lsn: number;
+    at: number;
+    moved: boolean;
+    cold: readonly ColdNote[];
+  },
 ): Manifest {
   const { arenas } = state;
   return {
@@ -190,6 +218,7 @@ function describe(
     nextTable: state.nextTable,
     arenaOf: arenas.all.length > 1 ? Buffer.from(arenas.arenaOf).toString("base64") : undefined,
     handOver: arenas.moving && !moved ? noteOf(arenas.moving) : undefined,
+    cold: cold.length > 0 ? cold : undefined,
     mark: state.mark && Buffer.from(state.mark).toString("base64"),
     pages: ledger.toArrays(arenas.all),
   };

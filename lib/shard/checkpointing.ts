@@ -34,6 +34,8 @@ export class Checkpointing {
   readonly health: Health;
   /** Bytes of rows logged since the last checkpoint began. */
   bytesLogged = 0;
+  /** Waits for others who use the page store: while it is opened again nobody may. */
+  readonly quietened: (() => Promise<void>)[] = [];
   readonly #state: ShardState;
   readonly #policy: CheckpointPolicy | undefined;
   readonly #closing = new AbortController();
@@ -165,7 +167,7 @@ export class Checkpointing {
       return await work();
     } catch (error) {
       if (error instanceof EmbershardError && error.code === "IO" && error !== this.#state.log.failure)
-        this.#notePageFailure(error);
+        this.notePageFailure(error);
       throw error;
     }
   }
@@ -175,7 +177,8 @@ export class Checkpointing {
     this.#compactIfDue();
   }
 
-  #notePageFailure(error: EmbershardError): void {
+  /** The page store failed: nothing is written until it has been opened again. */
+  notePageFailure(error: EmbershardError): void {
     this.#pagesFailed = true;
     this.health.report(error);
   }
@@ -192,7 +195,7 @@ export class Checkpointing {
       .compact({ gte: pageKeys.gte, lt: encodePageKey({ generation, arena: 0, page: 0 }) })
       .catch((error) => {
         if (!(error instanceof EmbershardError)) throw error;
-        this.#notePageFailure(error);
+        this.notePageFailure(error);
       })
       .finally(() => {
         this.#compacting = undefined;
@@ -211,6 +214,7 @@ export class Checkpointing {
     while (this.#running || this.#compacting) await Promise.allSettled([this.#running, this.#compacting]);
     const outcome = log.failure ? await log.retry() : "running";
     if (outcome === "failed") return false;
+    for (const idle of this.quietened) await idle();
     if (!this.#pagesFailed && outcome === "running") return true;
     await pages.reopen();
     await this.#settleCommit();

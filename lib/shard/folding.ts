@@ -228,6 +228,7 @@ function scratchOf({ manifest }: Instant, foldPages: number): Recovered {
     manifest,
     ledger: new PageLedger(),
     garbage: [],
+    cold: new Map(),
     mark: undefined,
     time: manifest.time ?? 0,
     nextTable: manifest.nextTable,

@@ -1,7 +1,10 @@
 // Candidates for people: which keys were counted and have no row, and forgetting them.
 import type { ArenaTable } from "../table/arena-table.js";
+import type { Ack } from "../table/table-definition.js";
 import type { ArenaSet } from "./arena-set.js";
 import type { ScanBatch } from "./scanning.js";
+import type { RowWrite } from "./staging.js";
+import type { WriteRequest } from "./writing.js";
 
 /** Which candidates to forget; all that is given must hold. */
 export interface ForgetOptions {
@@ -17,13 +20,36 @@ const rowBit = 0x8000_0000;
 const writeKeys = 4096;
 const sketchBytes = 1 << 20;
 
+/** What forgetting takes of a shard. */
+export interface ForgettingShard {
+  scan(table: ArenaTable, batchRows: number): AsyncIterable<ScanBatch>;
+  write(writes: readonly RowWrite[], request: WriteRequest): Promise<number>;
+}
+
+/** Forgets candidates, some thousands at a time. Resolves to how many rows of candidates are gone. */
+export async function forgetCandidates(
+  shard: ForgettingShard,
+  candidates: ArenaTable,
+  wanted: ForgetOptions,
+  ack: Ack,
+): Promise<number> {
+  let forgotten = 0;
+  for await (const batch of shard.scan(candidates, forgetRows(candidates))) {
+    const keys = keysToForget(batch, wanted);
+    if (keys.length === 0) continue;
+    const write: RowWrite = { table: candidates, kind: "delete", keys, learningRate: 0 };
+    forgotten += await shard.write([write], { ack, step: 0 });
+  }
+  return forgotten;
+}
+
 /** Rows of candidates that are read, and deleted, at once. */
-export function forgetRows({ bySlot, recordBytes }: ArenaTable): number {
+function forgetRows({ bySlot, recordBytes }: ArenaTable): number {
   return bySlot ? Math.max(1, Math.floor(sketchBytes / recordBytes)) : writeKeys;
 }
 
 /** The keys of a batch of candidates that are to be forgotten. */
-export function keysToForget(
+function keysToForget(
   { keys, frequency, lastStep }: ScanBatch,
   { unseenSince = Number.POSITIVE_INFINITY, atMost = Number.POSITIVE_INFINITY }: ForgetOptions,
 ): BigUint64Array {

@@ -50,6 +50,7 @@ export class ImageReader {
       manifest,
       ledger: this.ledger,
       garbage: [],
+      cold: new Map(),
       mark: undefined,
       time: manifest.time ?? 0,
       nextTable: manifest.nextTable,

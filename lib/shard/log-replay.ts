@@ -3,6 +3,7 @@ import { EmbershardError } from "../base/errors.js";
 import type { LogReading } from "../store/log-reader.js";
 import type { LogRecord } from "../store/segment-scan.js";
 import type { ArenaTable } from "../table/arena-table.js";
+import { replayCold } from "./cold-replay.js";
 import { beginHandOver, type HandOverNote } from "./hand-over.js";
 import {
   type DecayNote,
@@ -77,6 +78,7 @@ function dropTable(recovered: Recovered, lsn: number, { number }: { number: numb
   if (!table) return;
   recovered.tables.delete(table.definition.name);
   recovered.retired.push(...retireTable(recovered.arenas, table, lsn));
+  recovered.cold.delete(number);
 }
 
 /** An unlogged table has the decays of its checkpoint. */
@@ -103,6 +105,7 @@ export function replayRows(recovered: Recovered, record: LogRecord, rows: RowsRe
     table.describeTime(arena, rows.time);
     table.describeEpoch(arena, section.epoch);
     replaySection(recovered, record, section, table, rows.step);
+    replayCold(recovered, section, table, record.lsn);
     replayed.push(section);
   }
   recovered.time = Math.max(recovered.time, rows.time);
@@ -124,7 +127,9 @@ function replaySection(
   const { n, values, valueBytes } = section;
   noteStep(section, table, step);
   const widths = columnWidths(section, table);
-  if (widths.reduce((sum, width) => sum + width * n, 0) !== valueBytes)
+  // The rows that a section demotes have one sum of checksums.
+  const ofAll = section.kind === SECTION.demote ? 8 : 0;
+  if (widths.reduce((sum, width) => sum + width * n, ofAll) !== valueBytes)
     throw corrupt(record, "its columns do not have the table's width");
   const rowBytes = 16 + widths.reduce((sum, width) => sum + width, 0);
   const piece = Math.max(1, Math.floor((8 << 20) / rowBytes));
@@ -200,6 +205,7 @@ function replaySection(
           return kernel.replaySketch(table.index, positions, keys, counts, count, lsn);
         case SECTION.delete:
         case SECTION.evict:
+        case SECTION.demote:
           return kernel.replayDelete(table.index, positions, keys, count, lsn);
         default:
           return kernel.replayAdopt(table.index, positions, columns[0], count, lsn);
@@ -248,6 +254,7 @@ export function columnWidths(section: Section, table: ArenaTable): number[] {
     case SECTION.assignStateHistory:
       return [4 * table.dim, 4 * table.stateFloats, 4];
     case SECTION.adopt:
+    case SECTION.promote:
       return [table.recordBytes];
     default:
       return [];

@@ -3,6 +3,7 @@
 import { EmbershardError } from "../base/errors.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import type { TableDefinition } from "../table/table-definition.js";
+import type { ColdNote } from "./cold-rows.js";
 import type { HandOverNote } from "./hand-over.js";
 
 export const manifestKey = Uint8Array.of(0);
@@ -35,6 +36,8 @@ export interface Manifest {
   /** The arena of each slot, base64 of u8[16384]; absent with one arena. */
   readonly arenaOf?: string | undefined;
   readonly handOver?: HandOverNote | undefined;
+  /** Cold rows as of `replayLsn`, of the tables that have any. */
+  readonly cold?: readonly ColdNote[] | undefined;
   /** The caller's mark, base64. */
   readonly mark?: string | undefined;
   /** Of a version only. */

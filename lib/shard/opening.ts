@@ -8,8 +8,10 @@ import { readLogRange } from "../store/log-range.js";
 import { readLog } from "../store/log-reader.js";
 import type { PageStore } from "../store/page-store.js";
 import { openSegmentLog } from "../store/segment-log.js";
+import type { ArenaTable } from "../table/arena-table.js";
 import { ArenaSet } from "./arena-set.js";
 import type { CheckpointPolicy } from "./checkpointing.js";
+import { checkColdRows } from "./cold-replay.js";
 import { usualFoldPages } from "./folding.js";
 import { clearGarbage } from "./image-use.js";
 import { buildIndexes } from "./index-building.js";
@@ -41,6 +43,8 @@ export interface ShardOptions {
   readonly foldPages?: number | undefined;
   /** Bytes of rows that comparing versions has in memory at once; 64 MiB unless given. */
   readonly leftoverBytes?: number | undefined;
+  /** Rows that a table with a limit of memory may have in it; what fits the limit, unless given. */
+  readonly hotRows?: ((table: ArenaTable) => number) | undefined;
   /** The directory may have no log yet: it has just been made. */
   readonly mayBeNew: boolean;
 }
@@ -87,6 +91,7 @@ export async function recoverShard(
     );
   }
   await buildIndexes(recovered, pause);
+  const coldRemains = await checkColdRows(recovered, pages, pause);
   const log = await openSegmentLog({
     files,
     identity,
@@ -104,6 +109,8 @@ export async function recoverShard(
     logWaits: new Interruption(),
     records: (from, to) => readLogRange(files, { identity, createBlock: createHashBlock, from, to }),
     pages,
+    cold: recovered.cold,
+    coldRemains,
     clock,
     pause,
     ledger: recovered.ledger,

@@ -5,6 +5,7 @@ import type { PageStore } from "../store/page-store.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import type { ArenaSet } from "./arena-set.js";
+import { beginColdRows } from "./cold-replay.js";
 import { beginHandOver } from "./hand-over.js";
 import { decodeManifest, type Manifest, manifestKey } from "./manifest.js";
 import { decodePageHeader, decodePageKey, loadPage, type PageKey } from "./page-image.js";
@@ -43,6 +44,7 @@ export async function loadPages(
     manifest,
     ledger: new PageLedger(manifest?.pages),
     garbage: [],
+    cold: new Map(),
     mark: manifest?.mark === undefined ? undefined : new Uint8Array(Buffer.from(manifest.mark, "base64")),
     time: manifest?.time ?? 0,
     nextTable: manifest?.nextTable ?? 1,
@@ -57,6 +59,7 @@ export async function loadPages(
     const table = tableOf(recovered, number)!;
     [table.highestStep, table.epoch] = [step, epoch];
   }
+  beginColdRows(recovered);
   // The index over the rows takes an eighth more where rows are small, less elsewhere.
   for (const [number, { length }] of (manifest?.pages ?? []).entries())
     arenas.all[number].expectPages(Math.ceil(1.125 * length));

@@ -14,6 +14,8 @@ export const SECTION = {
   evict: 7,
   count: 8,
   sketch: 9,
+  promote: 10,
+  demote: 11,
   assignHistory: 13,
   assignStateHistory: 14,
 } as const;

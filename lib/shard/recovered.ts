@@ -3,6 +3,7 @@ import type { ArenaTable } from "../table/arena-table.js";
 import { descriptorsOf, makeTable, parts } from "../table/candidates.js";
 import { parseDefinition } from "../table/table-definition.js";
 import type { ArenaSet } from "./arena-set.js";
+import type { ColdRows } from "./cold-rows.js";
 import type { Manifest } from "./manifest.js";
 import type { PageKey } from "./page-image.js";
 import type { PageLedger } from "./page-ledger.js";
@@ -15,6 +16,7 @@ export interface Recovered {
   readonly manifest: Manifest | undefined;
   readonly ledger: PageLedger;
   readonly garbage: PageKey[];
+  readonly cold: Map<number, ColdRows>;
   mark: Uint8Array | undefined;
   /** The latest time of a write. */
   time: number;

@@ -1,6 +1,7 @@
 // Rolling back: the live state becomes that of a version, by one write of a manifest that refers to the version's images.
 import { assert } from "../base/assert.js";
 import { nextGeneration, reachedInLog } from "./checkpoint.js";
+import { demandNoCold } from "./cold-refusals.js";
 import { clearGarbage, unusedOf } from "./image-use.js";
 import { encodeManifest, type Manifest, manifestKey } from "./manifest.js";
 import { PageLedger } from "./page-ledger.js";
@@ -31,6 +32,7 @@ export interface RollbackInfo {
 export async function rollBack(state: ShardState, name: string): Promise<RollbackInfo> {
   const began = state.clock.now();
   const version = demandVersion(state.versions, name);
+  demandNoCold(state, `rollback to "${name}"`);
   const { pages, clock, pause } = state;
   const source = { pages, arenas: state.arenas.sibling(), clock, pause, others: othersOf(state) };
   const recovered = await recoverVersion(source, version);

@@ -3,8 +3,9 @@ import { KIND_ROWS } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { type CounterColumns, splitCounters } from "../table/counter-columns.js";
-import type { ArenaSet } from "./arena-set.js";
-import type { MovedRows } from "./hand-over.js";
+import { scanCold, scanOwed } from "./cold-scanning.js";
+import { ScanPlace } from "./scan-place.js";
+import type { ShardState } from "./shard-state.js";
 
 /** Some rows of a table, in columns of one length; the caller owns the arrays. */
 export interface ScanBatch {
@@ -24,58 +25,46 @@ export interface ScanBatch {
   readonly writtenAt?: Float64Array;
 }
 
-/** Where a scan is, so that rows which move to an arena that it has not reached are not seen twice. */
-export class ScanPlace {
-  arena = 0;
-  page = 0;
-  place = 0;
-  readonly seen = new Set<bigint>();
-  readonly #table: ArenaTable;
-
-  constructor(table: ArenaTable) {
-    this.#table = table;
-  }
-
-  /** Rows that leave an arena: those that the scan has passed are remembered. */
-  noteMoves({ table, from, keys, positions }: MovedRows): void {
-    if (table !== this.#table) return;
-    for (let i = 0; i < keys.length; i++) {
-      const page = positions[i] >>> 14;
-      const place = ((positions[i] & 0x3fff) * 8) / this.#table.recordBytes;
-      const passed =
-        from.number < this.arena ||
-        (from.number === this.arena && (page < this.page || (page === this.page && place < this.place)));
-      if (passed) this.seen.add(keys[i]);
-    }
-  }
-}
-
 /** The scans that are under way. */
 export type Scans = Set<ScanPlace>;
 
-/** Reads a table in batches of at most `batchRows` rows. `demandOpen` throws when the store is closed meanwhile. */
+/** What a scan needs of the shard. */
+export interface ScanSource {
+  readonly state: ShardState;
+  readonly scans: Scans;
+  /** Throws when the store was closed, or the table dropped, meanwhile. */
+  readonly demandThere: () => void;
+}
+
+/** Reads a table in batches of at most `batchRows` rows: cold rows first, if there are any, then the arenas. */
 export async function* scanRows(
-  set: ArenaSet,
+  source: ScanSource,
   table: ArenaTable,
   batchRows: number,
-  scans: Scans,
-  pause: () => Promise<void>,
-  demandOpen: () => void,
 ): AsyncGenerator<ScanBatch> {
+  const { state, scans, demandThere } = source;
+  const set = state.arenas;
   const at = new ScanPlace(table);
+  const cold = state.cold.get(table.definition.number);
   scans.add(at);
   try {
+    if (cold) {
+      at.beginCold();
+      if (cold.rows > 0) yield* scanCold(source, cold, at, batchRows);
+      at.endCold();
+    }
     for (; at.arena < set.all.length; at.arena++) {
       at.page = set.all[at.arena].firstPage;
       at.place = 0;
       for (;;) {
-        demandOpen();
-        const batch = withoutSeen(readBatch(set.all[at.arena], table, batchRows, at), at.seen, table);
+        demandThere();
+        const batch = withoutKeys(readBatch(set.all[at.arena], table, batchRows, at), at.seen, table);
         if (batch.keys.length > 0) yield batch;
         if (at.page >= set.all[at.arena].pagesEnd) break;
-        await pause();
+        await state.pause();
       }
     }
+    if (cold) yield* scanOwed(source, cold, at, batchRows);
   } finally {
     scans.delete(at);
   }
@@ -142,13 +131,14 @@ function readBatch(arena: Arena, table: ArenaTable, limit: number, at: ScanPlace
   };
 }
 
-function withoutSeen(
+/** A batch without the rows of some keys. */
+export function withoutKeys(
   batch: ScanBatch,
-  seen: ReadonlySet<bigint>,
+  keys: ReadonlySet<bigint>,
   { dim, stateFloats }: ArenaTable,
 ): ScanBatch {
-  if (seen.size === 0) return batch;
-  const kept = [...batch.keys.keys()].filter((i) => !seen.has(batch.keys[i]));
+  if (keys.size === 0) return batch;
+  const kept = [...batch.keys.keys()].filter((i) => !keys.has(batch.keys[i]));
   const gather = <T extends Float32Array | Float64Array | Uint32Array>(from: T, width: number): T => {
     const into = from.slice(0, kept.length * width) as T;
     for (const [j, i] of kept.entries()) into.set(from.subarray(i * width, (i + 1) * width), j * width);

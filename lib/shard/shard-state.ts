@@ -6,6 +6,7 @@ import type { SegmentLog } from "../store/segment-log.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { parts } from "../table/candidates.js";
 import type { ArenaSet } from "./arena-set.js";
+import type { ColdRows } from "./cold-rows.js";
 import type { Interruption } from "./interruption.js";
 import type { PageKey } from "./page-image.js";
 import type { PageLedger } from "./page-ledger.js";
@@ -17,6 +18,14 @@ export interface RetiredTable {
   /** LSN of the drop. */
   readonly lsn: number;
   readonly pages: readonly { arena: number; page: number }[];
+}
+
+/** Values of a dropped table in the page store. */
+export interface ColdRemains {
+  /** The table's number. */
+  readonly table: number;
+  /** LSN of the drop. */
+  readonly lsn: number;
 }
 
 /** What a committed checkpoint is known by. */
@@ -41,6 +50,9 @@ export interface ShardState {
   /** Waits for the log that end when it fails: who mends it may have to wait for those who wait for it. */
   readonly logWaits: Interruption;
   readonly pages: PageStore;
+  /** The cold rows of each table that has a limit of memory, by its number. */
+  readonly cold: Map<number, ColdRows>;
+  readonly coldRemains: ColdRemains[];
   readonly clock: Clock;
   /** Lets others run: resolves in a later turn of the event loop. */
   readonly pause: () => Promise<void>;
@@ -107,14 +119,28 @@ export function guarded<T>(state: ShardState, work: () => T): T {
   } catch (cause) {
     const internal = cause instanceof EmbershardError ? cause.code === "INTERNAL" : true;
     if (internal) {
-      const what = cause instanceof Error ? cause.message : String(cause);
-      state.broken ??= new EmbershardError(
-        "INTERNAL",
-        `the store has stopped, since an invariant broke (${what}): close it and open it again; everything acknowledged is in the log`,
-        { cause },
-      );
+      state.broken ??= stopped(cause);
       throw state.broken;
     }
     throw cause;
   }
+}
+
+/** What every call is told after an invariant broke. */
+export function stopped(cause: unknown): EmbershardError {
+  const what = cause instanceof Error ? cause.message : String(cause);
+  return new EmbershardError(
+    "INTERNAL",
+    `the store has stopped, since an invariant broke (${what}): close it and open it again; everything acknowledged is in the log`,
+    { cause },
+  );
+}
+
+/** What those are told who wait for a log that could not be made durable before the shard was closed. */
+export function lostAtClose(cause: unknown): EmbershardError {
+  return new EmbershardError(
+    "IO",
+    "the store was closed before the push was durable: it may or may not be there when it is opened again",
+    { cause },
+  );
 }

@@ -9,23 +9,26 @@ import {
 } from "../table/table-definition.js";
 import type { CheckpointInfo, CheckpointOptions } from "./checkpoint.js";
 import { Checkpointing } from "./checkpointing.js";
+import { demandAllInPages } from "./cold-refusals.js";
+import { coldRowsOf } from "./cold-rows.js";
+import { ColdTier } from "./cold-tier.js";
 import type { EvictedRows } from "./evict-slice.js";
 import { Evicting } from "./evicting.js";
 import type { EvictionCounts } from "./eviction-progress.js";
 import { type EvictionRequest, ruleOf } from "./eviction-rules.js";
-import { type ForgetOptions, forgetRows, keysToForget, occurrencesOf } from "./forgetting.js";
+import { type ForgetOptions, forgetCandidates } from "./forgetting.js";
 import { Interruption } from "./interruption.js";
 import { Line } from "./line.js";
 import { Mover } from "./mover.js";
 import { recoverShard, type ShardOptions } from "./opening.js";
-import { containsRows, pullRows, type RowRead, readCounters } from "./reading.js";
+import { type RowRead, readCounters } from "./reading.js";
 import { type DecayNote, encodeJson, RECORD } from "./records.js";
 import type { RollbackInfo } from "./rollback.js";
 import { type ScanBatch, type Scans, scanRows } from "./scanning.js";
 import { decayTable, newTable, noTable } from "./schema.js";
-import { guarded, retireTable, type ShardLog, type ShardState, timeNow } from "./shard-state.js";
+import { guarded, lostAtClose, retireTable, type ShardLog, type ShardState, timeNow } from "./shard-state.js";
 import { ShardVersions } from "./shard-versions.js";
-import { borrowedLengths, type RowWrite } from "./staging.js";
+import { borrowedLengths, demandLengths, type RowWrite } from "./staging.js";
 import { Turns } from "./turns.js";
 import { demandVersion } from "./version.js";
 import type { VersionRequest } from "./version-making.js";
@@ -51,6 +54,7 @@ export class Shard {
   readonly #checkpointing: Checkpointing;
   readonly #mover: Mover;
   readonly #evicting: Evicting;
+  readonly #coldTier: ColdTier;
   readonly versions: ShardVersions;
   readonly #scans: Scans = new Set();
   readonly #acknowledging = new Interruption();
@@ -79,7 +83,7 @@ export class Shard {
 
   private constructor(
     state: ShardState,
-    options: Partial<Pick<ShardOptions, "checkpoint" | "keepVersions">>,
+    options: Partial<Pick<ShardOptions, "checkpoint" | "keepVersions" | "hotRows">>,
     replayed: number,
   ) {
     this.#state = state;
@@ -90,6 +94,9 @@ export class Shard {
     this.#mover = new Mover(state, this.#checkpointing, this.#scans);
     this.#evicting = new Evicting(state, this.#checkpointing);
     this.versions = new ShardVersions(state, this.#checkpointing, () => this.#demandOpen());
+    const roomFor = (bytes: () => number) => this.#roomFor(bytes);
+    const owner = { line: this.#line, roomFor, mover: this.#mover, hotRows: options.hotRows };
+    this.#coldTier = new ColdTier(state, this.#checkpointing, this.#scans, owner);
   }
 
   get tables(): ReadonlyMap<string, ArenaTable> {
@@ -140,8 +147,10 @@ export class Shard {
         if (JSON.stringify(definition) === JSON.stringify(known.definition)) return { result: known };
         const lsn = await this.#append(RECORD.define, definition, () => {
           known.definition = definition;
+          coldRowsOf(this.#state.cold, known);
         });
         this.#evicting.consider(known, 0);
+        this.#coldTier.consider();
         return { result: known, lsn };
       }
       if (options === undefined) throw noTable(name, "give options to make it", tables);
@@ -150,6 +159,7 @@ export class Shard {
         this.#state.arenas.addTable(table);
         this.#state.nextTable += descriptors;
         tables.set(name, table);
+        coldRowsOf(this.#state.cold, table);
       });
       this.#evicting.consider(table, 0);
       return { result: table, lsn };
@@ -173,6 +183,7 @@ export class Shard {
       const lsn = await this.#append(RECORD.drop, { number: table.definition.number }, () => {
         tables.delete(name);
         this.#state.retired.push(...retireTable(arenas, table, this.#state.log.nextLsn));
+        this.#coldTier.drop(table);
       });
       return { result: undefined, lsn };
     });
@@ -213,6 +224,7 @@ export class Shard {
   async evict(table: ArenaTable, request: EvictionRequest): Promise<number> {
     this.#demandOpen();
     this.#checkpointing.health.demandWritable();
+    demandAllInPages([table], "eviction");
     const byRule = !("rows" in request);
     const rule = byRule ? ruleOf(table, request, timeNow(this.#state)) : undefined;
     if (byRule && rule === undefined) return 0;
@@ -241,20 +253,31 @@ export class Shard {
     return guarded(this.#state, () => readCounters(this.#state.arenas, table, keys));
   }
 
-  pull(read: RowRead): void {
+  /**
+   * Reads rows as of the call: at once, or, where the page store has to be asked for cold ones, when the promise resolves;
+   * the arrays are borrowed until then. @throws CLOSED, CORRUPT, IO, INVALID_ARGUMENT
+   */
+  pull(read: RowRead): Promise<void> | undefined {
     this.#demandOpen();
-    guarded(this.#state, () => pullRows(this.#state.arenas, read));
+    return this.#coldTier.pull(read);
   }
 
-  contains(table: ArenaTable, keys: BigUint64Array, found: Uint8Array): void {
+  /** Writes 1 to u8[n] where the key has a row; as pull. */
+  contains(table: ArenaTable, keys: BigUint64Array, found: Uint8Array): Promise<void> | undefined {
     this.#demandOpen();
-    guarded(this.#state, () => containsRows(this.#state.arenas, table, keys, found));
+    return this.#coldTier.contains(table, keys, found);
+  }
+
+  /** Reads cold rows of keys ahead of those who will ask for them. @throws CLOSED, CORRUPT, IO */
+  async prefetch(table: ArenaTable, keys: BigUint64Array): Promise<void> {
+    this.#demandOpen();
+    await this.#coldTier.prefetch(table, keys);
   }
 
   /** Writes how often each key was pushed, u32[n] of zeros. */
-  occurrences(table: ArenaTable, keys: BigUint64Array, into: Uint32Array): void {
+  occurrences(table: ArenaTable, keys: BigUint64Array, into: Uint32Array): Promise<void> | undefined {
     this.#demandOpen();
-    guarded(this.#state, () => occurrencesOf(this.#state.arenas, table, keys, into));
+    return this.#coldTier.occurrences(table, keys, into);
   }
 
   /**
@@ -270,6 +293,7 @@ export class Shard {
     let outcome: ReturnType<typeof tryWrite> | undefined;
     if (
       this.#line.last === undefined &&
+      this.#coldTier.admits(writes) &&
       this.#state.log.room(boundBytes(this.#state, writes, request)) === undefined
     ) {
       outcome = guarded(this.#state, () => tryWrite(this.#state, this.#scans, writes, request));
@@ -284,6 +308,7 @@ export class Shard {
       const now = this.present(table);
       if (now) this.#evicting.consider(now, keys.length);
     }
+    this.#coldTier.consider();
     for (const { table } of writes) {
       const now = this.present(table);
       const room = now && this.#evicting.within(now);
@@ -305,10 +330,13 @@ export class Shard {
     request: WriteRequest,
     sizes: readonly number[],
   ): Promise<Applied> {
+    await this.#roomFor(() => 0);
+    this.#demandUnchanged(writes, request, sizes);
+    const prepared = await this.#coldTier.prepare(writes);
     for (;;) {
       await this.#roomFor(() => boundBytes(this.#state, writes, request));
       this.#demandUnchanged(writes, request, sizes);
-      const present = writes.map((write) => ({ ...write, table: this.present(write.table)! }));
+      const present = prepared.map((write) => ({ ...write, table: this.present(write.table)! }));
       const outcome = guarded(this.#state, () => tryWrite(this.#state, this.#scans, present, request));
       if (!("full" in outcome)) return outcome;
       await this.#mover.relieve(outcome.full, (bytes) => this.#roomFor(bytes));
@@ -319,12 +347,7 @@ export class Shard {
   #demandUnchanged(writes: readonly RowWrite[], request: WriteRequest, sizes: readonly number[]): void {
     for (const { table } of writes)
       this.#demandThere(table, "was dropped while the write waited; nothing was changed");
-    if (borrowedLengths(writes, request.mark).some((size, i) => size !== sizes[i])) {
-      throw new EmbershardError(
-        "INVALID_ARGUMENT",
-        "an array was detached, or its buffer resized, while the write that borrows it waited; nothing was changed",
-      );
-    }
+    demandLengths(writes, request.mark, sizes);
   }
 
   #demandThere(table: ArenaTable, what: string): void {
@@ -358,7 +381,7 @@ export class Shard {
   /** Reads all rows of a table, batch by batch, while writes go on. A row that is there throughout comes exactly once. */
   scan(table: ArenaTable, batchRows: number): AsyncGenerator<ScanBatch> {
     this.#demandOpen();
-    return scanRows(this.#state.arenas, table, batchRows, this.#scans, this.#state.pause, () => {
+    const demandThere = () => {
       this.#demandOpen();
       this.#demandThere(table, "was dropped during the scan");
       if (this.present(table) !== table)
@@ -366,32 +389,27 @@ export class Shard {
           "ABORTED",
           `the store was rolled back during the scan of table "${table.definition.name}": begin it anew`,
         );
-    });
+    };
+    return scanRows({ state: this.#state, scans: this.#scans, demandThere }, table, batchRows);
   }
 
   /**
    * Forgets candidates of a table that admits, some thousands at a time, while others write. Resolves to how many rows of
    * candidates are gone. @throws as write
    */
-  async forgetCandidates(candidates: ArenaTable, wanted: ForgetOptions, ack: Ack): Promise<number> {
-    let forgotten = 0;
-    for await (const batch of this.scan(candidates, forgetRows(candidates))) {
-      const keys = keysToForget(batch, wanted);
-      if (keys.length === 0) continue;
-      const write: RowWrite = { table: candidates, kind: "delete", keys, learningRate: 0 };
-      forgotten += await this.write([write], { ack, step: 0 });
-    }
-    return forgotten;
+  forgetCandidates(candidates: ArenaTable, wanted: ForgetOptions, ack: Ack): Promise<number> {
+    return forgetCandidates(this, candidates, wanted, ack);
   }
 
   /**
    * Writes a checkpoint of everything, after the one that may be running, and makes it a version where told.
    *
-   * @throws VERSION_EXISTS, ABORTED, IO, READ_ONLY, CLOSED
+   * @throws VERSION_EXISTS, UNSUPPORTED, ABORTED, IO, READ_ONLY, CLOSED
    */
   async checkpoint(options: CheckpointOptions, version?: VersionRequest): Promise<CheckpointInfo> {
     this.#demandOpen();
     if (!version) return this.#checkpointing.write(options);
+    demandAllInPages(this.#state.tables.values(), `version "${version.name}"`);
     return this.#checkpointing.writeVersion(
       { ...version, keep: version.keep ?? this.#keepVersions },
       options,
@@ -446,17 +464,12 @@ export class Shard {
     this.#closed = true;
     this.#mover.close();
     this.#evicting.close();
+    await this.#coldTier.close();
     await this.#checkpointing.close();
     try {
       await this.#state.log.close();
     } catch (error) {
-      this.#acknowledging.interrupt(
-        new EmbershardError(
-          "IO",
-          "the store was closed before the push was durable: it may or may not be there when it is opened again",
-          { cause: error },
-        ),
-      );
+      this.#acknowledging.interrupt(lostAtClose(error));
       throw error;
     } finally {
       await this.#state.pages.close();

@@ -44,6 +44,19 @@ export function borrowedLengths(writes: readonly RowWrite[], mark: Uint8Array | 
   ];
 }
 
+/** Demands that what a write borrows is as long as it was. @throws INVALID_ARGUMENT */
+export function demandLengths(
+  writes: readonly RowWrite[],
+  mark: Uint8Array | undefined,
+  sizes: readonly number[],
+): void {
+  if (borrowedLengths(writes, mark).every((size, i) => size === sizes[i])) return;
+  throw new EmbershardError(
+    "INVALID_ARGUMENT",
+    "an array was detached, or its buffer resized, while the write that borrows it waited; nothing was changed",
+  );
+}
+
 /** Rows in one arena's scratch; all but `n` and `arena` are pointers. */
 export interface Run {
   readonly arena: Arena;

@@ -1,6 +1,7 @@
 // Making versions of checkpoints, and deleting them.
 import { EmbershardError } from "../base/errors.js";
 import type { CheckpointOptions } from "./checkpoint.js";
+import { demandAllInPages } from "./cold-refusals.js";
 import { foldTail } from "./folding.js";
 import { clearGarbage, unusedOf } from "./image-use.js";
 import type { Instant } from "./instant.js";
@@ -53,6 +54,10 @@ export async function makeVersion(
   options: CheckpointOptions,
 ): Promise<MadeVersion> {
   demandNewVersion(state, name);
+  demandAllInPages(
+    instant.manifest.tables.map((definition) => ({ definition })),
+    `version "${name}"`,
+  );
   const folded = await foldTail(state, instant, options);
   const { manifest, rows, imageBytes } = folded.instant;
   const version = versionOf({ ...manifest, version: { name, note, rows }, imageBytes });

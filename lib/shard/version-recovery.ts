@@ -65,6 +65,8 @@ export async function readVersion(source: VersionSource, version: Version): Prom
     held: false,
     broken: undefined,
     garbage: [],
+    cold: recovered.cold,
+    coldRemains: [],
     versions: new Map(),
     version: version.name,
     readers: new Set(),

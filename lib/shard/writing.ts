@@ -90,6 +90,7 @@ export function tryWrite(
       const applied = applyRun(run, write, request.step, BigInt(lsn));
       touched += applied.n;
       if (applied.n > 0) noteStep(write, request.step);
+      if (write.kind === "delete") noteDeletions(state, write, run, lsn);
       if (sections) logRun(sections, applied, write);
     }
   }
@@ -108,6 +109,20 @@ function noteStep({ table, kind, history }: RowWrite, step: number): void {
   if (kind === "push") table.highestStep = Math.max(table.highestStep, step);
   else if (history)
     table.highestStep = history.lastStep.reduce((most, one) => Math.max(most, one), table.highestStep);
+}
+
+/** Of a row that was cold once the page store may still have a value. */
+function noteDeletions(
+  { cold }: ShardState,
+  { table }: RowWrite,
+  { arena, keys, n }: Run,
+  lsn: number,
+): void {
+  const rows = cold.size > 0 ? cold.get(table.definition.number) : undefined;
+  if (!rows?.written) return;
+  const gone = arena.u64.subarray(keys / 8, keys / 8 + n);
+  for (const key of gone) rows.deleted.set(key, lsn);
+  rows.forgetReads(gone);
 }
 
 function planWrites(

@@ -23,7 +23,10 @@ export interface FoundValues {
  * may lose what it acknowledges later; `CORRUPT` when the engine notices damage; `CLOSED`.
  */
 export interface PageStore {
-  /** The entries of `range` in the order of keys, in batches of about 4 MiB, which the caller then owns. */
+  /**
+   * The entries of `range` in the order of keys, in batches of about 4 MiB, which the caller then owns: as of the first
+   * one asked for, whatever is written later.
+   */
   entries(range: KeyRange): AsyncIterable<readonly PageEntry[]>;
   /** The value of `key`, owned by the caller; undefined when there is none. */
   get(key: Uint8Array): Promise<Uint8Array | undefined>;

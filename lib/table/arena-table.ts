@@ -230,6 +230,11 @@ export class ArenaTable {
     return (pages * this.rowsPerPage - this.rows(arena)) * this.recordBytes;
   }
 
+  /** Pages of its index in an arena, the directory included. */
+  indexPages(arena: Arena): number {
+    return arena.data.getUint32(TABLES + this.index * TABLE_BYTES + T_SEGMENTS, true) + 1;
+  }
+
   /** Bytes of its pages of rows and of index in an arena. */
   bytes(arena: Arena): number {
     const t = TABLES + this.index * TABLE_BYTES;

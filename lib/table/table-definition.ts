@@ -18,6 +18,7 @@ import {
   zeros,
 } from "./initializers.js";
 import { hashName } from "./keys.js";
+import { parseMemory } from "./memory-limit.js";
 import { type OptimizerDefinition, parseOptimizer, unchangeable } from "./optimizers.js";
 import { describe, differingFields, OptionReader } from "./option-reader.js";
 import { rowLayoutOf } from "./row-layout.js";
@@ -50,6 +51,11 @@ export interface TableOptions extends StorageOptions {
   readonly eviction?: EvictionOptions;
   /** Counters of each row, which decay. */
   readonly counters?: CountersOptions;
+  /**
+   * Bytes of memory for rows and index, 1 MiB at least; rows beyond them are kept in LevelDB, those pushed least first.
+   * All rows are in memory unless given. Logged tables only, and no tensors.
+   */
+  readonly memory?: number;
 }
 
 /** A tensor's place in a table: its shape, and the floats of a row. */
@@ -74,6 +80,7 @@ export interface TableDefinition extends StorageOptions {
   readonly nonFinite: "refuse" | "skip";
   readonly clip?: Clip | undefined;
   readonly bounds?: readonly [number, number] | undefined;
+  readonly memory?: number | undefined;
   readonly tensor?: TensorShape | undefined;
   readonly admission?: AdmissionDefinition | undefined;
   /** The number by which pages and records call the candidates of a table that admits. */
@@ -86,7 +93,7 @@ export interface TableDefinition extends StorageOptions {
 
 const acks = ["memory", "os", "fsync"] as const;
 const policies = ["refuse", "skip"] as const;
-const changeable = ["optimizer", "ack", "nonFinite", "eviction", "made"];
+const changeable = ["optimizer", "ack", "nonFinite", "eviction", "made", "memory"];
 
 /** A definition for a new table. @throws INVALID_OPTIONS */
 export function defineTable(
@@ -113,6 +120,7 @@ export function defineTable(
     clip: parseClip(read.any("clip")),
     bounds: parseBounds(read.any("bounds")),
     ...readStorage(name, read),
+    memory: parseMemory(name, read.any("memory"), { logged, isTensor: tensor !== undefined }),
     tensor,
     ...readAdmission(name, number, read.any("admission"), tensor),
     eviction: parseEviction(read.any("eviction"), counters),
@@ -120,6 +128,12 @@ export function defineTable(
     made: undefined,
   };
   read.end();
+  if (definition.memory !== undefined && (definition.eviction ?? counters)) {
+    throw new EmbershardError(
+      "INVALID_OPTIONS",
+      `table "${name}": found memory with eviction or counters, which know only of rows in memory: leave out one or the other`,
+    );
+  }
   if (tensor && (definition.eviction ?? counters)) {
     throw new EmbershardError(
       "INVALID_OPTIONS",
@@ -137,7 +151,7 @@ export function defineTable(
 }
 
 /**
- * The stored definition as `options` change it: learning rate, ack, nonFinite and what eviction is given can change.
+ * The stored definition as `options` change it: learning rate, ack, nonFinite, memory and what eviction is given can change.
  *
  * @throws TABLE_MISMATCH naming what differs and cannot, INVALID_OPTIONS.
  */
@@ -148,12 +162,10 @@ export function redefineTable(
 ): TableDefinition {
   new OptionReader(`table "${stored.name}"`, options);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const wanted = defineTable(
-    stored.name,
-    stored.number,
-    { ...optionsOf(stored), ...given },
-    tensor ?? stored.tensor,
-  );
+  // What contradicts the limit of memory that is stored is a mismatch like any other.
+  const { memory, ...others } = optionsOf(stored);
+  const base = { ...others, ...(memory !== undefined && given.logged !== false && { memory }) };
+  const wanted = defineTable(stored.name, stored.number, { ...base, ...given }, tensor ?? stored.tensor);
   const differing = differingFields(flat(stored), flat(wanted), changeable);
   differing.push(...unchangeable(stored.optimizer, wanted.optimizer).map((field) => `optimizer.${field}`));
   differing.push(
@@ -163,7 +175,7 @@ export function redefineTable(
   if (differing.length > 0) {
     throw new EmbershardError(
       "TABLE_MISMATCH",
-      `table "${stored.name}" exists with other settings: ${differing.join(", ")}. Open it without them, or choose another name; only the learning rate, ack, nonFinite and what eviction is given can change`,
+      `table "${stored.name}" exists with other settings: ${differing.join(", ")}. Open it without them, or choose another name; only the learning rate, ack, nonFinite, memory and what eviction is given can change`,
     );
   }
   return { ...wanted, placement: stored.placement, ...candidatesOf(stored), made: stored.made };
@@ -186,7 +198,7 @@ function candidatesOf({ candidates }: TableDefinition): Pick<TableDefinition, "c
 
 function optionsOf(stored: TableDefinition): TableOptions {
   const { dim, optimizer, initializer, seed, ack, logged, nonFinite, clip, bounds } = stored;
-  const { admission, eviction, counters } = stored;
+  const { admission, eviction, counters, memory } = stored;
   return {
     dim,
     optimizer,
@@ -201,6 +213,7 @@ function optionsOf(stored: TableDefinition): TableOptions {
     ...givenStorage(stored),
     ...(eviction && { eviction }),
     ...(counters && { counters }),
+    ...(memory !== undefined && { memory }),
   };
 }
 

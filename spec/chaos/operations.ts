@@ -20,15 +20,22 @@ export const tables: Readonly<Record<string, TableOptions & { readonly dim: numb
     optimizer: adagrad({ learningRate: 0.05 }),
     initializer: uniform(-0.1, 0.1),
     clip: { norm: 2 },
+    memory: 1 << 20,
   },
-  users: { dim: 5, optimizer: adam({ learningRate: 0.01 }), initializer: normal(0, 0.1), seed: 7 },
+  users: {
+    dim: 5,
+    optimizer: adam({ learningRate: 0.01 }),
+    initializer: normal(0, 0.1),
+    seed: 7,
+    memory: 1 << 20,
+  },
   words: { dim: 3, optimizer: ftrl({ learningRate: 0.1, lambda1: 0.01 }), ack: "fsync", bounds: [-1, 1] },
   steps: {
     dim: 6,
     optimizer: adamW({ learningRate: 0.02, step: "table" }),
     initializer: truncatedNormal(0, 1),
   },
-  wide: { dim: 512, optimizer: sgd({ learningRate: 0.1, momentum: 0.9 }) },
+  wide: { dim: 512, optimizer: sgd({ learningRate: 0.1, momentum: 0.9 }), memory: 1 << 20 },
   halves: {
     dim: 10,
     optimizer: adagrad({ learningRate: 0.05 }),
@@ -42,6 +49,7 @@ export const tables: Readonly<Record<string, TableOptions & { readonly dim: numb
     optimizer: rowWiseAdagrad({ learningRate: 0.1 }),
     initializer: uniform(-1, 1),
     storage: "int8",
+    memory: 1 << 20,
   },
   rare: { dim: 4, optimizer: adagrad({ learningRate: 0.1 }), admission: { after: 3 } },
   faint: {
@@ -75,6 +83,7 @@ export function passingOptions(number: number): TableOptions & { readonly dim: n
     optimizer: optimizers[number % optimizers.length],
     initializer: uniform(-1, 1),
     logged: true,
+    ...(number % 2 === 0 && { memory: 1 << 20 }),
   };
 }
 

@@ -255,6 +255,34 @@ test("keys without a row, counted one by one and in sketches", async ({ director
   await assertSame(found, directory, settings);
 });
 
+test("rows beyond memory: cold, promoted, deleted, and their tables dropped", async ({ directory }) => {
+  const store = await openStore(directory, settings);
+  const random = new Prng(6);
+  const options = { dim: 1000, optimizer: sgd({ learningRate: 1 }), memory: 1 << 20 };
+  const keys = (n: number) => BigUint64Array.from({ length: n }, () => BigInt(random.below(600)) << 40n);
+  const gone = await store.table("gone", options);
+  await gone.push(
+    BigUint64Array.from({ length: 400 }, (_, i) => BigInt(i)),
+    new Float32Array(400_000).fill(1),
+  );
+  for (let i = 0; i < 60; i++) {
+    const table = await store.table("large", options);
+    const n = 1 + random.below(60);
+    const some = keys(n);
+    const dice = random.below(8);
+    if (i === 30)
+      await Promise.all([store.checkpoint(), table.push(some, new Float32Array(n * 1000).fill(0.5))]);
+    else if (i === 40) await store.dropTable("gone");
+    else if (dice === 0) await table.delete(some);
+    else if (dice === 1) await table.assign(some, new Float32Array(n * 1000).fill(i));
+    else await table.push(some, new Float32Array(n * 1000).fill(0.25), { step: i });
+  }
+  const { cold, rows } = (await store.table("large")).stats();
+  assert.ok(cold!.rows > 100 && cold!.rows < rows && cold!.promotions > 100, JSON.stringify(cold));
+  await store.close();
+  await assertSame(await readCopy(directory), directory, settings);
+});
+
 test("several arenas, with rows that moved from one to another", async ({ directory }) => {
   const options: StoreOptions = { ...settings, arenaBytes: 32 << 20 };
   const store = await openStore(directory, options);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Level } from "level";
 import xxhash from "xxhash-wasm";
 import { type Admission, blocksOf, FoundSketch, raiseSketch, slotOf } from "./admission-reader.js";
+import { ColdReader } from "./cold-reader.js";
 import { Extras, type ExtrasDefinition, type FoundExtras } from "./extras-reader.js";
 import { demand, type FoundRecord, readLogFiles, viewOf } from "./log-file-reader.js";
 import {
@@ -94,9 +95,11 @@ class Reader {
   readonly #pages = new Map<string, Page>();
   /** Decays of tables' counters, by number. */
   readonly #epochs = new Map<number, number>();
+  readonly #cold = new ColdReader();
   #mark: Uint8Array | undefined;
 
   async readPages(pages: Level<Uint8Array, Uint8Array>, key: Uint8Array): Promise<void> {
+    await this.#cold.read(pages);
     const manifest = await pages.get(key);
     if (manifest === undefined) return;
     const view = viewOf(manifest);
@@ -112,6 +115,7 @@ class Reader {
     this.versionName = json.version?.name;
     for (const definition of json.tables) this.#define(definition);
     for (const { number, epoch } of json.progress ?? []) this.#epochs.set(number, epoch);
+    this.#cold.begin(json.cold ?? []);
     if (json.mark !== undefined) this.#mark = Buffer.from(json.mark, "base64");
     let at = 32 + Math.ceil(jsonBytes / 8) * 8;
     const arenas = view.getUint32(20, true);
@@ -260,6 +264,14 @@ class Reader {
     const { stateFloats } = partsOf(table);
     const bytes = bytesOf(table);
     const values = at + 48 + 16 * n;
+    const bytesFrom = (first: number, count: number) =>
+      new Uint8Array(payload.buffer, payload.byteOffset + first, count);
+    this.#cold.apply({
+      table: table.number,
+      kind,
+      keys: Array.from({ length: n }, (_, i) => payload.getBigUint64(at + 48 + 8 * i, true)),
+      values: bytesFrom(values, payload.getUint32(at + 20, true)),
+    });
     const float = (i: number) => payload.getFloat32(values + 4 * i, true);
     const { dim } = table;
     const floatsFrom = (first: number, count: number) =>
@@ -280,19 +292,19 @@ class Reader {
       demand(row % bytes === 0 && row + bytes <= pageBytes, "an address");
       const { view } = page;
       const live = view.getUint32(row + 8, true) >>> 31 === 1;
-      if (kind === 6) {
+      if (kind === 6 || kind === 10) {
         demand(!live, "a row arrives where one is");
-        page.rows.set(new Uint8Array(payload.buffer, payload.byteOffset + values + i * bytes, bytes), row);
+        page.rows.set(bytesFrom(values + i * bytes, bytes), row);
         continue;
       }
       const extras = new Extras(view, row + partsOf(table).extras, table, epoch);
-      if (kind !== 5 && kind !== 7 && count >>> 31 === 1) {
+      if (kind !== 5 && kind !== 7 && kind !== 11 && count >>> 31 === 1) {
         demand(!live, "a row is created where one is");
         beginRow(view, row, table, rowKey);
         extras.begin();
       } else demand(live && view.getBigUint64(row, true) === rowKey, "a row that should be there");
-      if (kind !== 5 && kind !== 7) extras.touch(time);
-      if (kind === 5 || kind === 7) view.setUint32(row + 8, 0, true);
+      if (kind !== 5 && kind !== 7 && kind !== 11) extras.touch(time);
+      if (kind === 5 || kind === 7 || kind === 11) view.setUint32(row + 8, 0, true);
       else if (kind === 9) raiseSketch(page.rows.subarray(row, row + bytes), key, table, count & 0x7fff_ffff);
       else if (kind === 1 || kind === 8) {
         demand(
@@ -358,6 +370,19 @@ class Reader {
           demand(!found.has(key), `candidate ${key} stands twice`);
           found.set(key, { occurrences: frequency, lastStep });
         }
+      }
+    }
+    for (const table of this.#tables.values()) {
+      if (table.blocks !== undefined) continue;
+      const rows = tables.get(table.name)!;
+      for (const [key, record] of this.#cold.rowsOf(table.number, bytesOf(table), (one) => rows.has(one))) {
+        const view = viewOf(record);
+        rows.set(key, {
+          weights: readWeights(view, 0, table),
+          state: readState(view, 0, table),
+          frequency: view.getUint32(8, true) & 0x3fff_ffff,
+          lastStep: view.getUint32(12, true),
+        });
       }
     }
     const arenas = new Set([...this.#pages.keys()].map((name) => name.split("/")[0])).size;

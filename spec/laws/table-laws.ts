@@ -25,6 +25,11 @@ export function tableLaws(name: string, open: Open): void {
   ]);
 }
 
+/** What holds of tables that are larger than their memory, too: they cannot evict. */
+export function limitedTableLaws(name: string, open: Open): void {
+  declare(name, open, [rowLaws, optimizerLaws, schemaLaws, tensorLaws, admissionLaws, durabilityLaws]);
+}
+
 /** What holds of tables however their rows are stored. */
 export function tableStorageLaws(name: string, open: Open): void {
   declare(name, open, [storageLaws]);

@@ -3,6 +3,7 @@ import * as assert from "uvu/assert";
 import type { EmbershardError } from "../../lib/base/errors.js";
 import { Prng } from "../../lib/base/prng.js";
 import type { EmbeddedStore } from "../../lib/embedded/embedded-store.js";
+import type { Table } from "../../lib/embedded/store-types.js";
 import { Expectation } from "../chaos/expectation.js";
 import { isMarked, isUnlogged, type Operation, operationAt, type Scale } from "../chaos/operations.js";
 import { Performer } from "../chaos/performer.js";
@@ -21,6 +22,8 @@ export interface LifeOptions {
   readonly sabotage: readonly Sabotage[];
   /** How lives end. */
   readonly ends: readonly ("kill" | "crash" | "close")[];
+  /** Rows that tables with a limit of memory keep in it; what fits the limit unless given. */
+  readonly hotRows?: number;
 }
 
 /** Operations that survive the process, and the power. */
@@ -84,10 +87,12 @@ export class FaultLife {
         else this.machine.pages.failOnce(pick(random, ["read", "write", "open"] as const), random.below(3));
       }
       try {
+        const { hotRows } = this.#options;
         const everyLogBytes = 20_000 + random.below(100_000);
         this.#opened = await this.machine.open({
           logBufferBytes: 1 << (13 + random.below(4)),
           segmentBytes: 1 << (14 + random.below(5)),
+          ...(hotRows !== undefined && { hotRows: () => hotRows }),
           ...(random.below(2) === 0 && { checkpoint: { everyMs: 50, everyLogBytes: () => everyLogBytes } }),
         });
         break;
@@ -99,6 +104,7 @@ export class FaultLife {
       }
     }
     this.machine.files.clearFaults();
+    this.machine.pages.clearFaults();
     await this.#compare();
     return this.#opened;
   }
@@ -152,8 +158,7 @@ export class FaultLife {
     const { shard, store, clock } = this.#opened!;
     await turns(4);
     if (shard.failure) {
-      for (const { name, shape } of store.tables())
-        if (!shape) await (await store.table(name)).pull(BigUint64Array.of(1n));
+      for (const { name, shape } of store.tables()) if (!shape) await this.#pull(await store.table(name));
       if (this.#random.below(4) === 0) return this.#resumeAt(next);
       if (this.#random.below(3) === 0) clock.advance(150);
       await turns(2);
@@ -169,6 +174,13 @@ export class FaultLife {
     const resume = this.#resumeAt(next);
     this.#refusedAt = Number.POSITIVE_INFINITY;
     return resume;
+  }
+
+  /** Reads go on, but of cold rows as long as the page store fails. */
+  async #pull(table: Table): Promise<void> {
+    await table.pull(BigUint64Array.of(1n, 2n)).catch((error: EmbershardError) => {
+      assert.ok(table.stats().cold !== undefined && error.code === "IO", error.stack!);
+    });
   }
 
   /** What was refused is sent again. */
@@ -196,6 +208,7 @@ export class FaultLife {
     const { files, pages } = this.machine;
     files.clearFaults();
     files.capacityBytes = Number.POSITIVE_INFINITY;
+    pages.clearFaults();
     pages.capacityBytes = Number.POSITIVE_INFINITY;
   }
 

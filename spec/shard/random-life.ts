@@ -20,6 +20,7 @@ export type Action =
     }
   | { readonly do: "pushAll"; readonly n: number; readonly seed: number; readonly wait: boolean }
   | { readonly do: "read"; readonly table: number; readonly n: number; readonly seed: number }
+  | { readonly do: "prefetch"; readonly table: number; readonly n: number; readonly seed: number }
   | { readonly do: "checkpoint"; readonly wait: boolean; readonly abort: number }
   | { readonly do: "drop"; readonly table: number; readonly dim: number }
   | { readonly do: "version"; readonly wait: boolean; readonly abort: number }
@@ -72,6 +73,8 @@ export interface LifeOptions {
   readonly keys: number;
   /** Dimensions of the tables, in order; a negative one is that of an unlogged table. */
   readonly dims: readonly number[];
+  /** Rows that a logged table keeps in memory; all of them unless given. */
+  readonly hotRows?: number | undefined;
 }
 
 export class RandomLife {
@@ -91,6 +94,8 @@ export class RandomLife {
   /** States from here on are those of a version that may have been rolled back to. */
   #rolledBack = Number.POSITIVE_INFINITY;
   readonly #underWay = new Set<Promise<void>>();
+  /** The states of writes that have not resolved. */
+  readonly #pending = new Set<number>();
   #checkpointing = 0;
   #life = 0;
   #made = 0;
@@ -122,10 +127,18 @@ export class RandomLife {
         return this.#pushAll(action);
       case "read":
         return this.#read(action);
+      case "prefetch": {
+        const reading = this.#tables
+          .get(nameOf(action.table))!
+          .prefetch(this.#keys(new Prng(action.seed), action.n));
+        reading.catch(() => {});
+        return;
+      }
       case "checkpoint":
         return this.#checkpoint(action);
       case "version":
-        return this.#checkpoint(action, `v${++this.#made}`);
+        // Versions are refused where rows may be cold.
+        return this.#checkpoint(action, this.#options.hotRows === undefined ? `v${++this.#made}` : undefined);
       case "openVersion":
         return this.#openVersion(action);
       case "deleteVersion": {
@@ -185,9 +198,14 @@ export class RandomLife {
   }
 
   async #open(): Promise<void> {
-    const { segmentBytes, logBufferBytes } = this.#options;
+    const { segmentBytes, logBufferBytes, hotRows } = this.#options;
     // Roomy arenas: a hand-over ends with a checkpoint that this life would not know of.
-    this.#store = await this.#disk.open({ segmentBytes, logBufferBytes, arenaBytes: 512 << 20 });
+    this.#store = await this.#disk.open({
+      segmentBytes,
+      logBufferBytes,
+      arenaBytes: 512 << 20,
+      ...(hotRows !== undefined && { hotRows: () => hotRows }),
+    });
   }
 
   /** The state that the last write made; returns its number. */
@@ -208,7 +226,9 @@ export class RandomLife {
   /** Of an unlogged table nothing is promised, nor of what came before it. */
   #track(work: Promise<unknown>, state: number, promised = true): Promise<void> {
     const life = this.#life;
+    this.#pending.add(state);
     const tracked = work.then(() => {
+      if (life === this.#life) this.#pending.delete(state);
       if (promised && life === this.#life) this.#acknowledged = Math.max(this.#acknowledged, state);
     });
     this.#underWay.add(tracked);
@@ -233,6 +253,7 @@ export class RandomLife {
       seed: random.u32(),
       ...storages[random.below(storages.length)],
       ...(dim < 0 && { logged: false }),
+      ...(dim > 0 && this.#options.hotRows !== undefined && { memory: 1 << 20 }),
     };
     const admission = admissions[random.below(admissions.length)];
     const table = await this.#store.table(nameOf(i), { ...options, ...(admission && { admission }) });
@@ -397,7 +418,9 @@ export class RandomLife {
   }
 
   async #checkpoint({ wait, abort }: { wait: boolean; abort: number }, version?: string): Promise<void> {
-    const from = this.#states.length - 1;
+    // A write that waits for cold rows takes effect later than it was called.
+    const waiting = this.#options.hotRows === undefined ? [] : this.#pending;
+    const from = Math.min(this.#states.length, ...waiting) - 1;
     const ending = abort > 0 ? new AbortController() : undefined;
     const life = this.#life;
     this.#checkpointing++;
@@ -522,6 +545,7 @@ export class RandomLife {
       );
     }
     this.#states = [{ tables: fresh, mark }];
+    this.#pending.clear();
     this.#acknowledged = 0;
     this.#checkpointing = 0;
     this.#checkpointed = { from: 0, to: 0 };

@@ -22,6 +22,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant("delete" as const), table, n, seed, wait }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("create" as const), table, n, seed, wait }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("pushAll" as const), n, seed, wait }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("prefetch" as const), table, n, seed }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("read" as const), table, n, seed }) },
   {
     weight: 3,
@@ -75,6 +76,7 @@ const options = fc.record({
   segmentBytes: fc.constantFrom(1 << 16, 1 << 20),
   logBufferBytes: fc.constantFrom(1 << 16, 1 << 20),
   keys: fc.constantFrom(20, 400, 1_000_000),
+  hotRows: fc.constantFrom(undefined, 1, 12, 150),
   dims: fc.tuple(
     fc.integer({ min: 1, max: 20 }),
     fc.integer({ min: -600, max: -1 }),

@@ -15,6 +15,7 @@ export const badSync: Sabotage = ({ files }, random) => files.failOnce("datasync
 export const badAnything: Sabotage = ({ files }, random) => files.failOnce("any", random.below(20));
 export const badPages: Sabotage = ({ pages }, random) =>
   pages.failOnce("write", random.below(4), random.below(2) ? "EIO" : "ENOSPC");
+export const badReads: Sabotage = ({ pages }, random) => pages.failOnce("read", random.below(6));
 /** Everything that can fail. */
 export const everything: readonly Sabotage[] = [
   none,

@@ -33,11 +33,13 @@ export class MemoryPageStore implements PageStore {
 
   async *entries(range: KeyRange): AsyncGenerator<readonly PageEntry[]> {
     const keys = this.#keysIn(range);
+    // As of now, whatever is written while they are read.
+    const values = new Map(this.#entries);
     for (let i = 0; i < keys.length; i += entriesPerBatch) {
       await this.#operation("read");
       const batch: PageEntry[] = [];
       for (const key of keys.slice(i, i + entriesPerBatch)) {
-        const value = this.#entries.get(key);
+        const value = values.get(key);
         if (value) batch.push({ key: bytesOf(key), value: value.slice() });
       }
       if (batch.length > 0) yield batch;
@@ -112,6 +114,10 @@ export class MemoryPageStore implements PageStore {
     this.#faults.push({ operation, after, code });
   }
 
+  clearFaults(): void {
+    this.#faults = [];
+  }
+
   /** All keys, in order. */
   keys(): Uint8Array[] {
     return [...this.#entries.keys()].sort().map(bytesOf);
@@ -119,6 +125,11 @@ export class MemoryPageStore implements PageStore {
 
   flipBit(key: Uint8Array, bit: number): void {
     this.#entries.get(hexOf(key))![bit >> 3] ^= 1 << (bit & 7);
+  }
+
+  /** Gives one key the value of another. */
+  copy(from: Uint8Array, to: Uint8Array): void {
+    this.#entries.set(hexOf(to), this.#entries.get(hexOf(from))!.slice());
   }
 
   /** Loses an entry without a word. */

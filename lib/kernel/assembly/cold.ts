@@ -120,6 +120,18 @@ function isCopy(record: usize, copy: usize, bytes: usize): bool {
   return true;
 }
 
+/** Copies the records of those keys u64[n] that have rows to places of `into`, found (u8[n]) telling which. */
+export function copyRecords(table: u32, keys: usize, n: i32, into: usize, found: usize): void {
+  const t = tableAt(table);
+  const bytes = <usize>load<u32>(t, T_RECORD);
+  for (let i = 0; i < n; i++) {
+    const key = load<u64>(keys + ((<usize>i) << 3));
+    const record = find(t, key, tagOf(t, key));
+    store<u8>(found + <usize>i, record == 0 ? 0 : 1);
+    if (record != 0) memory.copy(into + <usize>i * bytes, record, bytes);
+  }
+}
+
 const COUNTS = memory.data(8 * 256 * 4, 16);
 
 /**

@@ -12,6 +12,7 @@ export {
 } from "./batch";
 export {
   checkValues,
+  copyRecords,
   copyVictims,
   demoteRows,
   digestRecords,

@@ -207,6 +207,8 @@ export function collectPage(page: u32, words: usize): u32 {
   let free: u16 = 0;
   for (let place: u32 = 0; place < bump; place++, record += bytes) {
     if (isLive(record)) {
+      // What cold copies there are nobody knows before they have been read.
+      store<u32>(record, load<u32>(record, R_FREQUENCY) & ~CLEAN, R_FREQUENCY);
       store<u64>(words + ((<usize>live) << 3), entryOf(tagUnder(placement, load<u64>(record)), record));
       live++;
     } else {

@@ -1,0 +1,93 @@
+import type { ArenaTable } from "../table/arena-table.js";
+import { ColdStage } from "./cold-stage.js";
+import { valueHeaderBytes } from "./cold-values.js";
+
+/** What a manifest says of a table's cold rows, as of its `replayLsn`. */
+export interface ColdNote {
+  /** The table's number. */
+  readonly table: number;
+  readonly rows: number;
+  /** The sum modulo 2^64 of the checksums of their values, decimal. */
+  readonly digest: string;
+}
+
+/** Bytes of values that were read not long ago, at most, and the part of the table's memory that they may take. */
+const mostStageBytes = 32 << 20;
+const stagePart = 8;
+
+/**
+ * The cold rows of a table: those that are in the page store and not in an arena. A row is resident or cold, never
+ * both: where a row is resident, a value of its key is only a remain. How many there are, and the sum of their
+ * checksums, is known at every LSN: so opening can tell whether one is missing.
+ */
+export class ColdRows {
+  readonly table: ArenaTable;
+  rows = 0;
+  digest = 0n;
+  /** Keys that were deleted, with the LSN of the deletion: values that may still be there count for nothing. */
+  readonly deleted = new Map<bigint, number>();
+  /** Whether the page store may have values of this table at all. */
+  written = false;
+  readonly stage: ColdStage;
+  /** Of each read under way the keys whose values have ceased to be what they were when it began. */
+  readonly watches = new Set<Set<bigint>>();
+  /** Rows read since the store was opened: that were resident; that were cold. */
+  hits = 0;
+  misses = 0;
+  /** Rows since the store was opened. */
+  promotions = 0;
+  demotions = 0;
+  /** The largest frequency of rows that were demoted last; undefined when none were yet. */
+  threshold: number | undefined;
+  /** Cold rows that pulls have found too hot to be cold. */
+  readonly wanted = new Set<bigint>();
+
+  constructor(table: ArenaTable) {
+    this.table = table;
+    const bytes = Math.min(mostStageBytes, (table.definition.memory ?? 0) / stagePart);
+    this.stage = new ColdStage(this.valueBytes, Math.floor(bytes / this.valueBytes));
+  }
+
+  /** Bytes of a value: header and record. */
+  get valueBytes(): number {
+    return valueHeaderBytes + this.table.recordBytes;
+  }
+
+  /** What checksums of this table's values begin with. */
+  get seed(): bigint {
+    return BigInt(this.table.definition.number);
+  }
+
+  note(): ColdNote {
+    return { table: this.table.definition.number, rows: this.rows, digest: this.digest.toString() };
+  }
+
+  /** What was read of these keys, or is being read, is no longer to be used. */
+  forgetReads(keys: Iterable<bigint>): void {
+    if (this.watches.size === 0) return;
+    for (const key of keys) for (const watch of this.watches) watch.add(key);
+  }
+
+  /** Rows have become cold. */
+  add(rows: number, digest: bigint): void {
+    this.rows += rows;
+    this.digest = BigInt.asUintN(64, this.digest + digest);
+  }
+
+  /** Rows have ceased to be cold. */
+  take(rows: number, digest: bigint): void {
+    this.add(-rows, -digest);
+  }
+}
+
+/** The cold rows of a table, for as long as it has a limit of memory; makes them known where they are not yet. */
+export function coldRowsOf(all: Map<number, ColdRows>, table: ArenaTable): ColdRows | undefined {
+  const { number, memory } = table.definition;
+  if (memory === undefined) return undefined;
+  let cold = all.get(number);
+  if (!cold) {
+    cold = new ColdRows(table);
+    all.set(number, cold);
+  }
+  return cold;
+}
