@@ -9,4 +9,10 @@ test("25 kills of real processes: nothing acknowledged is lost, nothing comes tw
   assert.ok(tally.versions > 5, "versions were compared");
 });
 
+test("10 kills of processes whose tables are larger than their memory", async () => {
+  const tally = await runRounds(10, 2027, () => {});
+  assert.is(tally.rounds, 10);
+  assert.ok(tally.operations > 100, "the children have worked");
+});
+
 test.run();

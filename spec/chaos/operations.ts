@@ -20,14 +20,12 @@ export const tables: Readonly<Record<string, TableOptions & { readonly dim: numb
     optimizer: adagrad({ learningRate: 0.05 }),
     initializer: uniform(-0.1, 0.1),
     clip: { norm: 2 },
-    memory: 1 << 20,
   },
   users: {
     dim: 5,
     optimizer: adam({ learningRate: 0.01 }),
     initializer: normal(0, 0.1),
     seed: 7,
-    memory: 1 << 20,
   },
   words: { dim: 3, optimizer: ftrl({ learningRate: 0.1, lambda1: 0.01 }), ack: "fsync", bounds: [-1, 1] },
   steps: {
@@ -35,7 +33,7 @@ export const tables: Readonly<Record<string, TableOptions & { readonly dim: numb
     optimizer: adamW({ learningRate: 0.02, step: "table" }),
     initializer: truncatedNormal(0, 1),
   },
-  wide: { dim: 512, optimizer: sgd({ learningRate: 0.1, momentum: 0.9 }), memory: 1 << 20 },
+  wide: { dim: 512, optimizer: sgd({ learningRate: 0.1, momentum: 0.9 }) },
   halves: {
     dim: 10,
     optimizer: adagrad({ learningRate: 0.05 }),
@@ -49,7 +47,6 @@ export const tables: Readonly<Record<string, TableOptions & { readonly dim: numb
     optimizer: rowWiseAdagrad({ learningRate: 0.1 }),
     initializer: uniform(-1, 1),
     storage: "int8",
-    memory: 1 << 20,
   },
   rare: { dim: 4, optimizer: adagrad({ learningRate: 0.1 }), admission: { after: 3 } },
   faint: {
@@ -83,7 +80,6 @@ export function passingOptions(number: number): TableOptions & { readonly dim: n
     optimizer: optimizers[number % optimizers.length],
     initializer: uniform(-1, 1),
     logged: true,
-    ...(number % 2 === 0 && { memory: 1 << 20 }),
   };
 }
 
@@ -120,7 +116,12 @@ export interface Scale {
   readonly batch: number;
   /** Keys of a push that makes tables grow. */
   readonly burst: number;
+  /** Some tables have a limit of memory: then there are no versions. */
+  readonly limited?: boolean;
 }
+
+/** Tables that have a limit of memory where some have. */
+const limitedTables = new Set(["items", "users", "wide", "bytes", passingTable]);
 
 const names = Object.keys(tables);
 /** The first operations make the tables and the tensor. */
@@ -157,6 +158,12 @@ export function isUnlogged(operation: Operation): boolean {
 
 /** Operation number `i`, from 1. */
 export function operationAt(seed: number, i: number, scale: Scale): Operation {
+  const operation = plainOperationAt(seed, i, scale);
+  if (!scale.limited || operation.kind !== "open" || !limitedTables.has(operation.table)) return operation;
+  return { ...operation, options: { ...operation.options, memory: 1 << 20 } };
+}
+
+function plainOperationAt(seed: number, i: number, scale: Scale): Operation {
   if (i <= names.length) return { kind: "open", table: names[i - 1], options: tables[names[i - 1]] };
   if (i === openings) return { kind: "openTensor" };
   const random = new Prng((seed ^ Math.imul(i, 0x9e3779b1)) >>> 0);

@@ -15,7 +15,7 @@ const phases: readonly Phase[] = ["open", "push", "grow", "delete", "checkpoint"
 const lifeScript = fileURLToPath(new URL("./life.js", import.meta.url));
 /** Rounds after which a new store is begun. */
 const storyRounds = 40;
-const scale: Scale = { keys: 3000, batch: 60, burst: 1200 };
+const usualScale: Scale = { keys: 3000, batch: 60, burst: 1200 };
 
 export interface Tally {
   rounds: number;
@@ -65,6 +65,7 @@ export async function runRounds(
 /** One store over many kills, and what it has to hold. */
 class Story {
   readonly #seed: number;
+  readonly #scale: Scale;
   readonly #tally: Tally;
   readonly #random: Prng;
   readonly #place: string;
@@ -75,7 +76,9 @@ class Story {
     this.#seed = seed;
     this.#tally = tally;
     this.#random = new Prng(seed);
-    this.#expectation = new Expectation(seed, scale);
+    // Tables of every other seed have a limit of memory.
+    this.#scale = { ...usualScale, limited: seed % 2 === 1 };
+    this.#expectation = new Expectation(seed, this.#scale);
     this.#place = mkdtempSync(join(tmpdir(), "embershard-chaos-"));
     this.#directory = join(this.#place, "store");
     mkdirSync(this.#directory);
@@ -91,7 +94,7 @@ class Story {
       journal,
       seed: this.#seed,
       from: this.#expectation.applied + 1,
-      scale,
+      scale: this.#scale,
       window: 1 + this.#random.below(12),
       signal: { phase, count },
       operations: 20 + this.#random.below(200),
@@ -168,7 +171,7 @@ class Story {
     const contents = await readContents(version);
     const mark = version.mark();
     // What the unlogged table was depends on the kills before it.
-    const fresh = new Expectation(this.#seed, scale);
+    const fresh = new Expectation(this.#seed, this.#scale);
     fresh.demand({ contents, mark, sent, acknowledged: 0, checkpointed: undefined });
     await version.close();
     this.#tally.versions++;

@@ -10,7 +10,7 @@ import { Performer } from "../chaos/performer.js";
 import { readContents } from "../chaos/world.js";
 import { FaultyMachine, type OpenedStore, turns } from "./fault-fixture.js";
 
-const scale: Scale = { keys: 400, batch: 20, burst: 150 };
+const usualScale: Scale = { keys: 400, batch: 20, burst: 150 };
 
 /** What is wrong with the disk in a life. */
 export type Sabotage = (machine: FaultyMachine, random: Prng) => void;
@@ -41,6 +41,7 @@ export class FaultLife {
   #version: string | undefined;
   #named = 0;
   readonly #options: LifeOptions;
+  readonly #scale: Scale;
   readonly #random: Prng;
   readonly #expectation: Expectation;
   #sent = 0;
@@ -53,8 +54,9 @@ export class FaultLife {
 
   constructor(options: LifeOptions) {
     this.#options = options;
+    this.#scale = { ...usualScale, limited: options.hotRows !== undefined };
     this.#random = new Prng(options.seed);
-    this.#expectation = new Expectation(options.seed, scale);
+    this.#expectation = new Expectation(options.seed, this.#scale);
     this.machine = new FaultyMachine(options.seed);
   }
 
@@ -69,9 +71,9 @@ export class FaultLife {
       if (random.below(12) === 0) pick(random, this.#options.sabotage)?.(this.machine, random);
       if (random.below(15) === 0) this.#checkpoint(i - 1);
       if (random.below(8) === 0) await turns(random.below(8));
-      this.#issue(performer, operationAt(this.#options.seed, i, scale), i);
+      this.#issue(performer, operationAt(this.#options.seed, i, this.#scale), i);
       i++;
-      if (!isMarked(operationAt(this.#options.seed, i - 1, scale))) await this.#settled();
+      if (!isMarked(operationAt(this.#options.seed, i - 1, this.#scale))) await this.#settled();
       else await this.#pause(6);
       if (this.#refusedAt < Number.POSITIVE_INFINITY || this.#opened!.shard.failure)
         i = await this.#outlast(i);
@@ -138,7 +140,7 @@ export class FaultLife {
     const life = this.#life;
     const signal = this.#random.below(6) === 0 ? AbortSignal.timeout(0) : undefined;
     const settledBefore = this.#underWay.size === 0;
-    const version = this.#random.below(2) === 0 ? `v${++this.#named}` : undefined;
+    const version = !this.#scale.limited && this.#random.below(2) === 0 ? `v${++this.#named}` : undefined;
     const making = this.#opened!.store.checkpoint({
       ...(signal && { signal }),
       ...(version !== undefined && { version, keep: 3 }),
@@ -271,7 +273,7 @@ export class FaultLife {
     const version = await store.openVersion(pick(this.#random, names));
     const contents = await readContents(version);
     const sent = Math.max(this.#sent, this.#expectation.applied);
-    const fresh = new Expectation(this.#options.seed, scale);
+    const fresh = new Expectation(this.#options.seed, this.#scale);
     fresh.demand({ contents, mark: version.mark(), sent, acknowledged: 0, checkpointed: undefined });
     await version.close();
   }
