@@ -88,7 +88,7 @@ export async function live(plan: LifePlan): Promise<void> {
         // Every other one is a version, too: three are kept.
         const version = i % 2 === 0 && !plan.scale.limited ? { version: `v${i}`, keep: 3 } : {};
         void store.checkpoint(version).then(
-          () => note(i % 2 === 0 ? `c${applied}\nv${i}` : `c${applied}`),
+          () => note("version" in version ? `c${applied}\nv${i}` : `c${applied}`),
           (error) => failures.push(error),
         );
       }
