@@ -1,6 +1,6 @@
 import type { InspectedRow, InspectedRows } from "../embedded/inspection.js";
 import type { StoreStats, TableStats } from "../embedded/store-types.js";
-import { bytesText, type Column, countText, durationText, textTable } from "./text-table.js";
+import { bytesText, type Column, countText, durationText, plural, textTable } from "./text-table.js";
 
 /** Numbers of a row that are shown to people; JSON has all. */
 const SHOWN_NUMBERS = 8;
@@ -103,8 +103,4 @@ function numbersText(numbers: readonly number[]): string {
   const shown = numbers.slice(0, SHOWN_NUMBERS).map((number) => String(Number(number.toPrecision(5))));
   if (numbers.length > SHOWN_NUMBERS) shown.push(`... ${numbers.length - SHOWN_NUMBERS} more`);
   return shown.length === 0 ? "-" : shown.join(" ");
-}
-
-function plural(count: number, noun: string): string {
-  return `${countText(count)} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -6,7 +6,7 @@ import { cancellable } from "./cancellation.js";
 import { EXIT } from "./failure.js";
 import { teach } from "./options.js";
 import type { Output } from "./output.js";
-import { bytesText, countText } from "./text-table.js";
+import { bytesText, countText, plural } from "./text-table.js";
 
 export function verifyCommand(output: Output, exit: (code: number) => void): Command {
   const command = new Command("verify")
@@ -40,7 +40,7 @@ export function verifyText(report: VerifyReport, heading: (text: string) => stri
   const rate = `${bytesText(bytes)} in ${(milliseconds / 1000).toFixed(1)} s`;
   const lines = [
     `${heading(status)}  ${directory}`,
-    `${countText(pages)} pages, checkpoint ${generation}, ${countText(records)} records up to LSN ${countText(lsn)}; ${rate}`,
+    `${plural(pages, "page")}, checkpoint ${generation}, ${plural(records, "record")} up to LSN ${countText(lsn)}; ${rate}`,
     ...findings.flatMap((finding) => findingText(finding, heading)),
   ];
   return `${lines.join("\n")}\n`;

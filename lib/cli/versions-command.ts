@@ -14,7 +14,7 @@ import { progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
 import { teach, wholeNumber } from "./options.js";
 import type { Output } from "./output.js";
-import { bytesText, type Column, countText, durationText, textTable } from "./text-table.js";
+import { bytesText, type Column, countText, durationText, plural, textTable } from "./text-table.js";
 
 interface Common {
   readonly json?: boolean;
@@ -106,7 +106,7 @@ function rollbackCommand(output: Output): Command {
     .option("--json", "print JSON")
     .action(async (directory: string, name: string, { json }: Common) => {
       const info = await atDesk(directory, output, (desk) => desk.rollback(name));
-      const text = `rolled back to version ${name}: ${countText(info.discarded)} records count no more\n`;
+      const text = `rolled back to version ${name}: ${plural(info.discarded, "record")} after it ${info.discarded === 1 ? "counts" : "count"} no more\n`;
       output.out.write(json ? `${JSON.stringify(info)}\n` : text);
     });
 }
