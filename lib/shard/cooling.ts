@@ -45,6 +45,8 @@ export class Cooling {
   #running: Promise<void> | undefined;
   /** What has been written and waits for its turn to leave the arena. */
   #written: { victims: Victims; done: () => void } | undefined;
+  /** Writes that wait for a slice. */
+  readonly #waiting: (() => void)[] = [];
   #closed = false;
 
   constructor(state: ShardState, scans: Scans, owner: CoolingOwner) {
@@ -65,6 +67,7 @@ export class Cooling {
     this.#running = running;
     running.finally(() => {
       this.#running = undefined;
+      this.#wake();
     });
   }
 
@@ -99,12 +102,16 @@ export class Cooling {
         if (this.#written) {
           await this.#owner.roomFor(() => demotionBytes(this.#written?.victims.n ?? 0));
           this.#finish();
-        }
-        await this.#state.pause();
+        } else await new Promise<void>((resolve) => this.#waiting.push(resolve));
       }
     } finally {
       this.#goals.delete(cold);
     }
+  }
+
+  /** Tells those who wait that something is written, or that nothing is under way. */
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   #rows(cold: ColdRows): number {
@@ -164,6 +171,7 @@ export class Cooling {
     if (this.#closed) return;
     await new Promise<void>((resolve, reject) => {
       this.#written = { victims, done: resolve };
+      this.#wake();
       this.#owner
         .inLine(async () => {
           if (this.#written?.victims !== victims) return;
