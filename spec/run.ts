@@ -2,6 +2,7 @@
 // uvu exits 0 when a hook throws, when a file forgets `.run()` and when nothing matches; so the counts are demanded here.
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -51,7 +52,8 @@ function judge(code: number | null, timedOut: boolean, output: string): Outcome 
 
 let passed = 0;
 let failed = 0;
-for (const file of files) {
+
+async function runAndTell(file: string): Promise<void> {
   const start = performance.now();
   const outcome = await runFile(file);
   passed += outcome.passed;
@@ -62,6 +64,14 @@ for (const file of files) {
   );
   if (outcome.failed) console.log(outcome.output);
 }
+
+// As many at once as there are processors, up to a few: each file is a process with files and sockets of its own.
+const queue = files.values();
+await Promise.all(
+  Array.from({ length: Math.min(4, availableParallelism()) }, async () => {
+    for (const file of queue) await runAndTell(file);
+  }),
+);
 if (files.length === 0) {
   console.error(`no spec matches ${patterns.join(" ")}`);
   failed = 1;
