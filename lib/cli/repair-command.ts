@@ -5,7 +5,8 @@ import { shown } from "./backup-commands.js";
 import { EXIT } from "./failure.js";
 import { teach } from "./options.js";
 import type { Output } from "./output.js";
-import { findingText } from "./verify-command.js";
+import { countText } from "./text-table.js";
+import { findingsText } from "./verify-command.js";
 
 export function repairCommand(output: Output, exit: (code: number) => void): Command {
   const command = new Command("repair")
@@ -30,6 +31,9 @@ export function repairCommand(output: Output, exit: (code: number) => void): Com
   ]);
 }
 
+/** Losses that are shown to people; JSON has all. */
+const shownLosses = 8;
+
 /** A report for people. */
 export function repairText(report: RepairReport, heading: (text: string) => string): string {
   const { directory, status, findings, losses, original } = report;
@@ -41,9 +45,12 @@ export function repairText(report: RepairReport, heading: (text: string) => stri
   const lines = [
     `${heading(status)}  ${directory}`,
     said,
-    ...losses.flatMap(lossText),
+    ...losses.slice(0, shownLosses).flatMap(lossText),
+    ...(losses.length > shownLosses
+      ? ["", `... and ${countText(losses.length - shownLosses)} more losses; --json has all`]
+      : []),
     ...(original === null ? [] : ["", `the damaged store is kept: ${original}`]),
-    ...(status === "whole" ? [] : findings.flatMap((finding) => findingText(finding, heading))),
+    ...(status === "whole" ? [] : findingsText(findings, heading)),
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -41,9 +41,33 @@ export function verifyText(report: VerifyReport, heading: (text: string) => stri
   const lines = [
     `${heading(status)}  ${directory}`,
     `${plural(pages, "page")}, checkpoint ${generation}, ${plural(records, "record")} up to LSN ${countText(lsn)}; ${rate}`,
-    ...findings.flatMap((finding) => findingText(finding, heading)),
+    ...findingsText(findings, heading),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** Findings of one kind that are shown to people; JSON has all. */
+const shownFindings = 6;
+
+/**
+ * Findings for people: damage first. Of many that say the same of other places the first ones are shown, and how many
+ * more there are.
+ */
+export function findingsText(findings: readonly Finding[], heading: (text: string) => string): string[] {
+  const kinds = new Map<string, Finding[]>();
+  for (const severity of ["damage", "harmless", "note"])
+    for (const finding of findings.filter((one) => one.severity === severity)) {
+      const kind = `${severity} ${finding.file} ${finding.message}`;
+      const same = kinds.get(kind);
+      if (same) same.push(finding);
+      else kinds.set(kind, [finding]);
+    }
+  return [...kinds.values()].flatMap((same) => {
+    const lines = same.slice(0, shownFindings).flatMap((finding) => findingText(finding, heading));
+    if (same.length > shownFindings)
+      lines.push("", `... and ${countText(same.length - shownFindings)} more like it; --json has all`);
+    return lines;
+  });
 }
 
 /** A finding for people: what and where, then what it affects. */
