@@ -13,7 +13,7 @@ export interface TableDiff {
   readonly after: number;
   readonly added: number;
   readonly removed: number;
-  /** Rows whose weights, state, frequency or last step differ. */
+  /** Rows whose weights, state, frequency or last step differ, or their counters or time of the last write, where they have some. */
   readonly changed: number;
   /** The rows whose weights have moved furthest, by Euclid, the furthest first. */
   readonly largest: readonly { readonly key: bigint; readonly distance: number }[];

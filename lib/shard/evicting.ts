@@ -3,7 +3,7 @@ import type { ArenaTable } from "../table/arena-table.js";
 import { BY } from "../table/victims.js";
 import type { Checkpointing } from "./checkpointing.js";
 import { type EvictedRows, type EvictionReason, evictSlice, sliceBytes, sliceRows } from "./evict-slice.js";
-import { type EvictionCounts, EvictionProgress, intervalOf } from "./eviction-progress.js";
+import { EvictionAudience, type EvictionCounts, EvictionProgress, intervalOf } from "./eviction-progress.js";
 import { chooseThreshold, policyOf, type Rule, rowsOver } from "./eviction-rules.js";
 import { type EvictionJob, Hand, isDone } from "./eviction-sweep.js";
 import { guarded, type ShardState, timeNow } from "./shard-state.js";
@@ -22,6 +22,8 @@ export class Evicting {
   readonly #state: ShardState;
   readonly #checkpointing: Checkpointing;
   readonly #progress = new Map<ArenaTable, EvictionProgress>();
+  /** By number of the table: a rollback makes another object of it, and may bring back one that was dropped. */
+  readonly #audiences = new Map<number, EvictionAudience>();
   readonly #jobs: EvictionJob[] = [];
   readonly #waiting: { table: ArenaTable; resolve: () => void }[] = [];
   #running = false;
@@ -42,12 +44,12 @@ export class Evicting {
 
   /** Rows evicted from a table since the store was opened. */
   counts(table: ArenaTable): EvictionCounts {
-    return this.#progressOf(table).counts;
+    return this.#audienceOf(table).counts;
   }
 
   /** Has `listener` told of rows that a table lets go, once they are gone. Returns what ends that. It must not throw. */
   listen(table: ArenaTable, listener: (rows: EvictedRows) => void): () => void {
-    const { listeners } = this.#progressOf(table);
+    const { listeners } = this.#audienceOf(table);
     listeners.add(listener);
     return () => void listeners.delete(listener);
   }
@@ -101,10 +103,19 @@ export class Evicting {
   #progressOf(table: ArenaTable): EvictionProgress {
     let progress = this.#progress.get(table);
     if (!progress) {
-      progress = new EvictionProgress();
+      progress = new EvictionProgress(this.#audienceOf(table));
       this.#progress.set(table, progress);
     }
     return progress;
+  }
+
+  #audienceOf({ definition }: ArenaTable): EvictionAudience {
+    let audience = this.#audiences.get(definition.number);
+    if (!audience) {
+      audience = new EvictionAudience();
+      this.#audiences.set(definition.number, audience);
+    }
+    return audience;
   }
 
   #add(
@@ -169,22 +180,38 @@ export class Evicting {
   /** A table with too many rows, or a job. Drops those that have lost their table. */
   #nextWork(): ArenaTable | EvictionJob | undefined {
     for (const table of this.#progress.keys()) {
-      if (!this.#isThere(table)) this.#progress.delete(table);
+      if (!this.#isThere(table)) this.#forget(table);
       else if (rowsOver(this.#state.arenas, table) > 0) return table;
     }
     for (const job of this.#jobs.slice()) {
-      if (!this.#isThere(job.table))
-        this.#end(
-          job,
-          new EmbershardError(
-            "TABLE_NOT_FOUND",
-            `table "${job.table.definition.name}" was dropped meanwhile`,
-          ),
-        );
+      if (!this.#isThere(job.table)) this.#end(job, this.#goneError(job.table));
       else if (isDone(job, this.#state.arenas)) this.#end(job);
       else return job;
     }
     return undefined;
+  }
+
+  /** Forgets a table that is gone, but not who listens: a rollback may bring it back. */
+  #forget(table: ArenaTable): void {
+    this.#progress.delete(table);
+    const { number } = table.definition;
+    if (!this.#isStill(table) && this.#audiences.get(number)?.listeners.size === 0)
+      this.#audiences.delete(number);
+  }
+
+  /** Whether there is the table, be it another object since a rollback. */
+  #isStill({ definition }: ArenaTable): boolean {
+    return this.#state.tables.get(definition.name)?.definition.number === definition.number;
+  }
+
+  #goneError(table: ArenaTable): EmbershardError {
+    const { name } = table.definition;
+    if (!this.#isStill(table))
+      return new EmbershardError("TABLE_NOT_FOUND", `table "${name}" was dropped meanwhile`);
+    return new EmbershardError(
+      "ABORTED",
+      `the store was rolled back while rows of table "${name}" were evicted: ask again`,
+    );
   }
 
   async #run(): Promise<void> {
@@ -282,7 +309,7 @@ export class Evicting {
   ): { evicted: number; lsn: number } {
     const state = this.#state;
     const progress = this.#progressOf(table);
-    const copied = progress.listeners.size > 0;
+    const copied = progress.audience.listeners.size > 0;
     let places = by === BY.norm ? normPlaces : slicePlaces;
     let evicted = 0;
     let lsn = 0;
@@ -296,17 +323,18 @@ export class Evicting {
       evicted += result.evicted;
       lsn = result.lsn || lsn;
       if (result.ended) hand.next(state.arenas);
-      if (result.rows) this.#tell(progress, { reason, ...result.rows });
+      if (result.rows) this.#tell(progress.audience, { reason, ...result.rows });
       if (!result.ended || (!round && hand.rounds > 0)) break;
     }
-    progress.counts.slices++;
-    progress.counts[reason] += evicted;
+    const { counts } = progress.audience;
+    counts.slices++;
+    counts[reason] += evicted;
     if (lsn > 0) this.#checkpointing.noteLogged(16 * evicted);
     return { evicted, lsn };
   }
 
   /** Who is told may write: that evicts nothing in the same turn. */
-  #tell({ listeners }: EvictionProgress, rows: EvictedRows): void {
+  #tell({ listeners }: EvictionAudience, rows: EvictedRows): void {
     this.#telling = true;
     try {
       for (const listener of listeners) listener(rows);

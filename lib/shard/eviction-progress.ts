@@ -11,8 +11,8 @@ const leastIntervalMs = 100;
 /** Rows evicted since the store was opened, by reason, and slices that it took. */
 export type EvictionCounts = Readonly<Record<EvictionReason, number>> & { readonly slices: number };
 
-export class EvictionProgress {
-  readonly hand = new Hand();
+/** Who is told of what a table lets go, and how much that was: it outlasts rollbacks, which make the table's rows others. */
+export class EvictionAudience {
   readonly listeners = new Set<(rows: EvictedRows) => void>();
   readonly counts: { -readonly [K in keyof EvictionCounts]: number } = {
     capacity: 0,
@@ -21,6 +21,11 @@ export class EvictionProgress {
     request: 0,
     slices: 0,
   };
+}
+
+export class EvictionProgress {
+  readonly hand = new Hand();
+  readonly audience: EvictionAudience;
   threshold: Threshold | undefined;
   /** Rows that may still go by the threshold. */
   lasts = 0;
@@ -28,6 +33,10 @@ export class EvictionProgress {
   written = 0;
   #stepsFrom = -1;
   #timeFrom = Number.NEGATIVE_INFINITY;
+
+  constructor(audience: EvictionAudience) {
+    this.audience = audience;
+  }
 
   /** The sweeps whose time has come, as rules; each is given once. */
   due(table: ArenaTable, rows: number, time: number): { reason: EvictionReason; rule: Rule | undefined }[] {

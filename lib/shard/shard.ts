@@ -211,7 +211,8 @@ export class Shard {
     const lsn = await this.#line.do(async () => {
       await this.#roomFor(() => 64);
       this.#demandThere(table, "was dropped while the decay waited; nothing was changed");
-      return decayTable(this.#state, table);
+      // A rollback may have come first.
+      return decayTable(this.#state, this.present(table)!);
     });
     if (lsn !== undefined && table.definition.logged) await this.#reached(this.#state.log.written(lsn));
   }
@@ -219,7 +220,7 @@ export class Shard {
   /**
    * Evicts rows now, in slices between requests. Resolves to how many, as durable as the table's writes.
    *
-   * @throws TABLE_NOT_FOUND, READ_ONLY, IO, CLOSED: some may be gone then.
+   * @throws TABLE_NOT_FOUND, READ_ONLY, IO, CLOSED, ABORTED by a rollback: some may be gone then.
    */
   async evict(table: ArenaTable, request: EvictionRequest): Promise<number> {
     this.#demandOpen();

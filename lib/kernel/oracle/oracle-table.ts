@@ -126,6 +126,8 @@ export class OracleTable {
         continue;
       }
       const row = this.#rowOf(key);
+      // What was counted before the row counts too, where nobody says what counters are.
+      if (options.counters === undefined && added.length > 0) added[0] = occurrences;
       if (row.counters) for (let i = 0; i < added.length; i++) row.counters[i] += added[i];
       applyGradient(optimizer, row.weights, row.state, gradient, options.learningRate ?? learningRate, step);
       row.frequency = Math.min(row.frequency + occurrences, MAX_FREQUENCY);
