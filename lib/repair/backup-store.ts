@@ -20,6 +20,7 @@ import {
   withBackupDirectory,
   writePlaces,
 } from "./backup-directory.js";
+import { demandNoColdRows } from "./cold-refusal.js";
 import { ENTRY, EntryWriter } from "./entry-file.js";
 import { type Examination, examine, imagesOf, logFolder } from "./examination.js";
 import { followLog } from "./log-inventory.js";
@@ -38,7 +39,7 @@ export interface BackupOptions {
  * written again. An open store writes a checkpoint first and goes on with its work. The store is verified on the way: a
  * damaged one is not backed up.
  *
- * @throws CORRUPT when the store is damaged; NOT_A_STORE, LOCKED, IO, ABORTED: the directory's backups are as before
+ * @throws CORRUPT when the store is damaged; UNSUPPORTED when it has tables larger than their memory; NOT_A_STORE, LOCKED, IO, ABORTED: the directory's backups are as before
  */
 export async function backupStore(
   store: string | Store,
@@ -51,6 +52,7 @@ export async function backupStore(
   return withFiles(store, { signal: options.signal, checkpoint: true }, async (live, signal) => {
     const found = await examine(directory, { signal, onProgress, live: live !== undefined });
     try {
+      demandNoColdRows(found, `${directory} cannot be backed up`);
       demandWhole(found);
       return await withBackupDirectory(target, found.identity!, () => writeBackup(found, target, signal));
     } finally {

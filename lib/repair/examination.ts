@@ -7,6 +7,7 @@ import { createHashBlock } from "../kernel/hash-block.js";
 import { slotCount } from "../shard/arena-set.js";
 import type { Manifest } from "../shard/manifest.js";
 import { encodePageKey } from "../shard/page-image.js";
+import { decodeJson, RECORD } from "../shard/records.js";
 import { readMarkFile } from "../store/durable-mark.js";
 import type { Files } from "../store/files.js";
 import { type LevelFiles, openLevelFiles } from "../store/level-files.js";
@@ -18,9 +19,11 @@ import {
 } from "../store/log-format.js";
 import { nodeFiles } from "../store/node-files.js";
 import type { LogRecord } from "../store/segment-scan.js";
+import type { TableDefinition } from "../table/table-definition.js";
 import { type LogInventory, takeLogInventory } from "./log-inventory.js";
 import { currentEntry, type PageInventory, type StoredEntry, takeInventory } from "./page-inventory.js";
 import type { RepairProgress } from "./report.js";
+import { Windows } from "./windows.js";
 
 export const pagesFolder = join("shards", "0000", "pages");
 export const logFolder = join("shards", "0000", "log");
@@ -45,9 +48,17 @@ export interface Examination {
   readonly levelFiles: LevelFiles;
   readonly pages: PageInventory;
   readonly log: LogInventory;
+  /** What the log's good records define, and drop, in order. */
+  readonly definitions: readonly LoggedDefinition[];
   /** The generation of the last checkpoint that was durable; 0 where none was. */
   readonly promised: number;
   readonly bytes: number;
+}
+
+/** One record that defines a table, or, without a definition, drops it. */
+export interface LoggedDefinition {
+  readonly number: number;
+  readonly definition: TableDefinition | undefined;
 }
 
 /**
@@ -71,12 +82,22 @@ export async function examine(directory: string, options: ExamineOptions): Promi
     bytes += count;
     options.onProgress?.({ bytes, total: Math.max(bytes, total) });
   };
-  const { signal, remains = false, onRecords, live = false } = options;
+  const { signal, remains = false, live = false } = options;
+  const definitions: LoggedDefinition[] = [];
+  const onRecords = (records: readonly LogRecord[]) => {
+    for (const record of records) noteDefinition(record, definitions);
+    options.onRecords?.(records);
+  };
   const before = await readMarkFile(logFiles, createHashBlock, logIdentity);
   const levelFiles = await openLevelFiles(join(directory, pagesFolder));
+  const windows = new Windows();
   try {
-    const pages = await takeInventory(levelFiles, { signal, onBytes, remains });
-    const log = await takeLogInventory(logFiles, { identity: logIdentity, signal, onBytes, onRecords });
+    const pages = await takeInventory(levelFiles, { signal, onBytes, remains }, windows);
+    const log = await takeLogInventory(
+      logFiles,
+      { identity: logIdentity, signal, onBytes, onRecords },
+      windows,
+    );
     const promised = (live ? before.mark : log.mark)?.generation ?? 0;
     return {
       promised,
@@ -87,12 +108,19 @@ export async function examine(directory: string, options: ExamineOptions): Promi
       levelFiles,
       pages,
       log,
+      definitions,
       bytes,
     };
   } catch (error) {
     await levelFiles.close();
     throw error;
   }
+}
+
+function noteDefinition({ type, payload }: LogRecord, definitions: LoggedDefinition[]): void {
+  if (type !== RECORD.define && type !== RECORD.drop) return;
+  const json = decodeJson(payload) as TableDefinition;
+  definitions.push({ number: json.number, definition: type === RECORD.define ? json : undefined });
 }
 
 /** The files of a folder, none where there is no folder. */

@@ -20,6 +20,7 @@ import {
 } from "../store/log-format.js";
 import { type LogRecord, type SegmentDefect, SegmentScan } from "../store/segment-scan.js";
 import { demandWanted } from "./page-inventory.js";
+import { Windows, windowBytes } from "./windows.js";
 
 export interface FoundSegment {
   /** The file it lies in: a spare may still hold an old segment. */
@@ -57,7 +58,11 @@ export interface LogInventoryOptions {
 }
 
 /** Reads all segments, checking every record. Errors: `IO`, `ABORTED`. */
-export async function takeLogInventory(files: Files, options: LogInventoryOptions): Promise<LogInventory> {
+export async function takeLogInventory(
+  files: Files,
+  options: LogInventoryOptions,
+  windows = new Windows(),
+): Promise<LogInventory> {
   const { identity } = options;
   // First: what is in the files by then is at least what it promises.
   const markFile = await readMarkFile(files, createHashBlock, identity);
@@ -95,7 +100,7 @@ export async function takeLogInventory(files: Files, options: LogInventoryOption
     segments.push({
       ...found,
       nonce: header.nonce,
-      ...(await scanSegment(files, found, header.nonce, options)),
+      ...(await scanSegment(files, found, header.nonce, options, windows)),
     });
   }
   const spares = names.filter((name) => /^spare-\d+$/.test(name));
@@ -107,8 +112,12 @@ async function scanSegment(
   { firstLsn, fileBytes }: { firstLsn: number; fileBytes: number },
   nonce: bigint,
   { signal, onBytes, onRecords }: LogInventoryOptions,
+  windows: Windows,
 ): Promise<{ nextLsn: number; defect: SegmentDefect | undefined }> {
-  const scan = new SegmentScan(files, createHashBlock, { firstLsn, nonce, fileBytes });
+  let turn = 0;
+  // Only the first two: in the other one of two may lie what is used while one is too small for a record.
+  const nextWindow = (bytes: number) => (turn < 2 ? windows.at(turn++, bytes) : createHashBlock(bytes));
+  const scan = new SegmentScan(files, nextWindow, { firstLsn, nonce, fileBytes }, windowBytes);
   let told = 0;
   try {
     for await (const records of scan.batches()) {

@@ -4,8 +4,9 @@ import type { HashBlock } from "../base/hash-block.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import type { LevelFile, LevelFileDefect, LevelFiles } from "../store/level-files.js";
 import { readLevelLog, readWriteBatch } from "../store/level-log-file.js";
-import { type LevelEntry, readLevelTable } from "../store/level-table.js";
+import { type LevelEntry, readLevelBlock } from "../store/level-table.js";
 import { describeKey, type Proof, proveValue } from "./stored-values.js";
+import { filledPieces, piecesOf, Windows } from "./windows.js";
 
 /** One entry of a file. */
 export interface StoredEntry {
@@ -37,7 +38,11 @@ export interface PageInventory {
 }
 
 /** Reads all files, checking every value. */
-export async function takeInventory(files: LevelFiles, options: InventoryOptions): Promise<PageInventory> {
+export async function takeInventory(
+  files: LevelFiles,
+  options: InventoryOptions,
+  windows = new Windows(),
+): Promise<PageInventory> {
   const entries = new Map<string, StoredEntry[]>();
   const defects: LevelFileDefect[] = [...files.defects];
   let lastSequence = files.version?.lastSequence ?? 0;
@@ -58,33 +63,31 @@ export async function takeInventory(files: LevelFiles, options: InventoryOptions
     options.onBytes?.(file.bytes);
   }
   const tables = files.tables.filter(({ current }) => current || options.remains);
-  for await (const { file, block } of readAhead(tables, options.signal)) {
-    const found = readLevelTable(
-      block.bytes.subarray(0, file.bytes),
-      (entry) => {
-        const stored = proveEntry(entry, file, block);
-        note(stored);
-        return stored.proof.kind !== "damaged" && stored.proof.kind !== "unknown" && !entry.deletion;
-      },
-      options.remains,
-    );
-    let before = 0;
-    for (;;) {
-      const step = found.next();
-      if (step.done) {
-        for (const { offset, reason } of step.value)
-          defects.push({ file: file.name, offset, reason, crash: false });
-        break;
-      }
-      // Others get a turn every 4 MiB.
-      if (step.value - before < 4 << 20) continue;
-      before = step.value;
-      await new Promise((resolve) => setImmediate(resolve));
-      demandWanted(options.signal);
+  let last: LevelFile | undefined;
+  const finish = (next?: LevelFile) => {
+    if (last && last !== next) {
+      bytes += last.bytes;
+      options.onBytes?.(last.bytes);
     }
-    bytes += file.bytes;
-    options.onBytes?.(file.bytes);
+    last = next;
+  };
+  for await (const { piece, window } of filledPieces(piecesOf(tables, defects), windows)) {
+    const { file, from, blocks } = piece;
+    demandWanted(options.signal);
+    finish(file);
+    const held = window.bytes.subarray(0, piece.to - from);
+    const visit = (entry: LevelEntry) => {
+      const stored = proveEntry(entry, file, window, from);
+      note(stored);
+      return stored.proof.kind !== "damaged" && stored.proof.kind !== "unknown" && !entry.deletion;
+    };
+    for (const block of blocks) {
+      const defect = readLevelBlock(held, from, block, visit, options.remains);
+      if (defect)
+        defects.push({ file: file.name, offset: defect.offset, reason: defect.reason, crash: false });
+    }
   }
+  finish();
   const counts = ({ sequence, file }: StoredEntry) =>
     file.current && (files.version === undefined || sequence <= lastSequence) ? 1 : 0;
   for (const all of entries.values())
@@ -102,33 +105,12 @@ export function demandWanted(signal: AbortSignal | undefined): void {
     throw new EmbershardError("ABORTED", "it was aborted; nothing was changed", { cause: signal.reason });
 }
 
-/** Reads the next file while one is looked at. */
-async function* readAhead(
-  files: readonly LevelFile[],
-  signal: AbortSignal | undefined,
-): AsyncGenerator<{ file: LevelFile; block: HashBlock }> {
-  const longest = files.reduce((most, { bytes }) => Math.max(most, bytes), 0);
-  if (longest === 0) return;
-  const blocks = [createHashBlock(longest), createHashBlock(longest)];
-  const fill = async (i: number): Promise<number> =>
-    i < files.length ? files[i].read(blocks[i % 2].bytes.subarray(0, files[i].bytes)) : 0;
-  let filling = fill(0);
-  for (const [i, file] of files.entries()) {
-    const filled = await filling;
-    demandWanted(signal);
-    if (filled < file.bytes) blocks[i % 2].bytes.fill(0, filled, file.bytes);
-    filling = fill(i + 1);
-    // Awaited only when this file is done; it must not count as unhandled meanwhile.
-    filling.catch(() => undefined);
-    yield { file, block: blocks[i % 2] };
-  }
-}
-
-function proveEntry(entry: LevelEntry, file: LevelFile, block: HashBlock): StoredEntry {
+/** `window` holds bytes of the file from `base` on. */
+function proveEntry(entry: LevelEntry, file: LevelFile, window: HashBlock, base: number): StoredEntry {
   const { key, value, deletion, sequence, offset } = entry;
   const proof: Proof = deletion
     ? { kind: "unknown" }
-    : proveValue(key, value, (from, length, seed) => block.checksum(offset + from, length, seed));
+    : proveValue(key, value, (from, length, seed) => window.checksum(offset - base + from, length, seed));
   return { key: key.slice(), sequence, deletion, proof, file, offset, bytes: value.length };
 }
 

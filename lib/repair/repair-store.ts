@@ -6,6 +6,7 @@ import { encodeManifest, type Manifest, manifestKey } from "../shard/manifest.js
 import { demandClosed, directoryOf } from "./access.js";
 import { syncFolder } from "./backup-directory.js";
 import { readValue } from "./backup-store.js";
+import { demandNoColdRows } from "./cold-refusal.js";
 import { type Examination, examine, filesOf, identityOf, imagesOf, logFolder } from "./examination.js";
 import { LogChain } from "./log-chain.js";
 import { followLog } from "./log-inventory.js";
@@ -29,7 +30,7 @@ export interface RepairOptions {
  * takes the place of the damaged one, which is kept under another name. Without `acceptLoss` a repair that would lose
  * anything changes nothing and says what would be lost.
  *
- * @throws CORRUPT when there is nothing to begin with; NOT_A_STORE, NEWER_FORMAT, SHARD_COUNT, LOCKED, OUT_OF_MEMORY, IO, ABORTED:
+ * @throws CORRUPT when there is nothing to begin with; UNSUPPORTED when it has tables larger than their memory; NOT_A_STORE, NEWER_FORMAT, SHARD_COUNT, LOCKED, OUT_OF_MEMORY, IO, ABORTED:
  *   the store is as it was
  */
 export async function repairStore(store: string, options: RepairOptions = {}): Promise<RepairReport> {
@@ -41,6 +42,7 @@ export async function repairStore(store: string, options: RepairOptions = {}): P
     const findings = judge(found);
     const began = { directory, findings, losses: [], original: null };
     if (findings.every(({ severity }) => severity === "note")) return { ...began, status: "whole" };
+    demandNoColdRows(found, `${directory} cannot be repaired`);
     const chain = await LogChain.find(filesOf(join(directory, logFolder)), found.log, found.logIdentity);
     const plan = await planOrRefuse(found, chain);
     const salvage = new RecordSalvage(plan);

@@ -4,7 +4,7 @@ import { maskedCrc32c } from "./crc32c.js";
 import type { LevelDefect } from "./level-log-file.js";
 import { viewOf } from "./log-format.js";
 
-/** One entry of a table file. `key` and `value` are views of the file's bytes. */
+/** One entry of a table file. `key` and `value` are views of the bytes that it was read from. */
 export interface LevelEntry {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
@@ -15,76 +15,88 @@ export interface LevelEntry {
   readonly offset: number;
 }
 
-interface Handle {
+/** Where a block lies in its file. A trailer of 5 bytes follows it. */
+export interface LevelBlock {
   readonly offset: number;
   readonly size: number;
 }
 
 const footerBytes = 48;
 const magic = 0xdb47_7524_8b80_fb57n;
-const trailerBytes = 5;
+/** Of a block: its compression and its checksum. */
+export const trailerBytes = 5;
 
 /**
- * Reads the table file `bytes`. `visit` is given each entry and says whether the entry proves itself by a checksum of
- * its own. LevelDB's checksum is looked at for all other blocks, or, with `everyBlock`, for all of them and before their
- * entries are visited: damaged ones are left out then.
+ * Reads what a table file says of its blocks, which is little, and checks it. Its blocks are in the order of keys, and, in
+ * all files that LevelDB writes, of offsets.
+ *
+ * @throws what `read` throws
  */
-export function* readLevelTable(
-  bytes: Uint8Array,
-  visit: (entry: LevelEntry) => boolean,
-  everyBlock = false,
-): Generator<number, LevelDefect[]> {
+export async function readLevelTableIndex(
+  bytes: number,
+  read: (into: Uint8Array, position: number) => Promise<number>,
+): Promise<{ blocks: LevelBlock[]; defects: LevelDefect[] }> {
   const defects: LevelDefect[] = [];
+  const blocks: LevelBlock[] = [];
   const defect = (offset: number, reason: string) => void defects.push({ offset, reason, tail: false });
-  const footer = readFooter(bytes);
+  /** A block with its trailer, cut short where the file ends. */
+  const load = async ({ offset, size }: LevelBlock): Promise<Uint8Array> => {
+    const loaded = new Uint8Array(Math.max(0, Math.min(size + trailerBytes, bytes - offset)));
+    return loaded.subarray(0, loaded.length > 0 ? await read(loaded, offset) : 0);
+  };
+  const at = Math.max(0, bytes - footerBytes);
+  const footer = readFooter(await load({ offset: at, size: footerBytes }));
   if (!footer) {
-    defect(Math.max(0, bytes.length - footerBytes), "its footer does not add up");
-    return defects;
+    defect(at, "its footer does not add up");
+    return { blocks, defects };
   }
-  const index = readBlock(bytes, footer.index);
-  const meta = readBlock(bytes, footer.meta);
+  const index = readBlock(await load(footer.index));
+  const meta = readBlock(await load(footer.meta));
   if (!meta) defect(footer.meta.offset, "the index of its filters does not match its checksum");
   for (const { value } of meta ?? []) {
     const handle = readHandle(new ByteReader(value));
-    if (!handle || !blockVerifies(bytes, handle))
+    if (!handle || !blockVerifies(await load(handle), { offset: 0, size: handle.size }))
       defect(handle?.offset ?? footer.meta.offset, "a filter does not match its checksum");
   }
-  if (!index) {
-    defect(footer.index.offset, "its index does not match its checksum");
-    return defects;
-  }
-  for (const { value } of index) {
+  if (!index) defect(footer.index.offset, "its index does not match its checksum");
+  for (const { value } of index ?? []) {
     const handle = readHandle(new ByteReader(value));
-    if (!handle || handle.offset + handle.size + trailerBytes > bytes.length) {
-      defect(footer.index.offset, "its index names a block that is not there");
-      continue;
-    }
-    if (everyBlock && !blockVerifies(bytes, handle)) {
-      defect(handle.offset, "a block does not match its checksum");
-      continue;
-    }
-    const entries = parseBlock(bytes, handle);
-    if (!entries) {
-      defect(handle.offset, "a block does not add up");
-      continue;
-    }
-    let proven = true;
-    for (const { key, value, offset } of entries) {
-      const inner = innerKey(key);
-      if (!inner) {
-        proven = false;
-        continue;
-      }
-      if (!visit({ ...inner, value, offset })) proven = false;
-    }
-    if (!proven && !everyBlock && !blockVerifies(bytes, handle))
-      defect(handle.offset, "a block does not match its checksum");
-    yield handle.offset + handle.size;
+    if (handle && handle.offset + handle.size + trailerBytes <= bytes) blocks.push(handle);
+    else defect(footer.index.offset, "its index names a block that is not there");
   }
-  return defects;
+  return { blocks, defects };
 }
 
-function readFooter(bytes: Uint8Array): { meta: Handle; index: Handle } | undefined {
+/**
+ * Reads the entries of one block. `window` holds bytes of the file from `base` on, the block and its trailer among them.
+ * `visit` is given each entry and says whether the entry proves itself by a checksum of its own. LevelDB's checksum is
+ * looked at where one does not, or, with `always`, before entries are visited: those of a damaged block are left out then.
+ * Returns what is wrong with the block.
+ */
+export function readLevelBlock(
+  window: Uint8Array,
+  base: number,
+  block: LevelBlock,
+  visit: (entry: LevelEntry) => boolean,
+  always = false,
+): LevelDefect | undefined {
+  const handle = { offset: block.offset - base, size: block.size };
+  const defect = (reason: string) => ({ offset: block.offset, reason, tail: false });
+  if (always && !blockVerifies(window, handle)) return defect("a block does not match its checksum");
+  const entries = parseBlock(window, handle);
+  if (!entries) return defect("a block does not add up");
+  let proven = true;
+  for (const { key, value, offset } of entries) {
+    const inner = innerKey(key);
+    if (!inner || !visit({ ...inner, value, offset: base + offset })) proven = false;
+  }
+  return proven || always || blockVerifies(window, handle)
+    ? undefined
+    : defect("a block does not match its checksum");
+}
+
+/** The footer that `bytes` ends with. */
+function readFooter(bytes: Uint8Array): { meta: LevelBlock; index: LevelBlock } | undefined {
   if (bytes.length < footerBytes) return undefined;
   const at = bytes.length - footerBytes;
   if (viewOf(bytes).getBigUint64(at + 40, true) !== magic) return undefined;
@@ -94,20 +106,22 @@ function readFooter(bytes: Uint8Array): { meta: Handle; index: Handle } | undefi
   return meta && index && { meta, index };
 }
 
-function readHandle(read: ByteReader): Handle | undefined {
+function readHandle(read: ByteReader): LevelBlock | undefined {
   const [offset, size] = [read.varint(), read.varint()];
   return Number.isNaN(offset + size) ? undefined : { offset, size };
 }
 
 /** A block is `size` bytes, a type (0: not compressed) and the masked checksum of both. */
-function blockVerifies(bytes: Uint8Array, { offset, size }: Handle): boolean {
+function blockVerifies(bytes: Uint8Array, { offset, size }: LevelBlock): boolean {
   const end = offset + size;
   if (end + trailerBytes > bytes.length) return false;
   return viewOf(bytes).getUint32(end + 1, true) === maskedCrc32c(bytes, offset, end + 1);
 }
 
-function readBlock(bytes: Uint8Array, handle: Handle): BlockEntry[] | undefined {
-  return blockVerifies(bytes, handle) ? parseBlock(bytes, handle) : undefined;
+/** `bytes` is the block and its trailer. */
+function readBlock(bytes: Uint8Array): BlockEntry[] | undefined {
+  const handle = { offset: 0, size: bytes.length - trailerBytes };
+  return handle.size >= 0 && blockVerifies(bytes, handle) ? parseBlock(bytes, handle) : undefined;
 }
 
 interface BlockEntry {
@@ -117,7 +131,7 @@ interface BlockEntry {
 }
 
 /** The entries of a block; undefined where lengths, restarts or compression do not add up. */
-function parseBlock(bytes: Uint8Array, { offset, size }: Handle): BlockEntry[] | undefined {
+function parseBlock(bytes: Uint8Array, { offset, size }: LevelBlock): BlockEntry[] | undefined {
   const end = offset + size;
   if (size < 4 || end + trailerBytes > bytes.length || bytes[end] !== 0) return undefined;
   const view = viewOf(bytes);

@@ -29,7 +29,7 @@ export interface SegmentDefect {
   readonly reason: string;
 }
 
-const chunkBytes = 8 * 2 ** 20;
+const defaultChunkBytes = 8 * 2 ** 20;
 // While one chunk is used, the next is read.
 const aheadChunks = 2;
 
@@ -43,11 +43,19 @@ export class SegmentScan {
   readonly #createBlock: BlockFactory;
   readonly #segment: SurveyedSegment;
   readonly #name: string;
+  readonly #chunkBytes: number;
   #file: OpenFile | undefined;
   #filling: Promise<number> | undefined;
   #offset = segmentHeaderBytes;
 
-  constructor(files: Files, createBlock: BlockFactory, segment: SurveyedSegment) {
+  /** Reads `chunkBytes` at once, more where a record is longer. */
+  constructor(
+    files: Files,
+    createBlock: BlockFactory,
+    segment: SurveyedSegment,
+    chunkBytes = defaultChunkBytes,
+  ) {
+    this.#chunkBytes = chunkBytes;
     this.#files = files;
     this.#createBlock = createBlock;
     this.#segment = segment;
@@ -66,7 +74,7 @@ export class SegmentScan {
     if (this.#offset >= fileBytes) return;
     this.#file = await this.#files.open(this.#name, "read");
     const blocks = Array.from({ length: aheadChunks }, () =>
-      this.#createBlock(this.#chunkLength(chunkBytes)),
+      this.#createBlock(this.#chunkLength(this.#chunkBytes)),
     );
     let turn = 0;
     let filling = this.#fill(blocks[0]);
@@ -137,14 +145,14 @@ export class SegmentScan {
       const left = this.#segment.fileBytes - begin - at;
       if (left < recordHeaderBytes)
         return this.#stop(records, "the record is cut short by the end of the file");
-      if (length - at < recordHeaderBytes) return { records, needBytes: chunkBytes };
+      if (length - at < recordHeaderBytes) return { records, needBytes: this.#chunkBytes };
       const { lsn, payloadBytes, type, flags } = readRecordHeader(view, at);
       if (lsn !== this.nextLsn)
         return this.#stop(records, `LSN ${lsn} was found where ${this.nextLsn} belongs`);
       const bytes = recordBytes(payloadBytes);
       if (bytes > left)
         return this.#stop(records, `a record of ${bytes} bytes is cut short by the end of the file`);
-      if (bytes > length - at) return { records, needBytes: Math.max(bytes, chunkBytes) };
+      if (bytes > length - at) return { records, needBytes: Math.max(bytes, this.#chunkBytes) };
       if (!recordVerifies(block, view, at, bytes, this.#segment.nonce)) {
         return this.#stop(records, "the record's checksum does not match");
       }
@@ -154,7 +162,7 @@ export class SegmentScan {
       at += bytes;
       this.#offset = begin + at;
     }
-    return { records, needBytes: chunkBytes };
+    return { records, needBytes: this.#chunkBytes };
   }
 
   #stop(records: LogRecord[], reason: string): { records: LogRecord[]; needBytes: number } {
