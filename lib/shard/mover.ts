@@ -65,6 +65,11 @@ export class Mover {
     if (arenas.moving) this.#keepAhead(arenas.moving);
     if (arenas.moving || arenas.all.length >= LIMITS.arenas) return;
     const filling = arenas.all.find((arena) => this.#isFilling(arena));
+    // A checkpoint gives the pages of dropped tables back: no arena has to be halved for them.
+    if (filling && this.#state.retired.length > 0) {
+      this.#checkpointing.request();
+      if (!this.#isFilling(filling, this.#retiredPages(filling))) return;
+    }
     if (!filling || this.#refused || log.room(beginBytes) !== undefined) return;
     try {
       this.#begin(filling);
@@ -100,30 +105,38 @@ export class Mover {
    * Whether it is an arena's turn to be halved. Places that rows have left are room, too: else it would be halved again
    * and again.
    */
-  #isFilling(arena: Arena): boolean {
+  #isFilling(arena: Arena, morePages = 0): boolean {
     const { all, limitBytes, tables } = this.#state.arenas;
     if (arena.pagesEnd * PAGE_BYTES <= limitBytes / 2) return false;
     const enoughBytes = (1 - halvingLevel(all.length)) * limitBytes;
-    const leftBytes = arena.kernel.pagesLeft() * PAGE_BYTES;
+    const leftBytes = (arena.kernel.pagesLeft() + morePages) * PAGE_BYTES;
     if (leftBytes >= enoughBytes) return false;
     return [...tables].reduce((sum, table) => sum + table.freeBytes(arena), leftBytes) < enoughBytes;
   }
 
+  /** Pages of an arena that belong to dropped tables. */
+  #retiredPages({ number }: Arena): number {
+    return this.#state.retired.reduce(
+      (sum, { pages }) => sum + pages.filter(({ arena }) => arena === number).length,
+      0,
+    );
+  }
+
   /**
    * Makes room in an arena that is full: begins a hand-over, waits for the one under way, or has a checkpoint forget one
-   * that is done. `roomFor` waits for room in the log.
+   * that is done, or dropped tables that have pages there. `roomFor` waits for room in the log.
    */
   async relieve(arena: Arena, roomFor: (bytes: () => number) => Promise<void>): Promise<void> {
     const { moving } = this.#state.arenas;
-    if (!moving) {
-      await roomFor(() => beginBytes);
-      if (!this.#state.arenas.moving) this.#begin(arena);
-    } else if (moving.done) {
+    if (moving?.done || this.#retiredPages(arena) > 0) {
       const [{ status, reason }] = (await Promise.allSettled([this.#checkpointing.write({})])) as [
         { status: string; reason?: unknown },
       ];
       // An I/O error makes the shard read-only: who waits for room is refused for that reason.
       if (status === "rejected" && !this.#checkpointing.health.failure) throw reason;
+    } else if (!moving) {
+      await roomFor(() => beginBytes);
+      if (!this.#state.arenas.moving) this.#begin(arena);
     } else {
       while (!moving.done && !this.#closed && !this.#state.broken && !this.#checkpointing.health.failure) {
         if (this.#stuck) throw this.#stuck;

@@ -469,7 +469,8 @@ export class CombinedLife {
     const { from, to } = this.#checkpointed;
     const logged = [...this.#now.members.values()].every(({ definition }) => definition.logged);
     if (logged) return [this.#now];
-    const end = this.#making ? this.#changes.length : to;
+    // A hand-over of unlogged tables ends with a checkpoint that nobody asked for.
+    const end = this.#making || this.#wide ? this.#changes.length : to;
     const worlds: CombinedWorld[] = [];
     const world = this.#base.clone();
     for (let k = 0; k <= end; k++) {

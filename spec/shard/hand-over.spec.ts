@@ -70,4 +70,20 @@ test("an owner of a store that only awaits writes lets others run", async () => 
   await store.close();
 });
 
+test("pages of a dropped table are given back before an arena is halved for them", async () => {
+  const disk = new MemoryDisk(4);
+  const store = await disk.open();
+  for (let round = 0; round < 4; round++) {
+    const table = await store.table("t", { ...options, ack: "memory" });
+    for (let next = 0; next < 800; next += 50) {
+      const keys = BigUint64Array.from({ length: 50 }, (_, i) => BigInt(next + i));
+      await table.assign(keys, new Float32Array(50 * options.dim).fill(round));
+    }
+    assert.is(table.stats().rows, 800);
+    await store.dropTable("t");
+  }
+  assert.is(store.stats().memory.arenas, 1);
+  await store.close();
+});
+
 test.run();
