@@ -63,52 +63,56 @@ function follow(journal: string, base: State): { states: State[]; least: number;
   return { states, least, evicted };
 }
 
-test("a table that evicts comes back from kills as its oracle", async () => {
-  const place = mkdtempSync(join(tmpdir(), "embershard-evicting-"));
-  const [directory, journal] = [join(place, "store"), join(place, "journal")];
-  const random = new Prng(seed);
-  let base: State | undefined;
-  let evicted = 0;
-  for (let round = 0; round < rounds; round++) {
-    writeFileSync(journal, "");
-    const from = (base?.operation ?? 0) + 1;
-    const plan = { directory, journal, seed, from, signalAfter: random.below(60) };
-    const text = await liveAndDie(plan, random.unit() * 25);
-    const store = await openStore(directory, {
-      control: false,
-      hugePages: "off",
-      arenaBytes: 32 << 20,
-      checkpoint: false,
-    });
-    const table = await store.table("t");
-    const lost: bigint[] = [];
-    table.onEvicted(({ keys }) => lost.push(...keys));
-    base ??= { operation: 0, oracle: oracleOf(table.options) };
-    const told = follow(text, base);
-    evicted += told.evicted;
-    while (table.stats().rows > evictingOptions.eviction.maxRows)
-      await new Promise((resolve) => setImmediate(resolve));
-    const rows = await scanAll(table);
-    const differences: string[] = [];
-    const found = told.states.findLastIndex(({ oracle }, k) => {
-      if (k < told.least) return false;
-      const then = oracle.clone();
-      const difference =
-        then.delete(lost) === lost.length ? then.difference(rows) : "rows went that were not there";
-      if (difference !== undefined) differences.push(`state ${k}: ${difference}`);
-      return difference === undefined;
-    });
+for (const combined of [false, true])
+  test(`a table that evicts${combined ? ", admits and is narrow" : ""} comes back from kills as its oracle`, async () => {
+    const place = mkdtempSync(join(tmpdir(), "embershard-evicting-"));
+    const [directory, journal] = [join(place, "store"), join(place, "journal")];
+    const random = new Prng(seed);
+    let base: State | undefined;
+    let evicted = 0;
+    for (let round = 0; round < rounds; round++) {
+      writeFileSync(journal, "");
+      const from = (base?.operation ?? 0) + 1;
+      const plan = { combined, directory, journal, seed, from, signalAfter: random.below(60) };
+      const text = await liveAndDie(plan, random.unit() * 25);
+      const store = await openStore(directory, {
+        control: false,
+        hugePages: "off",
+        arenaBytes: 32 << 20,
+        checkpoint: false,
+      });
+      const table = await store.table("t");
+      const lost: bigint[] = [];
+      table.onEvicted(({ keys }) => lost.push(...keys));
+      base ??= { operation: 0, oracle: oracleOf(table.options) };
+      const told = follow(text, base);
+      evicted += told.evicted;
+      while (table.stats().rows > evictingOptions.eviction.maxRows)
+        await new Promise((resolve) => setImmediate(resolve));
+      const rows = await scanAll(table);
+      const differences: string[] = [];
+      const found = told.states.findLastIndex(({ oracle }, k) => {
+        if (k < told.least) return false;
+        const then = oracle.clone();
+        const difference =
+          then.delete(lost) === lost.length ? then.difference(rows) : "rows went that were not there";
+        if (difference !== undefined) differences.push(`state ${k}: ${difference}`);
+        return difference === undefined;
+      });
+      assert.ok(
+        found >= 0,
+        `seed ${seed}, round ${round}, ${place}: none of\n${differences.slice(0, 5).join("\n")}`,
+      );
+      const { operation, oracle } = told.states[found];
+      oracle.delete(lost);
+      base = { operation, oracle };
+      await store.close();
+    }
     assert.ok(
-      found >= 0,
-      `seed ${seed}, round ${round}, ${place}: none of\n${differences.slice(0, 5).join("\n")}`,
+      base!.operation > 50 && evicted > 300,
+      `${base!.operation} operations, ${evicted} rows evicted`,
     );
-    const { operation, oracle } = told.states[found];
-    oracle.delete(lost);
-    base = { operation, oracle };
-    await store.close();
-  }
-  assert.ok(base!.operation > 50 && evicted > 300, `${base!.operation} operations, ${evicted} rows evicted`);
-  rmSync(place, { recursive: true, force: true });
-});
+    rmSync(place, { recursive: true, force: true });
+  });
 
 test.run();

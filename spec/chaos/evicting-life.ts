@@ -17,7 +17,17 @@ export const evictingOptions: TableOptions & { readonly eviction: { readonly max
   counters: { names: ["show", "click"], decay: 0.9 },
 };
 
+/** The same with narrow rows that keys get with their second push. */
+export const combinedOptions: typeof evictingOptions = {
+  ...evictingOptions,
+  storage: "int8",
+  stateStorage: "bf16",
+  rounding: "stochastic",
+  admission: { after: 2 },
+};
+
 export interface EvictingPlan {
+  readonly combined: boolean;
   readonly directory: string;
   readonly journal: string;
   readonly seed: number;
@@ -58,7 +68,7 @@ function perform(table: Table, operation: EvictingOperation, step: number): Prom
   }
 }
 
-async function live({ directory, journal, seed, from, signalAfter }: EvictingPlan): Promise<void> {
+async function live({ combined, directory, journal, seed, from, signalAfter }: EvictingPlan): Promise<void> {
   const file = openSync(journal, "a");
   const note = (line: string) => void writeSync(file, `${line}\n`);
   const store: Store = await openStore(directory, {
@@ -67,7 +77,7 @@ async function live({ directory, journal, seed, from, signalAfter }: EvictingPla
     arenaBytes: 32 << 20,
     checkpoint: { everyMs: 50, everyLogBytes: 1 << 19 },
   });
-  const table = await store.table("t", evictingOptions);
+  const table = await store.table("t", combined ? combinedOptions : evictingOptions);
   table.onEvicted(({ keys }) => note(`e${keys.join(",")}`));
   for (let i = from; ; i++) {
     note(`s${i}`);

@@ -6,7 +6,7 @@ import type { EvictionRequest, Table } from "../../lib/embedded/store-types.js";
 import { MemoryDisk } from "../embedded/memory-store.js";
 import { randomFloats, randomKeys } from "../laws/twin.js";
 import { combinedOptions, evictionOf } from "./combined-tables.js";
-import { type Change, CombinedWorld } from "./combined-world.js";
+import { type Change, CombinedWorld, firstOf } from "./combined-world.js";
 import { LifeClock } from "./life-clock.js";
 import { recordsOf } from "./record-dump.js";
 
@@ -145,7 +145,7 @@ export class CombinedLife {
 
   /** With the rows that come by and by it takes more than an arena. */
   async #fill(name: string, table: Table): Promise<void> {
-    for (let from = 2; from < 2000; from += 100) {
+    for (let from = 2; from < 1200; from += 100) {
       const keys = BigUint64Array.from({ length: 100 }, (_, i) => BigInt(from + i));
       this.#become((world) => void world.members.get(name)!.oracle.pull(keys, { create: true }));
       await table.pull(keys, { create: true });
@@ -172,7 +172,7 @@ export class CombinedLife {
   }
 
   #keys(n: number): BigUint64Array {
-    return randomKeys(this.#random, n, this.#wide ? 3000 : 500);
+    return randomKeys(this.#random, n, this.#wide ? 2000 : 500);
   }
 
   async #write(name: string, chosen: number): Promise<void> {
@@ -479,25 +479,6 @@ export class CombinedLife {
     }
     return worlds;
   }
-}
-
-/** The first state from `least` changes on in which nothing differs, or how they differ. */
-async function firstOf(
-  begin: CombinedWorld,
-  changes: readonly Change[],
-  least: number,
-  difference: (world: CombinedWorld) => Promise<string | undefined>,
-): Promise<{ world: CombinedWorld } | string> {
-  const world = begin.clone();
-  const found: string[] = [];
-  for (let k = 0; k <= changes.length; k++) {
-    if (k > 0) changes[k - 1](world);
-    if (k < least) continue;
-    const one = await difference(world);
-    if (one === undefined) return { world };
-    found.push(`state ${k} of ${changes.length}: ${one}`);
-  }
-  return found.join("\n");
 }
 
 function demand(wrong: string | undefined): void {

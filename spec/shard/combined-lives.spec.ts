@@ -22,7 +22,7 @@ async function live(lives: number, acts: number, wide: boolean): Promise<Record<
 }
 
 test("tables that combine everything live as their oracles", async () => {
-  const lives = Number(process.env.EMBERSHARD_RUNS ?? 8);
+  const lives = Number(process.env.EMBERSHARD_RUNS ?? 6);
   const tally = await live(lives, 80, false);
   if (process.env.EMBERSHARD_RUNS) console.log(tally);
   for (const name of ["evicted", "kills", "rollbacks", "versions", "decays"])
@@ -31,7 +31,7 @@ test("tables that combine everything live as their oracles", async () => {
 
 test("... and while their rows are handed over to further arenas", async () => {
   const lives = Number(process.env.EMBERSHARD_WIDE_RUNS ?? 1);
-  const tally = await live(lives, 15, true);
+  const tally = await live(lives, 12, true);
   if (process.env.EMBERSHARD_WIDE_RUNS) console.log(tally);
   assert.ok(tally.arenas > lives || lives === 0, `${tally.arenas} arenas`);
 });

@@ -36,7 +36,7 @@ function oneOf<T>(random: Prng, choice: readonly T[]): T {
 export function evictionOf(random: Prng, wide: boolean, counters: boolean): EvictionOptions {
   const policies = counters ? (["lru", "lfu", "score"] as const) : (["lru", "lfu"] as const);
   return {
-    ...(random.below(4) > 0 && { maxRows: wide ? 2600 + random.below(300) : 20 + random.below(150) }),
+    ...(random.below(4) > 0 && { maxRows: wide ? 1500 + random.below(300) : 20 + random.below(150) }),
     ...(random.below(2) === 0 && { policy: oneOf(random, policies) }),
     ...(random.below(4) === 0 && { maxAgeSteps: 10 + random.below(40) }),
     ...(random.below(4) === 0 && { maxAgeMs: 20_000 + random.below(60_000) }),

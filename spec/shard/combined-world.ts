@@ -132,3 +132,22 @@ export class CombinedWorld {
 function differ(a: Float32Array, b: Float32Array): boolean {
   return a.some((value, i) => !Object.is(value, b[i]));
 }
+
+/** The first state from `least` changes on in which nothing differs, or how they differ. */
+export async function firstOf(
+  begin: CombinedWorld,
+  changes: readonly Change[],
+  least: number,
+  difference: (world: CombinedWorld) => Promise<string | undefined>,
+): Promise<{ world: CombinedWorld } | string> {
+  const world = begin.clone();
+  const found: string[] = [];
+  for (let k = 0; k <= changes.length; k++) {
+    if (k > 0) changes[k - 1](world);
+    if (k < least) continue;
+    const one = await difference(world);
+    if (one === undefined) return { world };
+    found.push(`state ${k} of ${changes.length}: ${one}`);
+  }
+  return found.join("\n");
+}
