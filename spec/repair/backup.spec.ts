@@ -123,7 +123,7 @@ test("whatever damages a backup's files is reported by verification and by resto
   const to = beside(lived, "whole-backups");
   await backupStore(source, to);
   const expected = fingerprint((await contentsOf(copyOf(lived, "damaged-expected"))).contents);
-  for (let seed = 1; seed <= Number(process.env.CASES ?? 25); seed++) {
+  for (let seed = 1; seed <= Number(process.env.CASES ?? 12); seed++) {
     const copy = beside(lived, "damaged-backups");
     const into = beside(lived, "damaged-restored");
     for (const one of [copy, into]) rmSync(one, { recursive: true, force: true });

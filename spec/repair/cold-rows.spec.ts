@@ -22,7 +22,7 @@ test.before.each(async (context) => {
     memory: 1 << 20,
   });
   const n = 2000;
-  for (let i = 0; i < 16; i++) {
+  for (let i = 0; i < 10; i++) {
     const keys = BigUint64Array.from({ length: n }, (_, j) => BigInt(i * n + j));
     await table.push(keys, new Float32Array(16 * n).fill(0.5));
   }

@@ -11,9 +11,9 @@ import { World } from "../chaos/world.js";
 import { damageFile } from "./damage.js";
 import { contentsOf, copyOf, fingerprint, type LivedStore, liveStore, scale } from "./lived-store.js";
 
-const cases = Number(process.env.CASES ?? 30);
+const cases = Number(process.env.CASES ?? 20);
 const firstSeed = Number(process.env.SEED ?? 1);
-const perStore = 15;
+const perStore = 10;
 
 const test = suite("damaged directories");
 

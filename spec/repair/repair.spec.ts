@@ -3,7 +3,7 @@ import { suite } from "uvu";
 import { liveStore } from "./lived-store.js";
 import { repairCase } from "./repair-case.js";
 
-const cases = Number(process.env.CASES ?? 25);
+const cases = Number(process.env.CASES ?? 10);
 const firstSeed = Number(process.env.SEED ?? 1);
 const perStore = 5;
 
