@@ -34,6 +34,7 @@ interface ExportArguments extends SharedOptions {
   readonly state?: boolean;
   readonly minFrequency?: number;
   readonly minNorm?: number;
+  readonly since?: string;
 }
 
 export function exportCommand(output: Output, environment: NodeJS.ProcessEnv): Command {
@@ -50,24 +51,28 @@ export function exportCommand(output: Output, environment: NodeJS.ProcessEnv): C
     .option("--state", "optimizer state, too")
     .option("--min-frequency <n>", "only rows that were pushed at least so often", wholeNumber)
     .option("--min-norm <x>", "only rows of at least this Euclidean norm", notNegative)
+    .option("--since <version>", "only what changed since that version")
     .action(async (directory: string, target: string, given: ExportArguments) => {
-      const { table, json, state, minFrequency, minNorm } = given;
+      const { table, json, state, minFrequency, minNorm, since } = given;
       const options: ExportOptions = {
         ...sharedOptions(given, target, environment),
         ...(state && { state }),
         ...(minFrequency !== undefined && { minFrequency }),
         ...(minNorm !== undefined && { minNorm }),
+        ...(since !== undefined && { since }),
       };
       const request = { table, path: absolute(target), options };
       const report = await transferred<ExportReport>("export", directory, request, output, (store, rest) =>
         exportTable(store, table, request.path, { ...options, ...rest }),
       );
-      const text = `${countText(report.rows)} rows, ${bytesText(report.bytes)} in ${report.files.join(", ")}\n`;
+      const gone = since === undefined ? "" : `, ${countText(report.removed)} removed`;
+      const text = `${countText(report.rows)} rows${gone}, ${bytesText(report.bytes)} in ${report.files.join(", ")}\n`;
       output.out.write(json ? `${JSON.stringify(report)}\n` : text);
     });
   return teach(command, [
     "embershard export ./model items.safetensors --table items --state",
     "embershard export ./model items.parquet --table items --min-frequency 5",
+    "embershard export ./model since.safetensors --table items --state --since epoch-3",
     "embershard export ./model ./arrays --table items          a directory of .npy files",
     "embershard export ./model s3://bucket/items.parquet --table items",
   ]);
@@ -112,7 +117,7 @@ export function importCommand(output: Output, environment: NodeJS.ProcessEnv): C
 
 function importText(table: string, { rows, deleted, created, state, history }: ImportReport): string {
   const made = created ? "new table" : "table";
-  const others = deleted > 0 ? `, ${countText(deleted)} others deleted` : "";
+  const others = deleted > 0 ? `, ${countText(deleted)} deleted` : "";
   const counts = history ? "" : ", without frequencies";
   return `${countText(rows)} rows into ${made} ${table}${others}; optimizer state: ${state}${counts}\n`;
 }

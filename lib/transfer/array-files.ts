@@ -2,7 +2,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
-import { COLUMN_NAMES } from "./column-layout.js";
+import { ARRAY_NAMES } from "./column-layout.js";
 import { ColumnReader, type StoredColumn } from "./column-reader.js";
 import { ioError, SourceFile } from "./local-file.js";
 import { readNpyHeader } from "./npy-header.js";
@@ -33,7 +33,7 @@ export async function openNpy(path: string): Promise<RowReader> {
   try {
     const there = await namesIn(path);
     const columns = new Map<string, StoredColumn>();
-    for (const name of COLUMN_NAMES) {
+    for (const name of ARRAY_NAMES) {
       if (!there.includes(`${name}.npy`)) continue;
       const file = await SourceFile.open(join(path, `${name}.npy`));
       files.push(file);

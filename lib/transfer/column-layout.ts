@@ -8,6 +8,12 @@ export type ColumnName = "keys" | "weights" | "state" | "frequency" | "last_step
 
 export const COLUMN_NAMES: readonly ColumnName[] = ["keys", "weights", "state", "frequency", "last_step"];
 
+/** The array beside the columns, U64 of any length, that an incremental export has: keys whose rows are gone. */
+export const REMOVED_NAME = "removed";
+
+/** Names of all arrays that an export may have. */
+export const ARRAY_NAMES: readonly string[] = [...COLUMN_NAMES, REMOVED_NAME];
+
 export interface ColumnLayout {
   readonly name: ColumnName;
   readonly type: ElementType;

@@ -1,6 +1,6 @@
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
-import { COLUMN_NAMES, type ColumnName } from "./column-layout.js";
+import { COLUMN_NAMES, type ColumnName, REMOVED_NAME } from "./column-layout.js";
 import {
   COUNT_TYPES,
   countsOf,
@@ -35,6 +35,9 @@ export class ColumnReader implements RowReader {
   readonly stateFloats: number;
   readonly history: boolean;
   readonly description: TableDescription | undefined;
+  readonly changesOnly: boolean;
+  readonly removedRows: number;
+  readonly #removed: StoredColumn | undefined;
   readonly #columns: ReadonlyMap<ColumnName, StoredColumn>;
 
   /** @throws CORRUPT, UNSUPPORTED where columns are missing, or are not of the types and shapes of columns. */
@@ -62,6 +65,10 @@ export class ColumnReader implements RowReader {
     this.history = this.#columns.has("frequency") && this.#columns.has("last_step");
     if (this.history)
       for (const name of ["frequency", "last_step"] as const) this.#width(what, name, COUNT_TYPES, undefined);
+    this.#removed = columns.get(REMOVED_NAME);
+    this.changesOnly = this.#removed !== undefined;
+    if (this.#removed) demandKeys(what, this.#removed);
+    this.removedRows = this.#removed?.shape[0] ?? 0;
     this.description = description;
   }
 
@@ -85,6 +92,12 @@ export class ColumnReader implements RowReader {
 
   async *keys(): AsyncGenerator<BigUint64Array> {
     const reading = new ReadAhead(KEYS_OF_A_PIECE, this.rows, [this.#columns.get("keys")!]);
+    for await (const { bytes } of reading.pieces()) yield keysOfBytes(bytes[0]);
+  }
+
+  async *removed(): AsyncGenerator<BigUint64Array> {
+    if (!this.#removed) return;
+    const reading = new ReadAhead(KEYS_OF_A_PIECE, this.#removed.shape[0], [this.#removed]);
     for await (const { bytes } of reading.pieces()) yield keysOfBytes(bytes[0]);
   }
 
@@ -128,8 +141,17 @@ export class ColumnReader implements RowReader {
   }
 
   #files(): Set<SourceFile> {
-    return new Set([...this.#columns.values()].map(({ file }) => file));
+    const columns = [...this.#columns.values(), ...(this.#removed ? [this.#removed] : [])];
+    return new Set(columns.map(({ file }) => file));
   }
+}
+
+function demandKeys(what: string, { type, shape }: StoredColumn): void {
+  if (shape.length === 1 && KEY_TYPES.includes(type as ElementType)) return;
+  throw new EmbershardError(
+    "CORRUPT",
+    `${what}: ${REMOVED_NAME} is ${type} of shape [${shape.join(", ")}], expected keys of one axis`,
+  );
 }
 
 function rowBytesOf({ type, shape }: StoredColumn): number {

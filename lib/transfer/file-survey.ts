@@ -9,31 +9,41 @@ import type { TransferTable } from "./transfer-types.js";
 const KEYS_OF_A_SET = 1 << 22;
 
 /** In how many parts a file's keys are looked at. */
-export function partsOf(rows: number): number {
-  return Math.max(1, Math.ceil(rows / KEYS_OF_A_SET));
+export function partsOf(reader: RowReader): number {
+  return Math.max(1, Math.ceil(keysIn(reader) / KEYS_OF_A_SET));
 }
 
-/** The keys of a file that are in one part. @throws CORRUPT when a key comes twice. */
+function keysIn({ rows, removedRows }: RowReader): number {
+  return rows + removedRows;
+}
+
+/** The keys of a file that are in one part, removed ones, too. @throws CORRUPT when a key comes twice. */
 export async function keysOfPart(
   what: string,
   reader: RowReader,
   part: number,
   parts: number,
 ): Promise<KeySet> {
-  const set = new KeySet(parts === 1 ? reader.rows : KEYS_OF_A_SET);
-  let from = 0;
-  for await (const keys of reader.keys()) {
-    const words = wordsOf(keys);
-    for (let i = 0; i < words.length; i += 2) {
-      const [low, high] = [words[i], words[i + 1]];
-      if (parts > 1 && partOf(low, high, parts) !== part) continue;
-      if (!set.add(low, high))
-        throw new EmbershardError(
-          "CORRUPT",
-          `${what}: key ${keys[i / 2]} of row ${from + i / 2} came before: expected each key once`,
-        );
+  const set = new KeySet(parts === 1 ? keysIn(reader) : KEYS_OF_A_SET);
+  const lists = [
+    ["row", reader.keys()],
+    ["removed row", reader.removed()],
+  ] as const;
+  for (const [name, pieces] of lists) {
+    let from = 0;
+    for await (const keys of pieces) {
+      const words = wordsOf(keys);
+      for (let i = 0; i < words.length; i += 2) {
+        const [low, high] = [words[i], words[i + 1]];
+        if (parts > 1 && partOf(low, high, parts) !== part) continue;
+        if (!set.add(low, high))
+          throw new EmbershardError(
+            "CORRUPT",
+            `${what}: key ${keys[i / 2]} of ${name} ${from + i / 2} came before: expected each key once`,
+          );
+      }
+      from += keys.length;
     }
-    from += keys.length;
   }
   return set;
 }
@@ -67,12 +77,14 @@ export async function demandFinite(
 
 /** @throws INVALID_ARGUMENT when the table has one of the file's keys. */
 export async function demandAbsent(what: string, reader: RowReader, table: TransferTable): Promise<void> {
-  for await (const keys of reader.keys()) {
-    const there = (await table.contains(keys)).indexOf(1);
-    if (there < 0) continue;
-    throw new EmbershardError(
-      "INVALID_ARGUMENT",
-      `${what}: key ${keys[there]} has a row in "${table.name}" already; nothing was changed. Import with existing: "merge" or "replace", or into another table`,
-    );
+  for (const pieces of [reader.keys(), reader.removed()]) {
+    for await (const keys of pieces) {
+      const there = (await table.contains(keys)).indexOf(1);
+      if (there < 0) continue;
+      throw new EmbershardError(
+        "INVALID_ARGUMENT",
+        `${what}: key ${keys[there]} has a row in "${table.name}" already; nothing was changed. Import with existing: "merge" or "replace", or into another table`,
+      );
+    }
   }
 }

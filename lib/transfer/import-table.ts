@@ -14,10 +14,14 @@ import type {
   TransferTable,
 } from "./transfer-types.js";
 
+/** Keys of a deletion. */
+const DELETED_AT_ONCE = 65_536;
+
 /**
  * Brings the rows of a file into a table, which is made if it is not there: with `options.table`, or as the file
  * describes it. All of the file is read and checked before the first row changes. Rows then change in batches, each whole
- * or not at all: where the import is cut short, importing again with "merge" completes it.
+ * or not at all: where the import is cut short, importing again with "merge" completes it. Of a file of changes the
+ * removed rows are deleted then.
  *
  * @throws CORRUPT, UNSUPPORTED, TOO_LARGE, NON_FINITE and TABLE_MISMATCH for what the file holds, INVALID_ARGUMENT for keys
  *   that are there under "fail", TABLE_NOT_FOUND where nothing says how to make the table, INVALID_OPTIONS, IO, and as
@@ -46,6 +50,11 @@ async function importFromPath(
 ): Promise<ImportReport> {
   const reader = await FORMATS[format].open(path);
   try {
+    if (reader.changesOnly && options.existing === "replace")
+      throw new EmbershardError(
+        "INVALID_ARGUMENT",
+        `${path}: it holds changes and not a table, which cannot take the place of one; nothing was changed. Import with existing: "merge"`,
+      );
     const known = store.tables().some((table) => table.name === name);
     if (known) demandDim(path, reader, name, (await store.table(name)).dim);
     await checkFile(path, reader, options);
@@ -63,7 +72,10 @@ async function importFromPath(
       throw error;
     }
     await assignRows(table, reader, restored === "restored", options);
-    const deleted = options.existing === "replace" ? await deleteOthers(path, table, reader, options) : 0;
+    const deleted =
+      options.existing === "replace"
+        ? await deleteOthers(path, table, reader, options)
+        : await deleteRemoved(table, reader, options);
     return { format, rows: reader.rows, deleted, created: !known, state: restored, history: reader.history };
   } finally {
     await reader.close();
@@ -88,7 +100,7 @@ async function checkFile(
     demandGoing(`the import of ${path}`, signal);
     onProgress?.({ phase: "check", done, total: reader.rows });
   });
-  const parts = partsOf(reader.rows);
+  const parts = partsOf(reader);
   for (let part = 0; part < parts; part++) {
     await keysOfPart(path, reader, part, parts);
     demandGoing(`the import of ${path}`, signal);
@@ -132,6 +144,25 @@ async function assignRows(
   }
 }
 
+/** Deletes the rows that the file says are gone. */
+async function deleteRemoved(
+  table: TransferTable,
+  reader: RowReader,
+  { signal, onProgress, ack }: ImportOptions,
+): Promise<number> {
+  let [done, deleted] = [0, 0];
+  for await (const keys of reader.removed()) {
+    for (let at = 0; at < keys.length; at += DELETED_AT_ONCE) {
+      demandGoing(`the import into "${table.name}"`, signal);
+      const some = keys.subarray(at, at + DELETED_AT_ONCE);
+      deleted += await table.delete(some, ack ? { ack } : {});
+      done += some.length;
+      onProgress?.({ phase: "delete", done, total: reader.removedRows });
+    }
+  }
+  return deleted;
+}
+
 /** Deletes the rows whose keys the file does not have; in several passes where those are many. */
 async function deleteOthers(
   path: string,
@@ -139,7 +170,7 @@ async function deleteOthers(
   reader: RowReader,
   { signal, onProgress, ack }: ImportOptions,
 ): Promise<number> {
-  const parts = partsOf(reader.rows);
+  const parts = partsOf(reader);
   let deleted = 0;
   for (let part = 0; part < parts; part++) {
     const kept = await keysOfPart(path, reader, part, parts);

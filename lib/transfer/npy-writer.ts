@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type ColumnLayout, columnsFor, shapeOf } from "./column-layout.js";
+import { type ColumnLayout, columnsFor, REMOVED_NAME, shapeOf } from "./column-layout.js";
 import { ioError, TargetFile } from "./local-file.js";
 import { encodeNpyHeader, NPY_HEADER_BYTES } from "./npy-header.js";
 import type { RowWriter } from "./row-file.js";
@@ -48,7 +48,7 @@ export class NpyWriter implements RowWriter {
     );
   }
 
-  async finish(): Promise<{ name: string; bytes: number }[]> {
+  async finish(removed?: BigUint64Array): Promise<{ name: string; bytes: number }[]> {
     await this.#behind.settled();
     const { path, description, sync } = this.#options;
     const done: { name: string; bytes: number }[] = [];
@@ -57,6 +57,19 @@ export class NpyWriter implements RowWriter {
       const bytes = NPY_HEADER_BYTES + this.#rows * column.rowBytes;
       await file.finish(bytes, sync);
       done.push({ name: `${column.name}.npy`, bytes });
+    }
+    if (removed) {
+      const file = await TargetFile.create(join(path, `${REMOVED_NAME}.npy`));
+      const bytes = NPY_HEADER_BYTES + removed.byteLength;
+      try {
+        await file.write(encodeNpyHeader("U64", [removed.length]), 0);
+        await file.write(removed, NPY_HEADER_BYTES);
+        await file.finish(bytes, sync);
+      } catch (error) {
+        await file.abandon();
+        throw error;
+      }
+      done.push({ name: `${REMOVED_NAME}.npy`, bytes });
     }
     const text = `${JSON.stringify(description)}\n`;
     try {

@@ -5,6 +5,7 @@ import { countsOf, floatsOf, keysOfBytes } from "./element-types.js";
 import { SourceFile } from "./local-file.js";
 import { ParquetColumnStream } from "./parquet-column-stream.js";
 import { type ParquetFooter, readFooter } from "./parquet-footer.js";
+import { REMOVED_KEYS_NAME, removedOf } from "./parquet-removed.js";
 import type { RowColumns, RowReader } from "./row-file.js";
 import { DESCRIPTION_NAME, parseDescription, type TableDescription } from "./table-description.js";
 
@@ -29,6 +30,9 @@ class ParquetReader implements RowReader {
   readonly stateFloats: number;
   readonly history: boolean;
   readonly description: TableDescription | undefined;
+  readonly changesOnly: boolean;
+  readonly removedRows: number;
+  readonly #removed: BigUint64Array;
   readonly #file: SourceFile;
   readonly #footer: ParquetFooter;
 
@@ -53,6 +57,10 @@ class ParquetReader implements RowReader {
         `${file.path}: weights have ${this.dim} elements, at most ${LIMITS.dim} make a row`,
       );
     this.history = columns.has("frequency") && columns.has("last_step");
+    const removed = metadata.get(REMOVED_KEYS_NAME);
+    this.changesOnly = removed !== undefined;
+    this.#removed = removedOf(file.path, removed ?? "");
+    this.removedRows = this.#removed.length;
     this.#file = file;
     this.#footer = footer;
   }
@@ -64,6 +72,10 @@ class ParquetReader implements RowReader {
       yield keysOfBytes(await stream.take(n));
       from += n;
     }
+  }
+
+  async *removed(): AsyncGenerator<BigUint64Array> {
+    for (let at = 0; at < this.#removed.length; at += 65_536) yield this.#removed.slice(at, at + 65_536);
   }
 
   async *batches({ state }: { readonly state: boolean }): AsyncGenerator<RowColumns> {

@@ -1,5 +1,7 @@
 import type { ByteWriter as Bytes, SchemaElement, ParquetWriter as Writer } from "hyparquet-writer";
+import { EmbershardError } from "../base/errors.js";
 import { TargetFile } from "./local-file.js";
+import { MOST_REMOVED, REMOVED_KEYS_NAME, removedText } from "./parquet-removed.js";
 import type { RowWriter } from "./row-file.js";
 import type { WriterOptions } from "./safetensors-writer.js";
 import { DESCRIPTION_NAME } from "./table-description.js";
@@ -9,12 +11,15 @@ import type { RowBatch } from "./transfer-types.js";
 const GROUP_NUMBERS = 1 << 20;
 const GROUP_ROWS = 1 << 17;
 
+type Metadata = { readonly key: string; readonly value: string }[];
+
 /** Writes rows as Parquet: keys and counts as unsigned columns, weights and state as lists of floats. */
 export class ParquetFileWriter implements RowWriter {
   readonly #file: TargetFile;
   readonly #options: WriterOptions;
   readonly #bytes: Bytes;
   readonly #writer: Writer;
+  readonly #metadata: Metadata;
   readonly #groupRows: number;
   #waiting: RowBatch[] = [];
   #waitingRows = 0;
@@ -24,21 +29,30 @@ export class ParquetFileWriter implements RowWriter {
     // Only now: who exports to other formats loads nothing of it.
     const { ByteWriter, ParquetWriter } = await import("hyparquet-writer");
     const bytes = new ByteWriter();
+    const metadata = [{ key: DESCRIPTION_NAME, value: JSON.stringify(options.description) }];
     const writer = new ParquetWriter({
       writer: bytes,
       schema: schemaOf(options),
       statistics: false,
-      kvMetadata: [{ key: DESCRIPTION_NAME, value: JSON.stringify(options.description) }],
+      // Written with the footer, which is when it may have more in it.
+      kvMetadata: metadata,
       createdBy: "embershard",
     });
-    return new ParquetFileWriter(await TargetFile.create(options.path), options, bytes, writer);
+    return new ParquetFileWriter(await TargetFile.create(options.path), options, bytes, writer, metadata);
   }
 
-  private constructor(file: TargetFile, options: WriterOptions, bytes: Bytes, writer: Writer) {
+  private constructor(
+    file: TargetFile,
+    options: WriterOptions,
+    bytes: Bytes,
+    writer: Writer,
+    metadata: Metadata,
+  ) {
     this.#file = file;
     this.#options = options;
     this.#bytes = bytes;
     this.#writer = writer;
+    this.#metadata = metadata;
     const numbers = options.dim + options.stateFloats;
     this.#groupRows = Math.max(1, Math.min(GROUP_ROWS, Math.floor(GROUP_NUMBERS / numbers)));
   }
@@ -85,12 +99,21 @@ export class ParquetFileWriter implements RowWriter {
     this.#bytes.index = 0;
   }
 
-  async finish(): Promise<{ name: string; bytes: number }[]> {
+  async finish(removed?: BigUint64Array): Promise<{ name: string; bytes: number }[]> {
     if (this.#waitingRows > 0) await this.#writeGroup();
+    if (removed) this.#metadata.push({ key: REMOVED_KEYS_NAME, value: this.#textOf(removed) });
     await this.#writer.finish();
     await this.#flush();
     await this.#file.finish(this.#written, this.#options.sync);
     return [{ name: "", bytes: this.#written }];
+  }
+
+  #textOf(removed: BigUint64Array): string {
+    if (removed.length <= MOST_REMOVED) return removedText(removed);
+    throw new EmbershardError(
+      "TOO_LARGE",
+      `${this.#file.path}: ${removed.length} keys were removed, a Parquet file takes at most ${MOST_REMOVED}: export to safetensors or NumPy`,
+    );
   }
 
   abandon(): Promise<void> {

@@ -25,8 +25,11 @@ export interface RowShape {
 export interface RowWriter {
   /** Takes a batch; the caller gives its arrays away. May resolve before it is written. @throws IO */
   write(batch: RowBatch): Promise<void>;
-  /** Writes what is left and the ends of files, and makes them durable if asked to. Gives the bytes of each file. @throws IO */
-  finish(): Promise<readonly { readonly name: string; readonly bytes: number }[]>;
+  /**
+   * Writes what is left and the ends of files, and makes them durable if asked to. `removed` is given where the file holds
+   * changes only. Gives the bytes of each file. @throws IO, TOO_LARGE
+   */
+  finish(removed?: BigUint64Array): Promise<readonly { readonly name: string; readonly bytes: number }[]>;
   /** Lets go of the files, which the caller removes. */
   abandon(): Promise<void>;
 }
@@ -36,10 +39,16 @@ export interface RowReader extends RowShape {
   readonly rows: number;
   /** Whether it has frequencies and last steps. */
   readonly history: boolean;
+  /** Whether it holds what changed since another state, and not a table. */
+  readonly changesOnly: boolean;
+  /** How many keys `removed` gives. */
+  readonly removedRows: number;
   /** What the file says of the table that it comes from. */
   readonly description: TableDescription | undefined;
   /** All keys in order; each array is borrowed until the next is asked for. @throws IO, CORRUPT, UNSUPPORTED */
   keys(): AsyncIterable<BigUint64Array>;
+  /** Keys whose rows are gone; none unless it holds changes only. As `keys`. */
+  removed(): AsyncIterable<BigUint64Array>;
   /** All rows in order, `state` only if asked for. @throws IO, CORRUPT, UNSUPPORTED */
   batches(options: { readonly state: boolean }): AsyncIterable<RowColumns>;
   /** @throws CORRUPT when the file was changed since it was opened. */

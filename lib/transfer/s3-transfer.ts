@@ -3,7 +3,7 @@
 import { mkdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
-import { COLUMN_NAMES } from "./column-layout.js";
+import { ARRAY_NAMES } from "./column-layout.js";
 import { NPY_DESCRIPTION } from "./npy-writer.js";
 import { parseAddress, type S3Address, settingsOf } from "./s3-address.js";
 import { S3Client } from "./s3-client.js";
@@ -18,7 +18,7 @@ import type {
   TransferFormat,
 } from "./transfer-types.js";
 
-const NPY_FILES: readonly string[] = [...COLUMN_NAMES.map((name) => `${name}.npy`), NPY_DESCRIPTION];
+const NPY_FILES: readonly string[] = [...ARRAY_NAMES.map((name) => `${name}.npy`), NPY_DESCRIPTION];
 
 /** Has `write` export to a path, and uploads what is there then. */
 export async function exportToS3(

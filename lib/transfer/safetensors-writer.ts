@@ -1,4 +1,4 @@
-import { type ColumnLayout, columnsFor, shapeOf } from "./column-layout.js";
+import { type ColumnLayout, columnsFor, REMOVED_NAME, shapeOf } from "./column-layout.js";
 import { TargetFile } from "./local-file.js";
 import type { RowShape, RowWriter } from "./row-file.js";
 import { encodeHeader } from "./safetensors-header.js";
@@ -11,6 +11,8 @@ export interface WriterOptions extends RowShape {
   readonly description: TableDescription;
   /** Rows that are expected; more take longer, fewer cost a copy at the end. */
   readonly expectedRows: number;
+  /** Whether it is finished with keys that were removed. */
+  readonly changesOnly: boolean;
   /** Make the files durable. */
   readonly sync: boolean;
 }
@@ -42,7 +44,12 @@ export class SafetensorsWriter implements RowWriter {
     this.#capacity = options.expectedRows;
     // The header's length is fixed before its numbers are known: the longest that they can be. Tensors begin at a multiple of 8.
     this.#headerBytes =
-      (8 + Buffer.byteLength(JSON.stringify(this.#header(LARGEST, () => LARGEST))) + 7) & ~7;
+      (8 +
+        Buffer.byteLength(
+          JSON.stringify(this.#header(LARGEST, () => LARGEST, options.changesOnly ? LARGEST : undefined)),
+        ) +
+        7) &
+      ~7;
   }
 
   async write(batch: RowBatch): Promise<void> {
@@ -67,13 +74,19 @@ export class SafetensorsWriter implements RowWriter {
     this.#capacity = capacity;
   }
 
-  async finish(): Promise<{ name: string; bytes: number }[]> {
+  async finish(removed?: BigUint64Array): Promise<{ name: string; bytes: number }[]> {
     await this.#behind.settled();
     for (let c = 1; c < this.#columns.length; c++)
       await this.#file.move(this.#place(c, this.#capacity), this.#place(c, this.#rows), this.#bytes(c));
-    const header = this.#header(this.#rows, (c) => this.#place(c, this.#rows) - this.#headerBytes);
+    const header = this.#header(
+      this.#rows,
+      (c) => this.#place(c, this.#rows) - this.#headerBytes,
+      removed?.length,
+    );
     await this.#file.write(encodeHeader(header, this.#headerBytes), 0);
-    const bytes = this.#place(this.#columns.length, this.#rows);
+    const end = this.#place(this.#columns.length, this.#rows);
+    if (removed) await this.#file.write(removed, end);
+    const bytes = end + (removed?.byteLength ?? 0);
     await this.#file.finish(bytes, this.#options.sync);
     return [{ name: "", bytes }];
   }
@@ -93,11 +106,18 @@ export class SafetensorsWriter implements RowWriter {
     return this.#rows * this.#columns[c].rowBytes;
   }
 
-  #header(rows: number, begin: (c: number) => number): object {
-    const entries = this.#columns.map((column, c) => [
+  #header(rows: number, begin: (c: number) => number, removed: number | undefined): object {
+    const entries: [string, object][] = this.#columns.map((column, c) => [
       column.name,
       { dtype: column.type, shape: shapeOf(column, rows), data_offsets: [begin(c), begin(c + 1)] },
     ]);
+    if (removed !== undefined) {
+      const from = begin(this.#columns.length);
+      entries.push([
+        REMOVED_NAME,
+        { dtype: "U64", shape: [removed], data_offsets: [from, from + 8 * removed] },
+      ]);
+    }
     const text = JSON.stringify(this.#options.description);
     return { __metadata__: { [DESCRIPTION_NAME]: text }, ...Object.fromEntries(entries) };
   }

@@ -2,12 +2,12 @@ import { randomBytes } from "node:crypto";
 import { open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { EmbershardError } from "../base/errors.js";
-import { COLUMN_NAMES } from "./column-layout.js";
+import { ARRAY_NAMES } from "./column-layout.js";
 import { ioError } from "./local-file.js";
 import { NPY_DESCRIPTION } from "./npy-writer.js";
 
 /** What may stand in a directory that an export replaces. */
-const OURS: readonly string[] = [...COLUMN_NAMES.map((name) => `${name}.npy`), NPY_DESCRIPTION];
+const OURS: readonly string[] = [...ARRAY_NAMES.map((name) => `${name}.npy`), NPY_DESCRIPTION];
 
 /** A file or directory that is made under another name beside its own, and appears under its own when it is whole. */
 export class StagedTarget {

@@ -1,5 +1,6 @@
 // Checks of the options of exports and imports.
 import { EmbershardError } from "../base/errors.js";
+import type { ExportOptions } from "./transfer-types.js";
 
 type Check = readonly [holds: (value: unknown) => boolean, says: string];
 
@@ -27,6 +28,7 @@ const KNOWN = {
       (value: unknown) => typeof value === "object" && value !== null && Symbol.asyncIterator in value,
       "an async iterable of batches, as table.scan() gives",
     ] as Check,
+    since: text,
     sync: flag,
   },
   importTable: {
@@ -59,6 +61,15 @@ export function checkOptions(what: keyof typeof KNOWN, options: unknown): void {
         `${what}: found ${name} ${typeof value === "object" ? "an object" : String(value)}, expected ${check[1]}`,
       );
   }
+}
+
+/** @throws INVALID_OPTIONS when options of an export exclude each other. */
+export function checkSince({ since, rows, keys }: ExportOptions): void {
+  if (since === undefined || (rows ?? keys) === undefined) return;
+  throw new EmbershardError(
+    "INVALID_OPTIONS",
+    `exportTable: found since together with ${rows ? "rows" : "keys"}, expected one of them`,
+  );
 }
 
 /** @throws INVALID_ARGUMENT */

@@ -18,6 +18,14 @@ export interface RowBatch {
   readonly lastStep: Uint32Array;
 }
 
+/** Rows of a table that changed, and keys of those that are gone, as `store.changes()` gives them. */
+export interface ChangedRows extends RowBatch {
+  /** All rows that the table had are gone: it was made anew. */
+  readonly reset: boolean;
+  /** u64[] */
+  readonly removed: BigUint64Array;
+}
+
 /** What exports and imports take of a table; the embedded store's `Table` is one. */
 export interface TransferTable {
   readonly name: string;
@@ -38,6 +46,11 @@ export interface TransferTable {
 /** What exports and imports take of a store; every `Store` is one. */
 export interface TransferStore {
   table(name: string, options?: TableOptions): Promise<TransferTable>;
+  changes(options: {
+    readonly since: string;
+    readonly tables: readonly string[];
+    readonly signal?: AbortSignal;
+  }): AsyncIterable<ChangedRows>;
   tables(): readonly { readonly name: string }[];
   dropTable(name: string): Promise<void>;
 }
@@ -87,6 +100,11 @@ export interface ExportOptions extends TransferOptions {
   readonly minNorm?: number;
   /** Only rows of these keys. */
   readonly keys?: BigUint64Array;
+  /**
+   * A version: only what changed since, rows as they are now and keys of rows that are gone. Imported over an export of
+   * that version it makes the table. Without `rows` and `keys`; rows that changed and are below a threshold count as gone.
+   */
+  readonly since?: string;
   /** Rows to take instead of all of the table's: batches as `table.scan()` gives them, each key at most once in all. */
   readonly rows?: AsyncIterable<RowBatch>;
   /** False: what is written is left to the system, as `cp` does, and may be lost with the power. True unless given. */
@@ -96,6 +114,8 @@ export interface ExportOptions extends TransferOptions {
 export interface ExportReport {
   readonly format: TransferFormat;
   readonly rows: number;
+  /** Keys of rows that are gone `since`. */
+  readonly removed: number;
   /** Of all files. */
   readonly bytes: number;
   /** Paths or s3:// addresses. */
@@ -120,7 +140,7 @@ export interface ImportReport {
   readonly format: TransferFormat;
   /** Rows of the file, all of which are in the table now. */
   readonly rows: number;
-  /** Rows that "replace" deleted. */
+  /** Rows that "replace" deleted, or that a file of changes said were gone. */
   readonly deleted: number;
   /** Whether the table was made. */
   readonly created: boolean;

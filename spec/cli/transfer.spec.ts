@@ -52,6 +52,33 @@ test("to files and back, of an open store and of a closed one", async ({ place, 
   await again.close();
 });
 
+test("what changed since a version, of an open store and of a closed one", async ({
+  place,
+  store,
+  directory,
+}) => {
+  const table = await store.table("items");
+  await store.checkpoint({ version: "v" });
+  await done(["export", directory, place.path("base.safetensors"), "--table", "items", "--state"]);
+  await table.delete((await scanAll(table)).size > 0 ? BigUint64Array.of(0n) : new BigUint64Array(0));
+  await table.push(BigUint64Array.of(7n), new Float32Array(5).fill(1));
+  const expected = await scanAll(table);
+  const round = async (name: string) => {
+    const path = place.path(`${name}.safetensors`);
+    const since = ["--table", "items", "--state", "--since", "v"];
+    assert.match(await done(["export", directory, path, ...since]), /^1 rows?, 1 removed, /);
+    await done(["import", directory, place.path("base.safetensors"), "--table", name]);
+    const text = await done(["import", directory, path, "--table", name, "--existing", "merge"]);
+    assert.match(text, /^1 rows? into table .*, 1 deleted;/);
+  };
+  await round("a");
+  await store.close();
+  await round("b");
+  const again = await openStore(directory);
+  for (const name of ["a", "b"]) sameRows(await scanAll(await again.table(name)), expected, ALL);
+  await again.close();
+});
+
 test("thresholds, and what becomes of rows that are there", async ({ place, store, directory }) => {
   const path = place.path("items.safetensors");
   const out = await done([
