@@ -7,6 +7,7 @@ import { formatReport, type Report } from "./report.js";
 import type { Suite, SuiteContext } from "./suite.js";
 import { admission } from "./suites/admission.js";
 import { checkpoint } from "./suites/checkpoint.js";
+import { cold } from "./suites/cold.js";
 import { creation } from "./suites/creation.js";
 import { eviction } from "./suites/eviction.js";
 import { growth } from "./suites/growth.js";
@@ -35,6 +36,7 @@ const SUITES: readonly Suite[] = [
   storage,
   transfer,
   admission,
+  cold,
   sizes,
 ];
 

@@ -23,6 +23,7 @@ export const TARGETS = {
   "import-64": { unit: "bytes/s", better: "higher", must: 0.3, goal: 0.6 },
   "push-evicting-64": { unit: "rows/s", better: "higher", must: 0.5, goal: 0.75 },
   "push-admission": { unit: "rows/s", better: "higher", must: 0.8, goal: 0.95 },
+  "pull-cold-64": { unit: "rows/s", better: "higher", must: 0.06, goal: 0.15 },
   "growth-pause": { unit: "ms", better: "lower", must: 20, goal: 10 },
 } as const;
 

@@ -1,7 +1,7 @@
 import type { TableOptions } from "../../lib/index.js";
 
 /** In what a table of the store differs from float32 with Adagrad. */
-export type Stored = Pick<TableOptions, "storage" | "stateStorage" | "rounding" | "admission"> & {
+export type Stored = Pick<TableOptions, "storage" | "stateStorage" | "rounding" | "admission" | "memory"> & {
   readonly optimizer?: "rowWiseAdagrad";
 };
 

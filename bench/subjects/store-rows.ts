@@ -110,6 +110,16 @@ async function pushStrangers(share: number, limitMs: number): Promise<Reply> {
   return { rows: visited, ns };
 }
 
+/** Pushes a given number of Zipf batches, so that tables which get as many have the same frequencies, and rests. */
+async function train(batches: number): Promise<Reply> {
+  const own = new Draws(rows, seed + 1);
+  const start = nanoseconds();
+  for (let i = 0; i < batches; i++) await table.push(own.batches("zipf", 1, batch)[0], gradients);
+  const ns = nanoseconds() - start;
+  await settle();
+  return { rows: batches * batch, ns };
+}
+
 /** Pushes, two in flight, for `leastMs` and until `checkpoints` automatic ones have ended, `mostMs` at most. */
 async function sustain(leastMs: number, mostMs: number, checkpoints: number): Promise<Reply> {
   const pool = draws.batches("uniform", 128, batch);
@@ -149,12 +159,18 @@ async function settle(): Promise<void> {
 }
 
 const filled = await create(rows, batch);
-await serveLines({ fillNs: filled.ns }, async ([operation, ...words]) => {
+await serveLines({ rows, fillNs: filled.ns }, async ([operation, ...words]) => {
   switch (operation) {
     case "create":
       return create(Number(words[0]), Number(words[1]));
     case "strangers":
       return pushStrangers(Number(words[0]), Number(words[1]));
+    case "train":
+      return train(Number(words[0]));
+    case "cold": {
+      const { bytes, cold } = table.stats();
+      return { bytes, hits: cold?.hits ?? 0, misses: cold?.misses ?? 0, rows: cold?.rows ?? 0 };
+    }
     case "sustain":
       return sustain(Number(words[0]), Number(words[1]), Number(words[2]));
     case "renew":

@@ -4,6 +4,8 @@ export interface Series {
   readonly name: string;
   /** [x, y] in the order they are joined. A point that is not finite leaves a gap. */
   readonly points: readonly (readonly [number, number])[];
+  /** What to write beside each point, in their order; none unless given. */
+  readonly labels?: readonly string[];
 }
 
 export interface LineChart {
@@ -134,7 +136,7 @@ function gridOf({ left, top, right, bottom, xAxis, yAxis }: Plot): string[] {
 
 /** One path per run of drawable points; dots while they are few enough to be told apart. */
 function lineOf(
-  { points }: Series,
+  { points, labels }: Series,
   index: number,
   { left, top, right, bottom, xAxis, yAxis }: Plot,
 ): string[] {
@@ -146,13 +148,18 @@ function lineOf(
   let pen = "M";
   const dots: string[] = [];
   const colour = COLOURS[index % COLOURS.length];
-  for (const [x, y] of places) {
+  for (const [i, [x, y]] of places.entries()) {
     if (!Number.isFinite(x) || !Number.isFinite(y)) {
       pen = "M";
       continue;
     }
     path += `${pen}${at(x)} ${at(y)}`;
     pen = "L";
+    const label = labels?.[i];
+    if (label !== undefined)
+      dots.push(
+        `<text x="${at(x)}" y="${at(y - 9)}" text-anchor="middle" font-size="11" fill="${colour}">${escapeText(label)}</text>`,
+      );
     if (points.length <= 40) dots.push(`<circle cx="${at(x)}" cy="${at(y)}" r="3" fill="${colour}"/>`);
   }
   if (path === "") return [];

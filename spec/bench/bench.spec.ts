@@ -45,7 +45,10 @@ test("every suite runs, every figure is there, nothing is left behind", () => {
     }
     assert.match(text, /quick: small tables/);
     assert.match(text, /PyTorch is left out \(no-such-python\)/);
-    assert.ok(readFileSync(join(plot, "sizes.svg"), "utf8").startsWith("<svg"));
+    for (const name of ["sizes", "cold"])
+      assert.ok(readFileSync(join(plot, `${name}.svg`), "utf8").startsWith("<svg"), name);
+    const cold = report.shown.find((figure: { name: string }) => figure.name === "pull-cold-64-2x");
+    assert.match(cold.note, /% of the keys in memory/);
     assert.equal(readdirSync(directory).sort(), ["bench.json", "plot"]);
   } finally {
     rmSync(directory, { recursive: true, force: true });

@@ -37,6 +37,24 @@ test("every series has a line, its dots and a name", () => {
     assert.ok(svg.includes(text), text);
 });
 
+test("points have their labels, escaped, where there are some", () => {
+  const points: [number, number][] = [
+    [1, 1],
+    [2, Number.NaN],
+    [3, 2],
+  ];
+  const svg = lineChart({
+    title: "",
+    ...axes,
+    series: [{ name: "a", points, labels: ["<1>", "none", "3 %"] }],
+  });
+  assert.is(count(svg, ">&lt;1&gt;</text>"), 1);
+  assert.is(count(svg, ">3 %</text>"), 1);
+  assert.not.ok(svg.includes(">none<"));
+  const bare = lineChart({ title: "", ...axes, series: [{ name: "a", points }] });
+  assert.is(count(bare, "<text"), count(svg, "<text") - 2);
+});
+
 test("what users name is escaped wherever it stands", () => {
   const hostile = `<b a="1" c='2'>&\u0000\ud800`;
   const svg = lineChart({
