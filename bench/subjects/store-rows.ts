@@ -110,6 +110,17 @@ async function pushStrangers(share: number, limitMs: number): Promise<Reply> {
   return { rows: visited, ns };
 }
 
+/** Waits until this process hardly uses the processor, 20 s at most: LevelDB compacts, rows come and go after pulls. */
+async function rest(): Promise<void> {
+  const sliceMs = 50;
+  for (let quiet = 0, slices = 0; quiet < 3 && slices < 400; slices++) {
+    const before = process.cpuUsage();
+    await new Promise((resolve) => setTimeout(resolve, sliceMs));
+    const { user, system } = process.cpuUsage(before);
+    quiet = (user + system) / 1000 < sliceMs / 10 ? quiet + 1 : 0;
+  }
+}
+
 /** Pushes a given number of Zipf batches, so that tables which get as many have the same frequencies, and rests. */
 async function train(batches: number): Promise<Reply> {
   const own = new Draws(rows, seed + 1);
@@ -117,6 +128,7 @@ async function train(batches: number): Promise<Reply> {
   for (let i = 0; i < batches; i++) await table.push(own.batches("zipf", 1, batch)[0], gradients);
   const ns = nanoseconds() - start;
   await settle();
+  await rest();
   return { rows: batches * batch, ns };
 }
 
@@ -180,8 +192,11 @@ await serveLines({ rows, fillNs: filled.ns }, async ([operation, ...words]) => {
     case "checkpoint":
       await settle();
       return { ok: true };
-    default:
-      return visit(operation, words[0] as Distribution, Number(words[1]));
+    default: {
+      const reply = await visit(operation, words[0] as Distribution, Number(words[1]));
+      if (storage.memory !== undefined) await rest();
+      return reply;
+    }
   }
 });
 await store.close();
