@@ -20,6 +20,9 @@ export interface Disk {
   readonly pages: MemoryPageStore;
 }
 
+/** The last record that is known to be durable. */
+export let syncedLsn = 0;
+
 async function newDisk(): Promise<Disk> {
   const machine = new FaultyMachine(1);
   const { store, shard } = await machine.open({ segmentBytes: 6000 });
@@ -27,7 +30,9 @@ async function newDisk(): Promise<Disk> {
   for (let i = 1; i <= written; i++) {
     await performer.perform(operationAt(seed, i, scale), i);
     if (i === checkpointed - 8 || i === checkpointed) await store.checkpoint();
-    if (i === synced) await shard.log.synced(shard.log.nextLsn - 1);
+    if (i !== synced) continue;
+    syncedLsn = shard.log.nextLsn - 1;
+    await shard.log.synced(syncedLsn);
   }
   await shard.log.written(shard.log.nextLsn - 1);
   machine.kill();
