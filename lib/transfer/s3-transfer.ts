@@ -30,6 +30,7 @@ export async function exportToS3(
   const client = await S3Client.create(settingsOf(s3 ?? {}, process.env), signal);
   return withDirectory(await scratchDirectory(scratch), async (place) => {
     const report = await write(join(place, "export"));
+    if (report.format === "npy") await removeOthers(client, address, report.files);
     let before = 0;
     for (const path of report.files) {
       const onBytes = (done: number) =>
@@ -40,6 +41,13 @@ export async function exportToS3(
     const files = report.files.map((path) => addressText(addressOf(address, report.format, path)));
     return { ...report, files };
   });
+}
+
+/** Deletes the arrays of an earlier export there that this one does not have: they would be read as its own. */
+async function removeOthers(client: S3Client, address: S3Address, files: readonly string[]): Promise<void> {
+  const written = new Set(files.map((path) => basename(path)));
+  for (const name of NPY_FILES.filter((one) => !written.has(one)))
+    await client.request({ ...address, key: `${address.key}/${name}` }, { method: "DELETE", expect: [404] });
 }
 
 function addressOf(address: S3Address, format: TransferFormat, path: string): S3Address {

@@ -3,7 +3,14 @@ import { readdirSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Prng } from "../../lib/base/prng.js";
-import { exportTable, importTable, removeUnfinishedUploads, type Store, sgd } from "../../lib/index.js";
+import {
+  adagrad,
+  exportTable,
+  importTable,
+  removeUnfinishedUploads,
+  type Store,
+  sgd,
+} from "../../lib/index.js";
 import { codeOf, randomFloats } from "../laws/twin.js";
 import { ALL, fill, options, Place, sameRows, scanAll, someKeys } from "./fixture.js";
 import { BUCKET, S3Server } from "./s3-server.js";
@@ -96,6 +103,26 @@ test("an upload that failed is gone on with: parts that are there stay there", a
   assert.equal(server.uploads(), []);
   await importTable(store, "back", target, s3);
   sameRows(await scanAll(await store.table("back")), await scanAll(await store.table("large")), ALL);
+});
+
+test("arrays of an earlier export that this one lacks are not taken for its own", async ({
+  store,
+  server,
+  place,
+}) => {
+  const target = `s3://${BUCKET}/arrays`;
+  const s3 = { s3: server.options, scratch: place.path("scratch"), format: "npy" as const };
+  const table = await store.table("items", { dim: 2, optimizer: adagrad({ learningRate: 0.5 }) });
+  const keys = BigUint64Array.of(1n, 2n, 3n);
+  await table.push(keys, new Float32Array(6).fill(1));
+  await store.checkpoint({ version: "before" });
+  await table.delete(BigUint64Array.of(2n));
+  await exportTable(store, "items", target, { ...s3, since: "before", state: true });
+  await table.push(keys, new Float32Array(6).fill(1));
+  await exportTable(store, "items", target, s3);
+  const { rows } = await importTable(store, "back", target, s3);
+  assert.is(rows, 3);
+  assert.equal([...(await (await store.table("back")).contains(keys))], [1, 1, 1]);
 });
 
 test("parts of other bytes are replaced, and what nobody wants any more can be removed", async ({
