@@ -28,8 +28,10 @@ export interface ArenaOptions {
 
 /** Bytes of memory from which on what is added is fetched ahead: a small store takes no more than it needs. */
 const populateFrom = 256 << 20;
-/** Pages by which a large arena is ahead of its need: 64 MiB. */
-const aheadPages = 512;
+/** Pages by which the memory of a large arena is ahead of its need: 32 MiB. */
+const aheadPages = 256;
+/** Bytes that are fetched ahead at once at least. */
+const populateBytes = 2 << 20;
 
 /**
  * One kernel instance with memory of its own: pages of rows, the index over them, and scratch where batches lie.
@@ -52,6 +54,8 @@ export class Arena {
   readonly #wantHugePages: boolean;
   /** Bytes of memory that the system has had its advice about. */
   #advisedBytes = 0;
+  /** Memory up to here has been asked for ahead. */
+  #populatedBytes = 0;
   #scratchAt = SCRATCH;
   #scratchBytes = SCRATCH_BYTES;
   #scratchUsed = 0;
@@ -80,7 +84,6 @@ export class Arena {
     this.f32 = new Float32Array(buffer);
     this.data = new DataView(buffer);
     if (this.#wantHugePages) this.hugePages = adviseHugePages(buffer, grownFrom, buffer.byteLength);
-    if (buffer.byteLength >= populateFrom) populateAhead(buffer, grownFrom, buffer.byteLength);
   }
 
   /**
@@ -94,13 +97,26 @@ export class Arena {
     const committed =
       (ahead > 0 && kernel.commitPages(pages + ahead) !== 0) || kernel.commitPages(pages) !== 0;
     this.refresh();
+    if (ahead > 0) this.#populateTo(this.pagesEnd + aheadPages);
     return committed;
+  }
+
+  /** Has memory up to page number `end` fetched from the system by another thread. */
+  #populateTo(end: number): void {
+    const { buffer } = this.#memory;
+    if (buffer.byteLength < populateFrom) return;
+    const from = Math.max(this.#populatedBytes, this.pagesEnd * PAGE_BYTES);
+    const to = Math.min(buffer.byteLength, end * PAGE_BYTES);
+    if (to - from < populateBytes) return;
+    populateAhead(buffer, from, to);
+    this.#populatedBytes = to;
   }
 
   /** Grows memory at once for pages up to number `end`, as far as the limit and the system allow. */
   expectPages(end: number): void {
     this.kernel.commitPages(Math.max(0, Math.min(end - this.pagesEnd, this.kernel.pagesLeft())));
     this.refresh();
+    this.#populateTo(end);
   }
 
   /** Bytes of memory that pages in use and the kernel's own data take. */
