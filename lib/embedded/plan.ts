@@ -76,7 +76,7 @@ export interface ModelPlan {
 
 /** Of the log and pages on their way, memory that is populated ahead of growth, and Node.js. */
 const bufferBytes = 42 << 20;
-const aheadBytes = 64 << 20;
+const aheadBytes = 32 << 20;
 const runtimeBytes = 56_000_000;
 const usualLogBytes = 256 << 20;
 
