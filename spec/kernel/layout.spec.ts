@@ -29,7 +29,7 @@ test("layout.ts says what assembly/layout.ts says", () => {
   for (const [name, value] of repeated) if (!ours.has(name)) assert.is(value, fixed.get(name), name);
   const index = readFileSync(new URL("../../../lib/kernel/assembly/index.ts", import.meta.url), "utf8");
   assert.match(index, `SPLIT_ABOVE: u32 = ${layout.SPLIT_ABOVE};`);
-  assert.is(layout.CREATED, constantsOf("rows.ts").get("CREATED"));
+  assert.is(layout.CREATED, constantsOf("record.ts").get("CREATED"));
 });
 
 test("the parts of memory lie one behind the other", () => {

@@ -3,7 +3,6 @@
 // Who has been seen how often stands in a second table, the candidates, of the same placement, so that it has the same
 // tags and its rows lie in the arena of their keys: one row for each key (exact counters: key, frequency, last step), or
 // one for each slot of keys (a sketch, see ./sketch).
-import { countExtras, touchRows } from "./extras";
 import { copyFloats } from "./floats";
 import { hashKey } from "./hash";
 import { candidate, directoryShift, find, homeUnder, insert, overflows, remove } from "./index";
@@ -25,22 +24,11 @@ import {
   T_RECORD,
   T_SEED_LO,
 } from "./layout";
-
-import {
-  allocate,
-  BLOCK,
-  CREATED,
-  countRows,
-  lookUp,
-  RECORDS,
-  release,
-  reserveBlock,
-  stamp,
-  TAGS,
-  tableAt,
-} from "./rows";
+import { BLOCK, lookUp, RECORDS, TAGS } from "./look-up";
+import { allocate, release, stamp, tableAt } from "./places";
+import { CREATED } from "./record";
+import { pushBlock } from "./rows";
 import { estimates, MOST_COUNTED, raise } from "./sketch";
-import { updateRows } from "./storage/staged";
 
 /** Keeps what decides on a key's admission apart from its initial values. */
 const ADMISSION_SALT: u64 = 0x6a09e667f3bcc908;
@@ -117,11 +105,19 @@ export function pushAdmitted(
           kept,
         );
     }
-    reserveBlock(t, table, blockKeys, kept, blockPositions, blockCounts, lsn);
-    countRows(blockPositions, blockCounts, kept, step);
-    touchRows(t, blockPositions, kept);
-    countExtras(t, blockPositions, blockCounts, kept, blockCounters);
-    updateRows(t, blockPositions, blockGradients, kept, learningRate, step);
+    pushBlock(
+      t,
+      table,
+      blockKeys,
+      blockCounts,
+      blockGradients,
+      kept,
+      blockPositions,
+      blockCounters,
+      learningRate,
+      step,
+      lsn,
+    );
     if (kept == 0 && from == first) {
       // Nothing to be side by side with yet.
       first += block;

@@ -3,7 +3,7 @@
 import { xxh64 } from "./hash";
 import { find, remove, tagOf } from "./index";
 import { CLEAN, LIVE, R_FREQUENCY, T_RECORD } from "./layout";
-import { release, stamp, tableAt } from "./rows";
+import { tableAt, vacate } from "./places";
 
 /** "ECR1" */
 const MAGIC: u32 = 0x31524345;
@@ -103,9 +103,7 @@ export function demoteRows(
     const record = find(t, key, tagOf(t, key));
     if (record == 0 || !isCopy(record, copy, bytes)) continue;
     remove(t, key, tagOf(t, key));
-    release(t, record);
-    stamp(record, lsn);
-    store<u32>(positions + ((<usize>count) << 2), <u32>(record >> 3));
+    vacate(t, record, lsn, positions + ((<usize>count) << 2));
     store<u64>(removed + ((<usize>count) << 3), key);
     if (count != i) memory.copy(copies + <usize>count * bytes, copy, bytes);
     count++;

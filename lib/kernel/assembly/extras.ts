@@ -1,4 +1,5 @@
 // Extras: what some records have behind weights and state: when the row was last written, and counters that decay.
+import { fillFloats } from "./floats";
 import {
   CLEAN,
   LIVE,
@@ -18,12 +19,11 @@ import {
   T_TOUCHED,
 } from "./layout";
 import { metaOf } from "./pages";
-import { tableAt } from "./rows";
+import { tableAt } from "./places";
 
 /** Writes the extras of a new row: zeros, in a place that another row may have left, but for when it is written and its epoch. */
 export function initialExtras(t: usize, record: usize): void {
-  const bytes = <usize>load<u32>(t, T_EXTRAS_BYTES);
-  if (bytes != 0) memory.fill(record + <usize>load<u32>(t, T_EXTRAS_OFFSET), 0, bytes);
+  fillFloats(record + <usize>load<u32>(t, T_EXTRAS_OFFSET), <usize>load<u32>(t, T_EXTRAS_BYTES), 0);
   touch(t, record);
   const at = <usize>load<u32>(t, T_COUNTERS);
   if (at == 0) return;

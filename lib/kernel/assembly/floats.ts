@@ -20,3 +20,8 @@ export function copyFloats(from: usize, into: usize, bytes: usize): void {
     into += 4;
   }
 }
+
+/** Writes `value` to f32[] of `bytes`, a multiple of 4. memory.fill is a function of the engine, too. */
+export function fillFloats(into: usize, bytes: usize, value: f32): void {
+  for (const end = into + bytes; into < end; into += 4) store<f32>(into, value);
+}

@@ -36,6 +36,17 @@ export {
   sweepPages,
   takeRun,
 } from "./pages";
+export { openTable, pagesFor } from "./places";
+export {
+  containsRows,
+  keysOfPage,
+  keysOfRecords,
+  nextPageOf,
+  pullCounters,
+  pullRows,
+  readRecords,
+  scanPage,
+} from "./reading";
 export {
   collectPage,
   indexWords,
@@ -50,20 +61,10 @@ export { replayCount, replaySketch } from "./replay-candidates";
 export {
   adoptRows,
   assignRows,
-  containsRows,
   createRows,
   deleteRows,
   extractRows,
-  keysOfPage,
-  keysOfRecords,
-  nextPageOf,
-  openTable,
-  pagesFor,
-  pullCounters,
-  pullRows,
   pushRows,
-  readRecords,
-  scanPage,
   writeHistory,
   writeRows,
 } from "./rows";

@@ -1,9 +1,9 @@
 // Recovery of what counts keys without a row: see ./admission and ./sketch.
-
 import { hashKey } from "./hash";
-import { LIVE, MAX_FREQUENCY, R_FREQUENCY, R_STEP, T_PLACEMENT } from "./layout";
-import { lsnOf, MISPLACED, owns, settle } from "./replay";
-import { CREATED, tableAt } from "./rows";
+import { MAX_FREQUENCY, T_PLACEMENT } from "./layout";
+import { tableAt } from "./places";
+import { addOccurrences, CREATED } from "./record";
+import { lsnOf, MISPLACED, settle } from "./replay";
 import { raiseKey } from "./sketch";
 
 /** Applies logged occurrences of candidates. Returns rows applied, or MISPLACED. Pages are not stamped yet. */
@@ -22,12 +22,10 @@ export function replayCount(
     const four = (<usize>i) << 2;
     const record = (<usize>load<u32>(positions + four)) << 3;
     if (lsnOf(record) >= lsn) continue;
-    if (!owns(t, table, record)) return MISPLACED;
     const count = load<u32>(counts + four);
-    if (!settle(t, record, load<u64>(keys + ((<usize>i) << 3)), (count & CREATED) != 0)) return MISPLACED;
-    const frequency = load<u32>(record, R_FREQUENCY) & MAX_FREQUENCY;
-    store<u32>(record, LIVE | min(frequency + (count & MAX_FREQUENCY), MAX_FREQUENCY), R_FREQUENCY);
-    store<u32>(record, step, R_STEP);
+    const key = load<u64>(keys + ((<usize>i) << 3));
+    if (!settle(t, table, record, key, (count & CREATED) != 0)) return MISPLACED;
+    addOccurrences(record, count, step);
     applied++;
   }
   return applied;
@@ -49,10 +47,9 @@ export function replaySketch(
     const four = (<usize>i) << 2;
     const row = (<usize>load<u32>(positions + four)) << 3;
     if (lsnOf(row) >= lsn) continue;
-    if (!owns(t, table, row)) return MISPLACED;
     const key = load<u64>(keys + ((<usize>i) << 3));
     const count = load<u32>(counts + four);
-    if (!settle(t, row, hashKey(key, placement) >> 50, (count & CREATED) != 0)) return MISPLACED;
+    if (!settle(t, table, row, hashKey(key, placement) >> 50, (count & CREATED) != 0)) return MISPLACED;
     raiseKey(t, row, key, count & MAX_FREQUENCY);
     applied++;
   }

@@ -14,12 +14,10 @@ import {
   M_LIVE,
   M_NEXT,
   M_TABLE,
-  MAX_FREQUENCY,
   PAGE_BYTES,
   PAGE_LSNS,
   PAGE_SHIFT,
   R_FREQUENCY,
-  R_STEP,
   T_COUNTER_COUNT,
   T_DIM,
   T_PAGES,
@@ -31,10 +29,9 @@ import {
   T_STATE,
 } from "./layout";
 import { claimPage, metaOf } from "./pages";
-import { beginRecord } from "./record";
-import { CREATED, setHistory, tableAt } from "./rows";
+import { tableAt } from "./places";
+import { addOccurrences, beginRecord, CREATED, setHistory, writeValues } from "./record";
 import { updateRows } from "./storage/staged";
-import { writeState, writeWeights } from "./storage/values";
 
 /** What a replay function returns besides a row count: the position does not add up with its page. */
 export const MISPLACED: i32 = -1;
@@ -44,7 +41,7 @@ export function lsnOf(record: usize): u64 {
 }
 
 /** Whether a record is one of this table's, its page claimed if nobody has it. */
-export function owns(t: usize, table: u32, record: usize): bool {
+function owns(t: usize, table: u32, record: usize): bool {
   const page = <u32>(record >> PAGE_SHIFT);
   const offset = <u32>(record & (PAGE_BYTES - 1));
   const bytes = load<u32>(t, T_RECORD);
@@ -64,8 +61,9 @@ function occupy(t: usize, record: usize): void {
   if (place >= <u32>load<u16>(meta, M_BUMP)) store<u16>(meta, <u16>(place + 1), M_BUMP);
 }
 
-/** Creates the row if the log says so, checks that it is the key's otherwise. */
-export function settle(t: usize, record: usize, key: u64, created: bool, given: u32 = 0): bool {
+/** Creates the row in its place if the log says so, checks that it is the key's otherwise. False: it is MISPLACED. */
+export function settle(t: usize, table: u32, record: usize, key: u64, created: bool, given: u32 = 0): bool {
+  if (!owns(t, table, record)) return false;
   if (!created) return isLive(record) && load<u64>(record) == key;
   if (isLive(record)) return false;
   occupy(t, record);
@@ -94,12 +92,10 @@ export function replayPush(
     const four = (<usize>i) << 2;
     const record = (<usize>load<u32>(positions + four)) << 3;
     if (lsnOf(record) >= lsn) continue;
-    if (!owns(t, table, record)) return MISPLACED;
     const count = load<u32>(counts + four);
-    if (!settle(t, record, load<u64>(keys + ((<usize>i) << 3)), (count & CREATED) != 0)) return MISPLACED;
-    const frequency = load<u32>(record, R_FREQUENCY) & MAX_FREQUENCY;
-    store<u32>(record, LIVE | min(frequency + (count & MAX_FREQUENCY), MAX_FREQUENCY), R_FREQUENCY);
-    store<u32>(record, step, R_STEP);
+    const key = load<u64>(keys + ((<usize>i) << 3));
+    if (!settle(t, table, record, key, (count & CREATED) != 0)) return MISPLACED;
+    addOccurrences(record, count, step);
     touch(t, record);
     countExtras(t, positions + four, counts + four, 1, counters + <usize>i * counterBytes);
     updateRows(t, positions + four, gradients + <usize>i * bytes, 1, learningRate, step);
@@ -128,15 +124,12 @@ export function replayAssign(
     const four = (<usize>i) << 2;
     const record = (<usize>load<u32>(positions + four)) << 3;
     if (lsnOf(record) >= lsn) continue;
-    if (!owns(t, table, record)) return MISPLACED;
     const created = (load<u32>(counts + four) & CREATED) != 0;
-    if (!settle(t, record, load<u64>(keys + ((<usize>i) << 3)), created, given)) return MISPLACED;
+    const key = load<u64>(keys + ((<usize>i) << 3));
+    if (!settle(t, table, record, key, created, given)) return MISPLACED;
     touch(t, record);
-    if (weights != 0) {
-      store<u32>(record, load<u32>(record, R_FREQUENCY) & ~CLEAN, R_FREQUENCY);
-      writeWeights(t, record, weights + <usize>i * bytes);
-    }
-    if (states != 0) writeState(t, record, states + <usize>i * stateBytes);
+    const state = states != 0 ? states + <usize>i * stateBytes : 0;
+    if (weights != 0) writeValues(t, record, weights + <usize>i * bytes, state);
     applied++;
   }
   return applied;

@@ -9,8 +9,8 @@
 import { hashKey } from "./hash";
 import { find, insert, tagOf } from "./index";
 import { ADMIT_SKETCH_U8, T_ADMISSION, T_PLACEMENT, T_SEED_LO, T_SKETCH_BLOCKS } from "./layout";
-import { beginRecord } from "./record";
-import { allocate, CREATED, stamp, tableAt } from "./rows";
+import { allocate, stamp, tableAt } from "./places";
+import { beginRecord, CREATED } from "./record";
 
 /** Keeps a key's counters apart from its slot, its initial values and its admission. */
 const SKETCH_SALT: u64 = 0xbb67ae8584caa73b;

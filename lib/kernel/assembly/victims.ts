@@ -17,7 +17,7 @@ import {
   T_TOUCHED,
 } from "./layout";
 import { metaOf } from "./pages";
-import { tableAt } from "./rows";
+import { tableAt } from "./places";
 import { weightsOf } from "./storage/staged";
 
 /** What rows are compared by. */
