@@ -75,6 +75,40 @@ export const ERRORS = {
     retry: false,
     meaning: "the store is open as one of its versions, which never change",
   },
+  STALE_EPOCH: {
+    wire: 26,
+    retry: true,
+    meaning: "the request was planned with another slot map; the answer brings the one in force",
+  },
+  FENCED: {
+    wire: 27,
+    retry: false,
+    meaning: "a later session of the same worker has begun; this one may push no more",
+  },
+  SESSION_EXPIRED: {
+    wire: 28,
+    retry: false,
+    meaning:
+      "a shard no longer knows what this session pushed, so a retry cannot be told from a new push; begin a session",
+  },
+  UNAVAILABLE: { wire: 29, retry: true, meaning: "a node cannot be reached, or is starting or stopping" },
+  OVERLOADED: {
+    wire: 30,
+    retry: true,
+    meaning: "a node is over a limit of memory or of requests; wait and retry",
+  },
+  DEADLINE: { wire: 31, retry: true, meaning: "the time given for a request is over" },
+  PROTOCOL: {
+    wire: 32,
+    retry: false,
+    meaning: "the other side speaks another version of the protocol, or asked for a feature not agreed on",
+  },
+  BAD_FRAME: { wire: 33, retry: false, meaning: "a message is no valid frame; the connection is closed" },
+  PARTIAL: {
+    wire: 34,
+    retry: true,
+    meaning: "some owners did their part of a request and others did not; the error lists them",
+  },
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;
