@@ -1,4 +1,33 @@
 /** Embershard: an embeddable parameter store for embedding tables and sparse features. */
+
+export type { AdmissionOptions, CounterOptions } from "./api/admission.js";
+export type {
+  CountersDefinition,
+  CountersOptions,
+  EvictionDefinition,
+  EvictionOptions,
+  EvictionPolicy,
+} from "./api/eviction.js";
+export type { Clip } from "./api/gradients.js";
+export {
+  constant,
+  type InitializerDefinition,
+  normal,
+  truncatedNormal,
+  uniform,
+  zeros,
+} from "./api/initializers.js";
+export { crossKeysOf, type KeyColumn, keysOf } from "./api/keys.js";
+export {
+  adagrad,
+  adam,
+  adamW,
+  ftrl,
+  type OptimizerDefinition,
+  rowWiseAdagrad,
+  sgd,
+} from "./api/optimizers.js";
+export type * from "./api/store-types.js";
 export { EmbershardError, ERRORS, type ErrorCode } from "./base/errors.js";
 export { LIMITS } from "./base/limits.js";
 export { openStore, type StoreOptions } from "./embedded/open-store.js";
@@ -9,40 +38,12 @@ export {
   planModel,
   type TablePlan,
 } from "./embedded/plan.js";
-export type * from "./embedded/store-types.js";
 export { type BackupInfo, listBackups } from "./repair/backup-directory.js";
 export { type BackupOptions, backupStore } from "./repair/backup-store.js";
 export { type RepairOptions, repairStore } from "./repair/repair-store.js";
 export type * from "./repair/report.js";
 export { type RestoreOptions, restoreStore } from "./repair/restore-store.js";
 export { type VerifyOptions, verifyStore } from "./repair/verify-store.js";
-export type { AdmissionOptions, CounterOptions } from "./table/admission.js";
-export type {
-  CountersDefinition,
-  CountersOptions,
-  EvictionDefinition,
-  EvictionOptions,
-  EvictionPolicy,
-} from "./table/eviction.js";
-export type { Clip } from "./table/gradients.js";
-export {
-  constant,
-  type InitializerDefinition,
-  normal,
-  truncatedNormal,
-  uniform,
-  zeros,
-} from "./table/initializers.js";
-export { crossKeysOf, type KeyColumn, keysOf } from "./table/keys.js";
-export {
-  adagrad,
-  adam,
-  adamW,
-  ftrl,
-  type OptimizerDefinition,
-  rowWiseAdagrad,
-  sgd,
-} from "./table/optimizers.js";
 export { exportTable } from "./transfer/export-table.js";
 export { importTable } from "./transfer/import-table.js";
 export { removeUnfinishedUploads } from "./transfer/s3-transfer.js";

@@ -9,14 +9,15 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** For each layer the other layers that it may import. */
 const layers: Readonly<Record<string, readonly string[]>> = {
-  index: ["repair", "transfer", "embedded", "table", "base"],
-  cli: ["index", "repair", "transfer", "embedded", "shard", "table", "store", "base"],
-  repair: ["embedded", "shard", "table", "store", "kernel", "base"],
-  embedded: ["transfer", "shard", "table", "store", "base"],
-  transfer: ["table", "base"],
-  shard: ["table", "store", "kernel", "base"],
-  table: ["kernel", "base"],
+  index: ["repair", "transfer", "embedded", "api", "base"],
+  cli: ["index", "repair", "transfer", "embedded", "shard", "table", "store", "api", "base"],
+  repair: ["embedded", "shard", "table", "store", "kernel", "api", "base"],
+  embedded: ["transfer", "shard", "table", "store", "api", "base"],
+  transfer: ["api", "base"],
+  shard: ["table", "store", "kernel", "api", "base"],
+  table: ["kernel", "api", "base"],
   store: ["base"],
+  api: ["kernel", "base"],
   kernel: ["base"],
   base: [],
 };

@@ -1,7 +1,7 @@
 import { Command } from "commander";
+import { keysOf } from "../api/keys.js";
 import { EmbershardError } from "../base/errors.js";
 import type { InspectedRows } from "../embedded/inspection.js";
-import { keysOf } from "../table/keys.js";
 import { commaList, teach } from "./options.js";
 import type { Output } from "./output.js";
 import { rowsText, statsText } from "./store-text.js";

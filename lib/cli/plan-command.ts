@@ -1,9 +1,9 @@
 // `embershard plan`: how big a model will be.
 import { readFile } from "node:fs/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { adagrad, adam, ftrl, type OptimizerDefinition, rowWiseAdagrad, sgd } from "../api/optimizers.js";
 import { EmbershardError } from "../base/errors.js";
 import { type ModelPlan, type PlanOptions, planModel } from "../embedded/plan.js";
-import { adagrad, adam, ftrl, type OptimizerDefinition, rowWiseAdagrad, sgd } from "../table/optimizers.js";
 import { teach } from "./options.js";
 import type { Output } from "./output.js";
 import { bytesText, type Column, countText, durationText, textTable } from "./text-table.js";

@@ -1,5 +1,5 @@
+import type { StoreStats, TableStats } from "../api/store-types.js";
 import type { InspectedRow, InspectedRows } from "../embedded/inspection.js";
-import type { StoreStats, TableStats } from "../embedded/store-types.js";
 import { bytesText, type Column, countText, durationText, plural, textTable } from "./text-table.js";
 
 /** Numbers of a row that are shown to people; JSON has all. */

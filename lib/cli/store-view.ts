@@ -1,7 +1,7 @@
+import type { StoreStats } from "../api/store-types.js";
 import { type AskOptions, connectControl } from "../embedded/control-client.js";
 import { type InspectedRows, inspectRows } from "../embedded/inspection.js";
 import { openStore } from "../embedded/open-store.js";
-import type { StoreStats } from "../embedded/store-types.js";
 import {
   type Histogram,
   histogram,

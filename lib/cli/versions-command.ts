@@ -1,8 +1,8 @@
 // `embershard versions`: what a store was, kept, compared and gone back to.
 import { Command } from "commander";
+import type { VersionInfo } from "../api/store-types.js";
 import { connectControl } from "../embedded/control-client.js";
 import { openStore } from "../embedded/open-store.js";
-import type { VersionInfo } from "../embedded/store-types.js";
 import {
   type ShownDiff,
   type VersionDesk,

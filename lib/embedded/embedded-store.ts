@@ -1,9 +1,3 @@
-import { EmbershardError } from "../base/errors.js";
-import { versionBytes } from "../shard/image-use.js";
-import { Shard, type StoreHold } from "../shard/shard.js";
-import { lastLsn } from "../shard/shard-state.js";
-import { checkName } from "../table/names.js";
-import { describe } from "../table/option-reader.js";
 import {
   checkFields,
   checkInteger,
@@ -13,10 +7,9 @@ import {
   checkWriteBytes,
   resolveAck,
   resolveStep,
-} from "./arguments.js";
-import { EmbeddedTable, statsOf } from "./embedded-table.js";
-import { EmbeddedTensor, tensorShape } from "./embedded-tensor.js";
-import { formatVersion } from "./identity.js";
+} from "../api/arguments.js";
+import { checkName } from "../api/names.js";
+import { describe } from "../api/option-reader.js";
 import type {
   ChangeBatch,
   CheckpointInfo,
@@ -36,7 +29,14 @@ import type {
   VersionChangesOptions,
   VersionDiffOptions,
   VersionInfo,
-} from "./store-types.js";
+} from "../api/store-types.js";
+import { EmbershardError } from "../base/errors.js";
+import { versionBytes } from "../shard/image-use.js";
+import { Shard, type StoreHold } from "../shard/shard.js";
+import { lastLsn } from "../shard/shard-state.js";
+import { EmbeddedTable, statsOf } from "./embedded-table.js";
+import { EmbeddedTensor, tensorShape } from "./embedded-tensor.js";
+import { formatVersion } from "./identity.js";
 
 /** A store in this process: one shard over one directory. Made by `openStore`. */
 export class EmbeddedStore implements Store {

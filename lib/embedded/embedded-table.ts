@@ -1,13 +1,3 @@
-import { EmbershardError } from "../base/errors.js";
-import type { ColdRows } from "../shard/cold-rows.js";
-import type { RowRead } from "../shard/reading.js";
-import type { Shard } from "../shard/shard.js";
-import type { RowWrite } from "../shard/staging.js";
-import type { ArenaTable } from "../table/arena-table.js";
-import { joinCounters, splitCounters } from "../table/counter-columns.js";
-import { describe } from "../table/option-reader.js";
-import { rowStorageOf } from "../table/row-storage.js";
-import type { TableDefinition } from "../table/table-definition.js";
 import {
   checkArray,
   checkCounters,
@@ -22,7 +12,10 @@ import {
   resolveAck,
   resolveLearningRate,
   resolveStep,
-} from "./arguments.js";
+} from "../api/arguments.js";
+import { joinCounters, splitCounters } from "../api/counter-columns.js";
+import { describe } from "../api/option-reader.js";
+import { rowStorageOf } from "../api/row-storage.js";
 import type {
   AssignOptions,
   CandidateBatch,
@@ -37,7 +30,14 @@ import type {
   Table,
   TableStats,
   WriteOptions,
-} from "./store-types.js";
+} from "../api/store-types.js";
+import type { TableDefinition } from "../api/table-definition.js";
+import { EmbershardError } from "../base/errors.js";
+import type { ColdRows } from "../shard/cold-rows.js";
+import type { RowRead } from "../shard/reading.js";
+import type { Shard } from "../shard/shard.js";
+import type { RowWrite } from "../shard/staging.js";
+import type { ArenaTable } from "../table/arena-table.js";
 
 const pullFields = ["into", "found", "state", "default", "create", "counters"];
 const pushFields = ["ack", "mark", "step", "learningRate", "counters"];

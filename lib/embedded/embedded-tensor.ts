@@ -1,10 +1,3 @@
-import { EmbershardError } from "../base/errors.js";
-import { LIMITS } from "../base/limits.js";
-import type { Shard } from "../shard/shard.js";
-import type { RowWrite } from "../shard/staging.js";
-import type { ArenaTable } from "../table/arena-table.js";
-import { describe } from "../table/option-reader.js";
-import type { TableDefinition, TensorShape } from "../table/table-definition.js";
 import {
   checkArray,
   checkFields,
@@ -14,9 +7,16 @@ import {
   resolveAck,
   resolveLearningRate,
   resolveStep,
-} from "./arguments.js";
+} from "../api/arguments.js";
+import { describe } from "../api/option-reader.js";
+import type { PushOptions, TableStats, Tensor, TensorRange, WriteOptions } from "../api/store-types.js";
+import type { TableDefinition, TensorShape } from "../api/table-definition.js";
+import { EmbershardError } from "../base/errors.js";
+import { LIMITS } from "../base/limits.js";
+import type { Shard } from "../shard/shard.js";
+import type { RowWrite } from "../shard/staging.js";
+import type { ArenaTable } from "../table/arena-table.js";
 import { statsOf } from "./embedded-table.js";
-import type { PushOptions, TableStats, Tensor, TensorRange, WriteOptions } from "./store-types.js";
 
 /** Floats of a block where the shape suggests none. */
 const usualBlock = 1024;

@@ -1,5 +1,5 @@
+import type { EvictionRequest, Store } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
-import type { EvictionRequest, Store } from "./store-types.js";
 
 /**
  * Evicts rows for the command line. `params` is `{ table: string }` and one field of `Table.evict`.

@@ -1,8 +1,8 @@
+import type { Store } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
 import type { TransferStore } from "../transfer/transfer-types.js";
 import type { ControlHandlers } from "./control-socket.js";
 import { evictRows } from "./evict-request.js";
-import type { Store } from "./store-types.js";
 import { histogram, topRows } from "./table-survey.js";
 import { transferHandlers } from "./transfer-requests.js";
 

@@ -1,6 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { checkName } from "../api/names.js";
+import { describe, OptionReader } from "../api/option-reader.js";
+import type { Store } from "../api/store-types.js";
 import { systemClock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
@@ -12,8 +15,6 @@ import { readVersion } from "../shard/version-recovery.js";
 import { nodeFiles } from "../store/node-files.js";
 import type { PageStore } from "../store/page-store.js";
 import { openThreadPageStore } from "../store/thread-page-store.js";
-import { checkName } from "../table/names.js";
-import { describe, OptionReader } from "../table/option-reader.js";
 import { EmbeddedStore } from "./embedded-store.js";
 import {
   beginBirth,
@@ -23,7 +24,6 @@ import {
   inspectDirectory,
   newIdentity,
 } from "./identity.js";
-import type { Store } from "./store-types.js";
 
 /** How a store is opened. */
 export interface StoreOptions {

@@ -1,4 +1,7 @@
 // How big a model will be: what a store does with memory and disk, as arithmetic. docs/planning.md is the guide.
+
+import { describe } from "../api/option-reader.js";
+import { defineTable, type TableOptions } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import { slotCount } from "../shard/arena-set.js";
@@ -8,8 +11,6 @@ import { rowsHeaderBytes, sectionBytes } from "../shard/records.js";
 import { recordBytes as logRecordBytes } from "../store/log-format.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { makeTable } from "../table/candidates.js";
-import { describe } from "../table/option-reader.js";
-import { defineTable, type TableOptions } from "../table/table-definition.js";
 import { arenaFixedPages, indexSegments, pageBytes, rowPages } from "../table/table-size.js";
 
 /** A table of the model to be. */

@@ -1,6 +1,6 @@
+import { describe } from "../api/option-reader.js";
+import type { ScanBatch, Store, Table } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
-import { describe } from "../table/option-reader.js";
-import type { ScanBatch, Store, Table } from "./store-types.js";
 
 /** What rows are surveyed by. An age is how many steps a row's last push lies behind the latest of the table. */
 export type Measure = "frequency" | "norm" | "age";

@@ -1,8 +1,9 @@
 // What is asked of a store's versions over the control socket, and by the command line of a store that it opened itself.
+
+import type { CheckpointInfo, RollbackInfo, Store, TableDiff, VersionInfo } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
 import type { ControlHandlers, ControlRequest } from "./control-socket.js";
 import { type InspectedRows, inspectRows } from "./inspection.js";
-import type { CheckpointInfo, RollbackInfo, Store, TableDiff, VersionInfo } from "./store-types.js";
 
 /** What the handlers take of a store. */
 export type VersionedStore = Pick<

@@ -1,9 +1,9 @@
 // Who may read a store's files: anybody while it is closed; beside its owner, with the owner's consent.
 import { resolve } from "node:path";
+import type { Store } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
 import { EmbeddedStore } from "../embedded/embedded-store.js";
 import type { HoldProgress } from "../embedded/hold-handlers.js";
-import type { Store } from "../embedded/store-types.js";
 import { livingOwner } from "./examination.js";
 
 /** What is known of a store that is open while its files are read. */

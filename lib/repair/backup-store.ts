@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Store } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
-import type { Store } from "../embedded/store-types.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import { manifestKey } from "../shard/manifest.js";
 import { readLog } from "../store/log-reader.js";

@@ -1,6 +1,6 @@
+import type { TableDefinition } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
 import { coldPrefix } from "../shard/cold-values.js";
-import type { TableDefinition } from "../table/table-definition.js";
 import type { Examination } from "./examination.js";
 
 /**

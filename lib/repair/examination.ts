@@ -1,6 +1,7 @@
 // Everything in a store's directory, read and checked but not judged. Nothing is written.
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { TableDefinition } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
 import { type Identity, inspectDirectory } from "../embedded/identity.js";
 import { createHashBlock } from "../kernel/hash-block.js";
@@ -19,7 +20,6 @@ import {
 } from "../store/log-format.js";
 import { nodeFiles } from "../store/node-files.js";
 import type { LogRecord } from "../store/segment-scan.js";
-import type { TableDefinition } from "../table/table-definition.js";
 import { type LogInventory, takeLogInventory } from "./log-inventory.js";
 import { currentEntry, type PageInventory, type StoredEntry, takeInventory } from "./page-inventory.js";
 import type { RepairProgress } from "./report.js";

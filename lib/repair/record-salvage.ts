@@ -1,8 +1,9 @@
 // The records of a salvage: those that the store needs, without what cannot be applied to pages that are gone.
+
+import { parseDefinition } from "../api/table-definition.js";
 import { decodeJson, decodeRows, encodeJson, RECORD } from "../shard/records.js";
 import type { LogRecord } from "../store/segment-scan.js";
 import { makeTable, parts } from "../table/candidates.js";
-import { parseDefinition } from "../table/table-definition.js";
 import type { LogChain } from "./log-chain.js";
 import type { Loss } from "./report.js";
 import { filterRows, type RowPlace, removingKinds } from "./row-filter.js";

@@ -1,5 +1,6 @@
 // Judges what an examination has found: what is wrong, where, and what it affects.
 import { join } from "node:path";
+import { parseDefinition } from "../api/table-definition.js";
 import type { EmbershardError } from "../base/errors.js";
 import { coldPrefix, decodeColdKey } from "../shard/cold-values.js";
 import type { Manifest } from "../shard/manifest.js";
@@ -8,7 +9,6 @@ import { markFileName } from "../store/durable-mark.js";
 import { segmentName } from "../store/log-format.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { makeTable, parts } from "../table/candidates.js";
-import { parseDefinition } from "../table/table-definition.js";
 import { type Examination, imagesOf, logFolder, pagesFolder } from "./examination.js";
 import { followLog } from "./log-inventory.js";
 import { currentEntry, type StoredEntry } from "./page-inventory.js";

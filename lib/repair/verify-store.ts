@@ -1,4 +1,4 @@
-import type { Store } from "../embedded/store-types.js";
+import type { Store } from "../api/store-types.js";
 import { type AccessOptions, directoryOf, type LiveStore, withFiles } from "./access.js";
 import { isBackupDirectory } from "./backup-directory.js";
 import { type Examination, examine } from "./examination.js";

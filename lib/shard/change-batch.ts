@@ -1,27 +1,5 @@
+import type { ChangeBatch } from "../api/row-batches.js";
 import type { ReadPage } from "./image-reader.js";
-
-/** Rows of one table that two states do not have alike, in columns of one length; the caller owns the arrays. */
-export interface ChangeBatch {
-  readonly table: string;
-  /** The table was dropped, or made anew under its name: all rows that it had are gone, before these are added. */
-  readonly reset: boolean;
-  /** u64[n]: rows that were added or changed. */
-  readonly keys: BigUint64Array;
-  /** f32[n * dim] */
-  readonly rows: Float32Array;
-  /** f32[n * stateFloats] */
-  readonly state: Float32Array;
-  /** u32[n] */
-  readonly frequency: Uint32Array;
-  /** u32[n] */
-  readonly lastStep: Uint32Array;
-  /** u8[n]: 1 where the row is new, 0 where it changed. */
-  readonly added: Uint8Array;
-  /** f64[n]: how far the weights have moved, by Euclid; 0 where the row is new. */
-  readonly distance: Float64Array;
-  /** u64[]: keys whose rows are gone. */
-  readonly removed: BigUint64Array;
-}
 
 /** Collects rows of one table. */
 export class ChangeCollector {

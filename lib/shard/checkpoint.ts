@@ -1,5 +1,6 @@
 // Checkpoints. Dirty pages are written as they are, between requests, under keys of a new generation; the manifest, written
 // last, makes them current at once. What a page lacks of the checkpoint's instant, the end of the drain, is in the log.
+import type { CheckpointInfo, CheckpointOptions } from "../api/checkpoint-types.js";
 import { EmbershardError } from "../base/errors.js";
 import { KIND_ROWS, PAGE_BYTES } from "../kernel/layout.js";
 import type { PageBatch } from "../store/page-store.js";
@@ -20,40 +21,12 @@ export const batchPages = 32;
 /** Pages that are copied before others get a turn. */
 export const slicePages = 4;
 
-export interface CheckpointProgress {
-  /** Pages done, of `total`; both begin anew with each phase. */
-  readonly pages: number;
-  readonly total: number;
-  readonly bytes: number;
-  /** "folding": pages of a version take what was pushed while they were copied. "copying" else. */
-  readonly phase: "copying" | "folding";
-}
-
-export interface CheckpointOptions {
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: CheckpointProgress) => void) | undefined;
-}
-
 /** How a checkpoint is written by those who know more. */
 export interface CheckpointPlan extends CheckpointOptions {
   /** For a log that failed: nothing may be pushed meanwhile. */
   readonly withoutLog?: boolean;
   /** Told its instant, in that turn of the event loop. */
   readonly onInstant?: ((instant: Instant) => void) | undefined;
-}
-
-export interface CheckpointInfo {
-  readonly generation: number;
-  /** The LSN of the instant that it is a copy of. */
-  readonly lsn: number;
-  /** Pages written: those that had changed. */
-  readonly pages: number;
-  readonly bytes: number;
-  /** Images of pages that it made obsolete. */
-  readonly superseded: number;
-  readonly milliseconds: number;
-  /** Where one was asked for: pages written for it alone, and versions deleted since there may be no more. */
-  readonly version?: { readonly name: string; readonly folded: number; readonly deleted: readonly string[] };
 }
 
 /**

@@ -1,13 +1,9 @@
+import type { CheckpointInfo, CheckpointOptions } from "../api/checkpoint-types.js";
+import type { RollbackInfo } from "../api/version-types.js";
 import { EmbershardError } from "../base/errors.js";
 import { KIND_ROWS, PAGE_BYTES } from "../kernel/layout.js";
 import { compactionIsDue } from "../store/page-store.js";
-import {
-  type CheckpointInfo,
-  type CheckpointOptions,
-  type CheckpointPlan,
-  reachedInLog,
-  writeCheckpoint,
-} from "./checkpoint.js";
+import { type CheckpointPlan, reachedInLog, writeCheckpoint } from "./checkpoint.js";
 import { foldTail } from "./folding.js";
 import { Health } from "./health.js";
 import { clearGarbage, unusedOf, usedImageBytes } from "./image-use.js";
@@ -16,7 +12,7 @@ import { readOnly } from "./no-log.js";
 import { encodePageKey, pageKeys } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
 import { readManifest } from "./page-loading.js";
-import { type RollbackInfo, rollBack } from "./rollback.js";
+import { rollBack } from "./rollback.js";
 import type { ShardState } from "./shard-state.js";
 import { readVersions } from "./version.js";
 import { deleteVersion, demandNewVersion, makeVersion, type VersionRequest } from "./version-making.js";

@@ -1,5 +1,5 @@
+import type { TableDefinition } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
-import type { TableDefinition } from "../table/table-definition.js";
 import type { ShardState } from "./shard-state.js";
 
 /**

@@ -1,4 +1,6 @@
 // Scanning cold rows: those of the page store as of the scan's beginning, then those that moved past the scan.
+
+import type { ScanBatch } from "../api/row-batches.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaSet } from "./arena-set.js";
 import { lookUpCold } from "./cold-lookup.js";
@@ -6,7 +8,7 @@ import type { ColdRows } from "./cold-rows.js";
 import { checkColdValues, coldKeysOf, damaged, decodeColdKey, valueHeaderBytes } from "./cold-values.js";
 import { containsRows } from "./reading.js";
 import type { ScanPlace } from "./scan-place.js";
-import { type ScanBatch, type ScanSource, withoutKeys } from "./scanning.js";
+import { type ScanSource, withoutKeys } from "./scanning.js";
 
 /**
  * Reads the cold rows in the order of their keys. The page store gives what it had at the first call: a row that has moved

@@ -1,19 +1,16 @@
 // Comparing two states of a shard, each a manifest and the images that it names. Pages with the same image on both sides
 // are equal and are not read. Of the others places are compared; what has another key, or none, on the other side is looked
 // for by its key, in as many passes as memory allows.
+
+import type { ChangeBatch } from "../api/row-batches.js";
+import type { CompareProgress } from "../api/version-types.js";
 import { EmbershardError } from "../base/errors.js";
 import type { PageStore } from "../store/page-store.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { batchWithout, type ChangeBatch, ChangeCollector } from "./change-batch.js";
+import { batchWithout, ChangeCollector } from "./change-batch.js";
 import { distanceOf, ImageReader, type ReadPage, sameRecord } from "./image-reader.js";
 import { hashOfKey, LeftoverRows } from "./leftover-rows.js";
 import type { Manifest } from "./manifest.js";
-
-export interface CompareProgress {
-  /** Pages looked at, of `total`; begins anew where another pass is needed. */
-  readonly pages: number;
-  readonly total: number;
-}
 
 export interface CompareOptions {
   readonly pause: () => Promise<void>;

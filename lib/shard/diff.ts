@@ -1,31 +1,8 @@
 // What two states of a shard have in common, counted.
+import type { TableDiff } from "../api/version-types.js";
 import type { PageStore } from "../store/page-store.js";
 import { type CompareOptions, compareStates } from "./comparing.js";
 import type { Manifest } from "./manifest.js";
-
-/** How one table differs in two states. */
-export interface TableDiff {
-  readonly table: string;
-  /** Whether both have it. "remade": the second has another table of that name, and all rows are counted as removed and added. */
-  readonly status: "kept" | "made" | "dropped" | "remade";
-  /** Rows in the first state and in the second. */
-  readonly before: number;
-  readonly after: number;
-  readonly added: number;
-  readonly removed: number;
-  /** Rows whose weights, state, frequency or last step differ, or their counters or time of the last write, where they have some. */
-  readonly changed: number;
-  /** The rows whose weights have moved furthest, by Euclid, the furthest first. */
-  readonly largest: readonly { readonly key: bigint; readonly distance: number }[];
-}
-
-export interface StateDiff {
-  /** Names of versions; "live" is the live state. */
-  readonly from: string;
-  readonly to: string;
-  /** Tables that either has, also those that do not differ. */
-  readonly tables: readonly TableDiff[];
-}
 
 /** A state to compare. */
 export interface ComparedState {

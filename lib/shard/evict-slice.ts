@@ -1,33 +1,15 @@
 // One slice of eviction: a bounded search for victims, and their removal with its record, in one turn.
+
+import { splitCounters } from "../api/counter-columns.js";
+import type { EvictedRows } from "../api/row-batches.js";
 import { assert } from "../base/assert.js";
 import { MAX_FREQUENCY } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { type CounterColumns, splitCounters } from "../table/counter-columns.js";
 import { findVictims, searchBytes, type VictimCursor, type VictimSearch } from "../table/victims.js";
 import { SectionList } from "./applying.js";
 import { encodeRowsHeader, RECORD, SECTION, sectionBytes } from "./records.js";
 import { lastLsn, type ShardState } from "./shard-state.js";
-
-/** Why rows were evicted: the table had too many, they were too old, their norm was too small, or someone asked for it. */
-export type EvictionReason = "capacity" | "age" | "norm" | "request";
-
-/** Rows that have been evicted, in columns of one length; whoever is told owns the arrays. */
-export interface EvictedRows {
-  readonly reason: EvictionReason;
-  /** u64[n] */
-  readonly keys: BigUint64Array;
-  /** f32[n * dim] */
-  readonly rows: Float32Array;
-  /** f32[n * stateFloats] */
-  readonly state: Float32Array;
-  /** u32[n] */
-  readonly frequency: Uint32Array;
-  /** u32[n] */
-  readonly lastStep: Uint32Array;
-  /** f32[n] by name; absent where the table has no counters. */
-  readonly counters?: CounterColumns;
-}
 
 /** Victims of one slice, at most. */
 export const sliceRows = 4096;

@@ -1,9 +1,10 @@
+import type { EvictedRows, EvictionCounts, EvictionReason } from "../api/row-batches.js";
 import { EmbershardError } from "../base/errors.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { BY } from "../table/victims.js";
 import type { Checkpointing } from "./checkpointing.js";
-import { type EvictedRows, type EvictionReason, evictSlice, sliceBytes, sliceRows } from "./evict-slice.js";
-import { EvictionAudience, type EvictionCounts, EvictionProgress, intervalOf } from "./eviction-progress.js";
+import { evictSlice, sliceBytes, sliceRows } from "./evict-slice.js";
+import { EvictionAudience, EvictionProgress, intervalOf } from "./eviction-progress.js";
 import { chooseThreshold, policyOf, type Rule, rowsOver } from "./eviction-rules.js";
 import { type EvictionJob, Hand, isDone } from "./eviction-sweep.js";
 import { guarded, type ShardState, timeNow } from "./shard-state.js";

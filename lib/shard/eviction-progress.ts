@@ -1,15 +1,12 @@
 // What is known of a table's eviction: where its hand is, which score goes, what is due, and what has been evicted.
+import type { EvictedRows, EvictionCounts, EvictionReason } from "../api/row-batches.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import type { EvictedRows, EvictionReason } from "./evict-slice.js";
 import { belowNorm, olderThanMs, olderThanSteps, type Rule, type Threshold } from "./eviction-rules.js";
 import { Hand } from "./eviction-sweep.js";
 
 /** Of what an age may be, a row may be older before it goes. */
 const agePart = 1 / 16;
 const leastIntervalMs = 100;
-
-/** Rows evicted since the store was opened, by reason, and slices that it took. */
-export type EvictionCounts = Readonly<Record<EvictionReason, number>> & { readonly slices: number };
 
 /** Who is told of what a table lets go, and how much that was: it outlasts rollbacks, which make the table's rows others. */
 export class EvictionAudience {

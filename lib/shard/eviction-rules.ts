@@ -1,4 +1,5 @@
 // What a table's definition says of eviction, as counts and scores.
+import type { EvictionRequest } from "../api/eviction-request.js";
 import { PAGE_BYTES, T_SEGMENTS, TABLE_BYTES, TABLES } from "../kernel/layout.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { BY, sampleScores, scoreOfFloat } from "../table/victims.js";
@@ -78,15 +79,6 @@ export function chooseThreshold(set: ArenaSet, table: ArenaTable, by: number, wa
   const part = Math.min(1, Math.max(worstPart, (1.25 * wanted) / rows));
   return { by, score: scores[Math.ceil(part * n) - 1], lasts: Math.max(1, Math.floor((part * rows) / 8)) };
 }
-
-/** Which rows are to be evicted now: one of these. */
-export type EvictionRequest =
-  | { readonly rows: number }
-  | { readonly olderThanSteps: number }
-  | { readonly olderThanMs: number }
-  | { readonly belowNorm: number }
-  | { readonly belowFrequency: number }
-  | { readonly belowScore: number };
 
 /** What a request is about; undefined where no row can be meant. `time` is now. */
 export function ruleOf(

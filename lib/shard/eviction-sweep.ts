@@ -1,9 +1,10 @@
 // Sweeps: going over all pages of a table, arena by arena, in slices.
+
+import type { EvictionReason } from "../api/row-batches.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import type { VictimCursor } from "../table/victims.js";
 import type { ArenaSet } from "./arena-set.js";
-import type { EvictionReason } from "./evict-slice.js";
 import type { Rule } from "./eviction-rules.js";
 
 /** Where a search is in a table: it goes round and round. */

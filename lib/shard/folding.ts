@@ -1,16 +1,12 @@
 // Folding: the images of a checkpoint are of different moments, and what each lacks of the checkpoint's instant is in the
 // log. A version must do without the log, so the pages that the log touches are brought to the instant and written anew.
+
+import type { CheckpointOptions } from "../api/checkpoint-types.js";
 import { EmbershardError } from "../base/errors.js";
 import { FIRST_PAGE, KIND_ROWS, MAX_PAGES, PAGE_BYTES } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import { ArenaSet } from "./arena-set.js";
-import {
-  batchPages,
-  type CheckpointOptions,
-  demandWanted,
-  nextGeneration,
-  slicePages,
-} from "./checkpoint.js";
+import { batchPages, demandWanted, nextGeneration, slicePages } from "./checkpoint.js";
 import type { Instant } from "./instant.js";
 import { replayRows } from "./log-replay.js";
 import { encodePage, encodePageKey, type PageKey, pageHeaderBytes } from "./page-image.js";

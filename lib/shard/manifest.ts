@@ -1,8 +1,9 @@
 // The manifest: what a checkpoint, or a version, consists of. Written last, in one atomic batch; docs/formats/manifest.md is
 // the document.
+
+import type { TableDefinition } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
 import { createHashBlock } from "../kernel/hash-block.js";
-import type { TableDefinition } from "../table/table-definition.js";
 import type { ColdNote } from "./cold-rows.js";
 import type { HandOverNote } from "./hand-over.js";
 

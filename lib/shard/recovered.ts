@@ -1,7 +1,7 @@
+import { parseDefinition } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { descriptorsOf, makeTable, parts } from "../table/candidates.js";
-import { parseDefinition } from "../table/table-definition.js";
 import type { ArenaSet } from "./arena-set.js";
 import type { ColdRows } from "./cold-rows.js";
 import type { Manifest } from "./manifest.js";

@@ -1,4 +1,5 @@
 // Rolling back: the live state becomes that of a version, by one write of a manifest that refers to the version's images.
+import type { RollbackInfo } from "../api/version-types.js";
 import { assert } from "../base/assert.js";
 import { nextGeneration, reachedInLog } from "./checkpoint.js";
 import { demandNoCold } from "./cold-refusals.js";
@@ -9,17 +10,6 @@ import { encodeJson, RECORD } from "./records.js";
 import { lastLsn, type ShardState } from "./shard-state.js";
 import { demandVersion } from "./version.js";
 import { othersOf, recoverVersion } from "./version-recovery.js";
-
-export interface RollbackInfo {
-  readonly version: string;
-  /** The checkpoint that it is. */
-  readonly generation: number;
-  /** The last record before it; the next one changes the version. */
-  readonly lsn: number;
-  /** Records after the version that count no more. */
-  readonly discarded: number;
-  readonly milliseconds: number;
-}
 
 /**
  * Makes a shard what a version of it is. Nothing may be written meanwhile, and no checkpoint: the caller sees to that,

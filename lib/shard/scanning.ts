@@ -1,29 +1,13 @@
 // Scanning: all rows of a table, page by page, while writes go on.
+
+import { splitCounters } from "../api/counter-columns.js";
+import type { ScanBatch } from "../api/row-batches.js";
 import { KIND_ROWS } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { type CounterColumns, splitCounters } from "../table/counter-columns.js";
 import { scanCold, scanOwed } from "./cold-scanning.js";
 import { ScanPlace } from "./scan-place.js";
 import type { ShardState } from "./shard-state.js";
-
-/** Some rows of a table, in columns of one length; the caller owns the arrays. */
-export interface ScanBatch {
-  /** u64[n] */
-  readonly keys: BigUint64Array;
-  /** f32[n * dim] */
-  readonly rows: Float32Array;
-  /** f32[n * stateFloats] */
-  readonly state: Float32Array;
-  /** u32[n]: occurrences pushed. */
-  readonly frequency: Uint32Array;
-  /** u32[n]: the step of the last push. */
-  readonly lastStep: Uint32Array;
-  /** f32[n] by name, as of now; absent where the table has no counters. */
-  readonly counters?: CounterColumns;
-  /** f64[n]: when rows were last written, milliseconds since the epoch, to a tenth of a second; absent without `eviction`. */
-  readonly writtenAt?: Float64Array;
-}
 
 /** The scans that are under way. */
 export type Scans = Set<ScanPlace>;

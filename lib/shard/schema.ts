@@ -1,9 +1,10 @@
 // What tables there are: making them, and saying which there are.
+
+import { defineTable, type TableOptions, type TensorShape } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { descriptorsOf, makeTable } from "../table/candidates.js";
-import { defineTable, type TableOptions, type TensorShape } from "../table/table-definition.js";
 import { type DecayNote, encodeJson, RECORD } from "./records.js";
 import { type ShardState, timeNow } from "./shard-state.js";
 

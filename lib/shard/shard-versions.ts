@@ -1,10 +1,10 @@
-import type { ChangeBatch } from "./change-batch.js";
+import type { ChangeBatch } from "../api/row-batches.js";
+import type { StateDiff, VersionInfo } from "../api/version-types.js";
 import type { Checkpointing } from "./checkpointing.js";
-import type { StateDiff } from "./diff.js";
 import { readOnly } from "./no-log.js";
 import type { ShardState } from "./shard-state.js";
 import { demandVersion } from "./version.js";
-import { type VersionInfo, versionInfos } from "./version-info.js";
+import { versionInfos } from "./version-info.js";
 import { type ChangesOptions, changesSince, type DiffOptions, diffVersions } from "./version-reading.js";
 import { readVersionBeside } from "./version-recovery.js";
 

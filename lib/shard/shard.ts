@@ -1,30 +1,30 @@
-import { EmbershardError } from "../base/errors.js";
-import type { ArenaTable } from "../table/arena-table.js";
+import type { CheckpointInfo, CheckpointOptions } from "../api/checkpoint-types.js";
+import type { EvictionRequest, ForgetOptions } from "../api/eviction-request.js";
+import type { EvictedRows, EvictionCounts, ScanBatch } from "../api/row-batches.js";
 import {
   type Ack,
   redefineTable,
   type TableDefinition,
   type TableOptions,
   type TensorShape,
-} from "../table/table-definition.js";
-import type { CheckpointInfo, CheckpointOptions } from "./checkpoint.js";
+} from "../api/table-definition.js";
+import type { RollbackInfo } from "../api/version-types.js";
+import { EmbershardError } from "../base/errors.js";
+import type { ArenaTable } from "../table/arena-table.js";
 import { Checkpointing } from "./checkpointing.js";
 import { demandAllInPages } from "./cold-refusals.js";
 import { coldRowsOf } from "./cold-rows.js";
 import { ColdTier } from "./cold-tier.js";
-import type { EvictedRows } from "./evict-slice.js";
 import { Evicting } from "./evicting.js";
-import type { EvictionCounts } from "./eviction-progress.js";
-import { type EvictionRequest, ruleOf } from "./eviction-rules.js";
-import { type ForgetOptions, forgetCandidates } from "./forgetting.js";
+import { ruleOf } from "./eviction-rules.js";
+import { forgetCandidates } from "./forgetting.js";
 import { Interruption } from "./interruption.js";
 import { Line } from "./line.js";
 import { Mover } from "./mover.js";
 import { recoverShard, type ShardOptions } from "./opening.js";
 import { type RowRead, readCounters } from "./reading.js";
 import { type DecayNote, encodeJson, RECORD } from "./records.js";
-import type { RollbackInfo } from "./rollback.js";
-import { type ScanBatch, type Scans, scanRows } from "./scanning.js";
+import { type Scans, scanRows } from "./scanning.js";
 import { decayTable, newTable, noTable } from "./schema.js";
 import { guarded, lostAtClose, retireTable, type ShardLog, type ShardState, timeNow } from "./shard-state.js";
 import { ShardVersions } from "./shard-versions.js";

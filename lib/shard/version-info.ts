@@ -1,28 +1,7 @@
+import type { VersionInfo } from "../api/version-types.js";
 import { unusedOf } from "./image-use.js";
 import type { ShardState } from "./shard-state.js";
 import type { KnownVersion, Version } from "./version.js";
-
-/** What is known of a version without reading its rows. */
-export interface VersionInfo {
-  readonly name: string;
-  readonly note: string;
-  /** When its instant was, milliseconds since the epoch. */
-  readonly at: number;
-  /** The last record of the log that it holds. */
-  readonly lsn: number;
-  readonly generation: number;
-  readonly tables: readonly { readonly name: string; readonly rows: number }[];
-  /** Rows of all tables. */
-  readonly rows: number;
-  /** Pages that it refers to. */
-  readonly pages: number;
-  /** Bytes of those pages on the disk. */
-  readonly bytes: number;
-  /** Of them, bytes that nothing else refers to: what deleting it gives back. */
-  readonly ownBytes: number;
-  /** Why it cannot be read; then all numbers are 0. It can be deleted. */
-  readonly damage?: string;
-}
 
 /** All versions, oldest first. */
 export function versionInfos(state: ShardState): VersionInfo[] {

@@ -1,6 +1,7 @@
 // Making versions of checkpoints, and deleting them.
+
+import type { CheckpointOptions } from "../api/checkpoint-types.js";
 import { EmbershardError } from "../base/errors.js";
-import type { CheckpointOptions } from "./checkpoint.js";
 import { demandAllInPages } from "./cold-refusals.js";
 import { foldTail } from "./folding.js";
 import { clearGarbage, unusedOf } from "./image-use.js";

@@ -1,8 +1,10 @@
 // Reading versions against one another and against the live state, which a checkpoint holds still for as long as it takes.
-import type { ChangeBatch } from "./change-batch.js";
-import type { CheckpointOptions } from "./checkpoint.js";
-import { type CompareOptions, type CompareProgress, compareStates } from "./comparing.js";
-import { type ComparedState, diffStates, type StateDiff } from "./diff.js";
+
+import type { CheckpointOptions } from "../api/checkpoint-types.js";
+import type { ChangeBatch } from "../api/row-batches.js";
+import type { CompareProgress, StateDiff } from "../api/version-types.js";
+import { type CompareOptions, compareStates } from "./comparing.js";
+import { type ComparedState, diffStates } from "./diff.js";
 import { holdImages } from "./image-use.js";
 import type { Instant } from "./instant.js";
 import type { PageKey } from "./page-image.js";

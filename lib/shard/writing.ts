@@ -1,8 +1,9 @@
 // Writing: a request is staged, room is reserved, rows change, and the record is appended, all in one turn.
+
+import type { Ack } from "../api/table-definition.js";
 import { assert } from "../base/assert.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import type { Ack } from "../table/table-definition.js";
 import { applyRun, logRun, SectionList } from "./applying.js";
 import { slotCount } from "./arena-set.js";
 import { type HandOver, movedBytes, moveForRun, movingBytes, pagesToCome } from "./hand-over.js";

@@ -1,3 +1,10 @@
+import { encodeAdmission } from "../api/admission.js";
+import { extrasOf, scoreCoefficients } from "../api/eviction.js";
+import { encodeInitializer } from "../api/initializers.js";
+import { encodeOptimizer, stateFloats } from "../api/optimizers.js";
+import { rowLayoutOf } from "../api/row-layout.js";
+import { rowStorageOf } from "../api/row-storage.js";
+import type { TableDefinition } from "../api/table-definition.js";
 import {
   KIND_INDEX,
   PAGE_BYTES,
@@ -44,14 +51,7 @@ import {
   TABLES,
 } from "../kernel/layout.js";
 import { ROUNDINGS, STORAGES } from "../kernel/storage.js";
-import { encodeAdmission } from "./admission.js";
 import type { Arena } from "./arena.js";
-import { extrasOf, scoreCoefficients } from "./eviction.js";
-import { encodeInitializer } from "./initializers.js";
-import { encodeOptimizer, stateFloats } from "./optimizers.js";
-import { rowLayoutOf } from "./row-layout.js";
-import { rowStorageOf } from "./row-storage.js";
-import type { TableDefinition } from "./table-definition.js";
 
 /** Splits that leave one half empty and have to go on. */
 const spareSplits = 4;

@@ -1,10 +1,11 @@
 // Candidates: keys of a table that admits which have no row yet, kept as a table of its own beside it.
+
+import { encodeAdmission } from "../api/admission.js";
+import { zeros } from "../api/initializers.js";
+import { sgd } from "../api/optimizers.js";
+import type { TableDefinition } from "../api/table-definition.js";
 import { recordLayout } from "../kernel/layout.js";
-import { encodeAdmission } from "./admission.js";
 import { ArenaTable } from "./arena-table.js";
-import { zeros } from "./initializers.js";
-import { sgd } from "./optimizers.js";
-import type { TableDefinition } from "./table-definition.js";
 
 const lineBytes = 64;
 const headerBytes = 16;

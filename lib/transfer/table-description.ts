@@ -1,5 +1,5 @@
+import type { TableDefinition, TableOptions } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
-import type { TableDefinition, TableOptions } from "../table/table-definition.js";
 
 /** A table's definition as it travels with its rows: the stored one without what belongs to its store. */
 export interface TableDescription {

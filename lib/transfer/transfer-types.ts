@@ -1,5 +1,5 @@
 // The public shapes of export and import.
-import type { Ack, TableDefinition, TableOptions } from "../table/table-definition.js";
+import type { Ack, TableDefinition, TableOptions } from "../api/table-definition.js";
 
 /** How rows lie in files: docs/export-and-import.md. */
 export type TransferFormat = "safetensors" | "npy" | "parquet";

@@ -1,8 +1,8 @@
 // The child of the chaos of a table that evicts: works on it until it is killed. What it has begun, what was acknowledged and which
 // rows went it writes to a journal, synchronously, so that the journal outlives it.
 import { openSync, writeSync } from "node:fs";
+import type { Store, Table } from "../../lib/api/store-types.js";
 import { Prng } from "../../lib/base/prng.js";
-import type { Store, Table } from "../../lib/embedded/store-types.js";
 import { adagrad, normal, openStore, type TableOptions } from "../../lib/index.js";
 import { randomFloats, randomKeys } from "../laws/twin.js";
 

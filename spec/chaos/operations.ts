@@ -1,6 +1,7 @@
 // What chaos does to a store: operation number i is a function of (seed, i) alone, so that whoever replays it knows it.
+
+import type { Ack, TableOptions, TensorOptions } from "../../lib/api/store-types.js";
 import { Prng } from "../../lib/base/prng.js";
-import type { Ack, TableOptions, TensorOptions } from "../../lib/embedded/store-types.js";
 import {
   adagrad,
   adam,

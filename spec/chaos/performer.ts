@@ -1,4 +1,4 @@
-import type { Store, Table, Tensor } from "../../lib/embedded/store-types.js";
+import type { Store, Table, Tensor } from "../../lib/api/store-types.js";
 import { EmbershardError } from "../../lib/index.js";
 import { markOf, type Operation, tensor, tensorName } from "./operations.js";
 

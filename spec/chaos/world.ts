@@ -1,11 +1,12 @@
 // What a store has to hold: oracle tables that operations are applied to, and the comparison with a real one.
-import type { Store, Table } from "../../lib/embedded/store-types.js";
+
+import { encodeInitializer } from "../../lib/api/initializers.js";
+import { encodeOptimizer } from "../../lib/api/optimizers.js";
+import { rowStorageOf } from "../../lib/api/row-storage.js";
+import type { Store, Table } from "../../lib/api/store-types.js";
+import { defineTable, type TableOptions } from "../../lib/api/table-definition.js";
 import type { OracleCandidate } from "../../lib/kernel/oracle/candidates.js";
 import { firstDifference, type OracleRow, OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
-import { encodeInitializer } from "../../lib/table/initializers.js";
-import { encodeOptimizer } from "../../lib/table/optimizers.js";
-import { rowStorageOf } from "../../lib/table/row-storage.js";
-import { defineTable, type TableOptions } from "../../lib/table/table-definition.js";
 import { allCandidates, oracleAdmission } from "../laws/oracle-of.js";
 import {
   keyOf,

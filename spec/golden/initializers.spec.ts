@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { encodeInitializer, parseInitializer } from "../../lib/api/initializers.js";
+import { encodeOptimizer, sgd } from "../../lib/api/optimizers.js";
 import { inverseNormal, naturalLog } from "../../lib/kernel/oracle/inverse-normal.js";
 import type { OracleDefinition } from "../../lib/kernel/oracle/oracle-table.js";
-import { encodeInitializer, parseInitializer } from "../../lib/table/initializers.js";
-import { encodeOptimizer, sgd } from "../../lib/table/optimizers.js";
 import { kernelSubject, oracleSubject } from "../kernel/optimizers-subject.js";
 
 interface Golden {

@@ -2,11 +2,11 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { GradientOptions } from "../../lib/api/gradients.js";
+import { encodeInitializer, zeros } from "../../lib/api/initializers.js";
+import { encodeOptimizer, parseOptimizer } from "../../lib/api/optimizers.js";
 import { Prng } from "../../lib/base/prng.js";
 import { firstDifference, type OracleDefinition, OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
-import type { GradientOptions } from "../../lib/table/gradients.js";
-import { encodeInitializer, zeros } from "../../lib/table/initializers.js";
-import { encodeOptimizer, parseOptimizer } from "../../lib/table/optimizers.js";
 import { kernelSubject, type Row } from "../kernel/optimizers-subject.js";
 
 interface Golden {

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { hashName } from "../../lib/api/keys.js";
 import { adagrad, openStore, uniform } from "../../lib/index.js";
-import { hashName } from "../../lib/table/keys.js";
 
 const mask = (1n << 64n) - 1n;
 const primes = [

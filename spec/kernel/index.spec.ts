@@ -1,12 +1,12 @@
 // The index of a table through an arena: growth, splits, deletes and re-insertion, against a Map.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { sgd } from "../../lib/api/optimizers.js";
+import { defineTable } from "../../lib/api/table-definition.js";
 import { Prng } from "../../lib/base/prng.js";
 import { KIND_ROWS } from "../../lib/kernel/layout.js";
 import { Arena } from "../../lib/table/arena.js";
 import { ArenaTable } from "../../lib/table/arena-table.js";
-import { sgd } from "../../lib/table/optimizers.js";
-import { defineTable } from "../../lib/table/table-definition.js";
 
 const chunk = 4096;
 

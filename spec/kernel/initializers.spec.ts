@@ -1,7 +1,5 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { hashKey } from "../../lib/kernel/oracle/hash.js";
-import { firstDifference, type OracleDefinition } from "../../lib/kernel/oracle/oracle-table.js";
 import {
   constant,
   encodeInitializer,
@@ -10,8 +8,10 @@ import {
   truncatedNormal,
   uniform,
   zeros,
-} from "../../lib/table/initializers.js";
-import { adagrad, adam, encodeOptimizer, rowWiseAdagrad } from "../../lib/table/optimizers.js";
+} from "../../lib/api/initializers.js";
+import { adagrad, adam, encodeOptimizer, rowWiseAdagrad } from "../../lib/api/optimizers.js";
+import { hashKey } from "../../lib/kernel/oracle/hash.js";
+import { firstDifference, type OracleDefinition } from "../../lib/kernel/oracle/oracle-table.js";
 import { kernelSubject, oracleSubject } from "./optimizers-subject.js";
 
 const dims = [1, 2, 3, 4, 5, 7, 8, 16, 17, 64, 100, 4096];

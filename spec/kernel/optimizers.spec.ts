@@ -1,10 +1,8 @@
 // One law: kernel and oracle give the same bits, for every optimizer, option, dimension and kind of number.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Prng } from "../../lib/base/prng.js";
-import { firstDifference, type OracleDefinition, OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
-import type { GradientOptions } from "../../lib/table/gradients.js";
-import { constant, encodeInitializer, uniform } from "../../lib/table/initializers.js";
+import type { GradientOptions } from "../../lib/api/gradients.js";
+import { constant, encodeInitializer, uniform } from "../../lib/api/initializers.js";
 import {
   adagrad,
   adam,
@@ -14,7 +12,9 @@ import {
   type OptimizerDefinition,
   rowWiseAdagrad,
   sgd,
-} from "../../lib/table/optimizers.js";
+} from "../../lib/api/optimizers.js";
+import { Prng } from "../../lib/base/prng.js";
+import { firstDifference, type OracleDefinition, OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
 import { kernelSubject, oracleSubject, type Row, type Subject } from "./optimizers-subject.js";
 
 const lr = 0.05;

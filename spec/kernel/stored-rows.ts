@@ -1,8 +1,8 @@
+import { defineTable } from "../../lib/api/table-definition.js";
 import { constant, sgd, type TableOptions } from "../../lib/index.js";
 import { R_WEIGHTS } from "../../lib/kernel/layout.js";
 import { Arena } from "../../lib/table/arena.js";
 import { ArenaTable } from "../../lib/table/arena-table.js";
-import { defineTable } from "../../lib/table/table-definition.js";
 
 /** Rows of one table in an arena, with a look at the bytes that they are stored as. */
 export class StoredRows {

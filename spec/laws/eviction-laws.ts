@@ -1,7 +1,7 @@
 // Laws of rows that go by themselves, and of counters that decay: what is told of rows that went is what went, to the bit.
 import * as assert from "uvu/assert";
+import type { EvictedRows, Store, Table } from "../../lib/api/store-types.js";
 import { Prng } from "../../lib/base/prng.js";
-import type { EvictedRows, Store, Table } from "../../lib/embedded/store-types.js";
 import { adagrad, normal, type TableOptions } from "../../lib/index.js";
 import { scanAll } from "./oracle-of.js";
 import type { Law } from "./table-laws.js";

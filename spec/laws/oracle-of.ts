@@ -1,12 +1,12 @@
-import type { ScanBatch, Table } from "../../lib/embedded/store-types.js";
+import { encodeAdmission } from "../../lib/api/admission.js";
+import { encodeInitializer } from "../../lib/api/initializers.js";
+import { encodeOptimizer } from "../../lib/api/optimizers.js";
+import { rowStorageOf } from "../../lib/api/row-storage.js";
+import type { ScanBatch, Table } from "../../lib/api/store-types.js";
+import type { TableDefinition } from "../../lib/api/table-definition.js";
 import { ADMIT_EXACT } from "../../lib/kernel/layout.js";
 import type { OracleAdmission, OracleCandidate } from "../../lib/kernel/oracle/candidates.js";
 import { type OracleRow, OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
-import { encodeAdmission } from "../../lib/table/admission.js";
-import { encodeInitializer } from "../../lib/table/initializers.js";
-import { encodeOptimizer } from "../../lib/table/optimizers.js";
-import { rowStorageOf } from "../../lib/table/row-storage.js";
-import type { TableDefinition } from "../../lib/table/table-definition.js";
 
 /** The oracle of a table's definition, without rows. */
 export function oracleOf(definition: TableDefinition): OracleTable {

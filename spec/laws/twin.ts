@@ -1,6 +1,6 @@
 import * as assert from "uvu/assert";
+import type { AssignOptions, PushOptions } from "../../lib/api/store-types.js";
 import type { Prng } from "../../lib/base/prng.js";
-import type { AssignOptions, PushOptions } from "../../lib/embedded/store-types.js";
 import {
   EmbershardError,
   type ErrorCode,

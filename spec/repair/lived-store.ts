@@ -2,8 +2,8 @@
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Store } from "../../lib/api/store-types.js";
 import { Prng } from "../../lib/base/prng.js";
-import type { Store } from "../../lib/embedded/store-types.js";
 import { openStore } from "../../lib/index.js";
 import { openings, operationAt, type Scale } from "../chaos/operations.js";
 import { Performer } from "../chaos/performer.js";

@@ -1,8 +1,9 @@
 // A random life of a store whose tables combine narrow storage, admission, eviction and counters, with versions made, opened,
 // compared, rolled back to and deleted in between, closings and kills, and, where rows are wide, hand-over to further arenas.
+
+import type { EvictionRequest, Table } from "../../lib/api/store-types.js";
 import { Prng } from "../../lib/base/prng.js";
 import type { EmbeddedStore } from "../../lib/embedded/embedded-store.js";
-import type { EvictionRequest, Table } from "../../lib/embedded/store-types.js";
 import { MemoryDisk } from "../embedded/memory-store.js";
 import { randomFloats, randomKeys } from "../laws/twin.js";
 import { combinedOptions, evictionOf } from "./combined-tables.js";

@@ -1,10 +1,11 @@
 // Tables that combine what tables can have, by chance.
+
+import type { AdmissionOptions } from "../../lib/api/admission.js";
+import type { EvictionOptions } from "../../lib/api/eviction.js";
+import { normal, uniform, zeros } from "../../lib/api/initializers.js";
+import { adagrad, adam, ftrl, rowWiseAdagrad, sgd } from "../../lib/api/optimizers.js";
+import type { TableOptions } from "../../lib/api/table-definition.js";
 import type { Prng } from "../../lib/base/prng.js";
-import type { AdmissionOptions } from "../../lib/table/admission.js";
-import type { EvictionOptions } from "../../lib/table/eviction.js";
-import { normal, uniform, zeros } from "../../lib/table/initializers.js";
-import { adagrad, adam, ftrl, rowWiseAdagrad, sgd } from "../../lib/table/optimizers.js";
-import type { TableOptions } from "../../lib/table/table-definition.js";
 
 const optimizers = [
   adagrad({ learningRate: 0.1, initialAccumulator: 0.1 }),

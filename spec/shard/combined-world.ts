@@ -1,7 +1,7 @@
 // What a store of combined tables has to hold: oracles that changes are applied to, and the comparison with a real one.
-import type { Store } from "../../lib/embedded/store-types.js";
+import type { Store } from "../../lib/api/store-types.js";
+import type { TableDefinition } from "../../lib/api/table-definition.js";
 import type { OracleHistory, OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
-import type { TableDefinition } from "../../lib/table/table-definition.js";
 import { differenceFrom, oracleOf } from "../laws/oracle-of.js";
 
 interface Member {

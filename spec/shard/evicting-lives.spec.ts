@@ -2,9 +2,9 @@
 // number of writes, evictions among them, and at least those that were acknowledged.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { EvictedRows, Table } from "../../lib/api/store-types.js";
 import { Prng } from "../../lib/base/prng.js";
 import type { EmbeddedStore } from "../../lib/embedded/embedded-store.js";
-import type { EvictedRows, Table } from "../../lib/embedded/store-types.js";
 import { adagrad, normal, type TableOptions } from "../../lib/index.js";
 import type { OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
 import { MemoryDisk } from "../embedded/memory-store.js";

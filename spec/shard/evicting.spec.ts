@@ -1,9 +1,9 @@
 // When rows go, and what a slice may take: with a clock and turns of the event loop that the tests hold.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { EvictedRows, Table } from "../../lib/api/store-types.js";
 import type { Clock } from "../../lib/base/clock.js";
 import { Prng } from "../../lib/base/prng.js";
-import type { EvictedRows, Table } from "../../lib/embedded/store-types.js";
 import { constant, type EvictionOptions, sgd } from "../../lib/index.js";
 import { MemoryDisk } from "../embedded/memory-store.js";
 import { scanAll } from "../laws/oracle-of.js";

@@ -1,10 +1,10 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { encodeInitializer } from "../../lib/api/initializers.js";
+import { encodeOptimizer } from "../../lib/api/optimizers.js";
 import { Prng } from "../../lib/base/prng.js";
 import { sgd } from "../../lib/index.js";
 import { OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
-import { encodeInitializer } from "../../lib/table/initializers.js";
-import { encodeOptimizer } from "../../lib/table/optimizers.js";
 import { readContents } from "../chaos/world.js";
 import { FaultyMachine } from "./fault-fixture.js";
 

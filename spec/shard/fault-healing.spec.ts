@@ -1,8 +1,8 @@
 // What a failing disk does to those who wait, one case at a time.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { Table } from "../../lib/api/store-types.js";
 import { EmbershardError } from "../../lib/base/errors.js";
-import type { Table } from "../../lib/embedded/store-types.js";
 import { sgd } from "../../lib/index.js";
 import { Interruption } from "../../lib/shard/interruption.js";
 import { readContents } from "../chaos/world.js";

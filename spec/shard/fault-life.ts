@@ -1,9 +1,9 @@
 // A store over many lives on a failing disk: it is written to, starved, mended, killed and unplugged, and compared.
 import * as assert from "uvu/assert";
+import type { Table } from "../../lib/api/store-types.js";
 import type { EmbershardError } from "../../lib/base/errors.js";
 import { Prng } from "../../lib/base/prng.js";
 import type { EmbeddedStore } from "../../lib/embedded/embedded-store.js";
-import type { Table } from "../../lib/embedded/store-types.js";
 import { Expectation } from "../chaos/expectation.js";
 import { isMarked, isUnlogged, type Operation, operationAt, type Scale } from "../chaos/operations.js";
 import { Performer } from "../chaos/performer.js";

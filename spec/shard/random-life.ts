@@ -1,12 +1,13 @@
 // A random life of a store, with its oracle: what was done, and what each table was after each thing done.
+
+import type { AdmissionOptions } from "../../lib/api/admission.js";
+import { normal, uniform, zeros } from "../../lib/api/initializers.js";
+import { adagrad, adam, ftrl, type OptimizerDefinition, sgd } from "../../lib/api/optimizers.js";
+import type { Store, Table } from "../../lib/api/store-types.js";
+import type { TableOptions } from "../../lib/api/table-definition.js";
 import { Prng } from "../../lib/base/prng.js";
 import type { EmbeddedStore } from "../../lib/embedded/embedded-store.js";
-import type { Store, Table } from "../../lib/embedded/store-types.js";
 import type { OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
-import type { AdmissionOptions } from "../../lib/table/admission.js";
-import { normal, uniform, zeros } from "../../lib/table/initializers.js";
-import { adagrad, adam, ftrl, type OptimizerDefinition, sgd } from "../../lib/table/optimizers.js";
-import type { TableOptions } from "../../lib/table/table-definition.js";
 import { MemoryDisk } from "../embedded/memory-store.js";
 import { differenceFrom, oracleOf } from "../laws/oracle-of.js";
 

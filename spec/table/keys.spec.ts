@@ -2,12 +2,12 @@ import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import xxhash from "xxhash-wasm";
+import { hashName } from "../../lib/api/keys.js";
 import { Prng } from "../../lib/base/prng.js";
 import { crossKeysOf, EmbershardError, type KeyColumn, keysOf } from "../../lib/index.js";
 import { instantiateKernel } from "../../lib/kernel/kernel.js";
 import { SCRATCH } from "../../lib/kernel/layout.js";
 import { hashKey } from "../../lib/kernel/oracle/hash.js";
-import { hashName } from "../../lib/table/keys.js";
 
 const { h64, h64Raw } = await xxhash();
 const encoder = new TextEncoder();

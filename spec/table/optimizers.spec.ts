@@ -1,8 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { EmbershardError } from "../../lib/base/errors.js";
-import { FLAGS, OPTIMIZERS } from "../../lib/kernel/programs.js";
-import { parseBounds, parseClip } from "../../lib/table/gradients.js";
+import { parseBounds, parseClip } from "../../lib/api/gradients.js";
 import {
   constant,
   encodeInitializer,
@@ -12,7 +10,7 @@ import {
   unchangeableInitializer,
   uniform,
   zeros,
-} from "../../lib/table/initializers.js";
+} from "../../lib/api/initializers.js";
 import {
   adagrad,
   adam,
@@ -26,7 +24,9 @@ import {
   sgd,
   stateFloats,
   unchangeable,
-} from "../../lib/table/optimizers.js";
+} from "../../lib/api/optimizers.js";
+import { EmbershardError } from "../../lib/base/errors.js";
+import { FLAGS, OPTIMIZERS } from "../../lib/kernel/programs.js";
 
 /** The message of the INVALID_OPTIONS that `call` throws. */
 function refusal(call: () => unknown): string {

@@ -1,10 +1,10 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { defineTable } from "../../lib/api/table-definition.js";
 import { Prng } from "../../lib/base/prng.js";
 import { constant, sgd } from "../../lib/index.js";
 import { Arena } from "../../lib/table/arena.js";
 import { ArenaTable } from "../../lib/table/arena-table.js";
-import { defineTable } from "../../lib/table/table-definition.js";
 import {
   BY,
   findVictims,

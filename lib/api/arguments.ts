@@ -1,11 +1,11 @@
 // Checks of what callers give. Everything behind the public methods trusts it.
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
-import type { EvictionRequest } from "../shard/eviction-rules.js";
-import type { CounterColumns } from "../table/counter-columns.js";
-import { checkLearningRate, needsStep } from "../table/optimizers.js";
-import { describe } from "../table/option-reader.js";
-import type { Ack, TableDefinition } from "../table/table-definition.js";
+import type { CounterColumns } from "./counter-columns.js";
+import type { EvictionRequest } from "./eviction-request.js";
+import { checkLearningRate, needsStep } from "./optimizers.js";
+import { describe } from "./option-reader.js";
+import type { Ack, TableDefinition } from "./table-definition.js";
 
 function invalid(message: string): EmbershardError {
   return new EmbershardError("INVALID_ARGUMENT", message);

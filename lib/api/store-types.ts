@@ -1,22 +1,16 @@
 // The public shapes of a store, the same for an embedded and, later, for a remote one.
-import type { ChangeBatch } from "../shard/change-batch.js";
+
 import type {
   CheckpointInfo,
   CheckpointProgress,
   CheckpointOptions as PlainCheckpointOptions,
-} from "../shard/checkpoint.js";
-import type { CompareProgress } from "../shard/comparing.js";
-import type { StateDiff, TableDiff } from "../shard/diff.js";
-import type { EvictedRows } from "../shard/evict-slice.js";
-import type { EvictionCounts } from "../shard/eviction-progress.js";
-import type { EvictionRequest } from "../shard/eviction-rules.js";
-import type { ForgetOptions } from "../shard/forgetting.js";
-import type { RollbackInfo } from "../shard/rollback.js";
-import type { ScanBatch } from "../shard/scanning.js";
-import type { VersionInfo } from "../shard/version-info.js";
-import type { CounterColumns } from "../table/counter-columns.js";
-import type { StateStorage, StorageOptions, WeightStorage } from "../table/row-storage.js";
-import type { Ack, TableDefinition, TableOptions } from "../table/table-definition.js";
+} from "./checkpoint-types.js";
+import type { CounterColumns } from "./counter-columns.js";
+import type { EvictionRequest, ForgetOptions } from "./eviction-request.js";
+import type { ChangeBatch, EvictedRows, EvictionCounts, ScanBatch } from "./row-batches.js";
+import type { StateStorage, StorageOptions, WeightStorage } from "./row-storage.js";
+import type { Ack, TableDefinition, TableOptions } from "./table-definition.js";
+import type { CompareProgress, RollbackInfo, StateDiff, TableDiff, VersionInfo } from "./version-types.js";
 
 export type {
   Ack,
