@@ -15,13 +15,21 @@ export function splitCounters(names: readonly string[], rows: Float32Array): Rec
   return columns;
 }
 
-/** Columns of `n` as a new f32[n * counters], row by row. A first counter that is left out is 1 in each row, a second one 0. */
-export function joinCounters(names: readonly string[], columns: CounterColumns, n: number): Float32Array {
+/**
+ * Columns of `n` as a new f32[n * counters], row by row. A first counter that is left out is how often the key occurred
+ * (u32[n], 1 unless given), a second one 0.
+ */
+export function joinCounters(
+  names: readonly string[],
+  columns: CounterColumns,
+  n: number,
+  counts?: Uint32Array,
+): Float32Array {
   const rows = new Float32Array(n * names.length);
   names.forEach((name, c) => {
     const column = columns[name];
     if (column) for (let i = 0; i < n; i++) rows[i * names.length + c] = column[i];
-    else if (c === 0) for (let i = 0; i < n; i++) rows[i * names.length] = 1;
+    else if (c === 0) for (let i = 0; i < n; i++) rows[i * names.length] = counts?.[i] ?? 1;
   });
   return rows;
 }

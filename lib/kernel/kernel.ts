@@ -7,6 +7,7 @@ export interface KernelExports {
   xxh64(ptr: number, length: number, seed: bigint): bigint;
   hashStrings(bytes: number, ends: number, n: number, seed: bigint, into: number): void;
   slotsOf(keys: number, n: number, placement: bigint, into: number): void;
+  checkSlots(keys: number, n: number, placement: bigint, owned: number, first: number, last: number): number;
   setPageLimit(pages: number): void;
   pagesLeft(): number;
   pagesUsed(): number;
@@ -186,6 +187,7 @@ export interface KernelExports {
     dim: number,
     slots: number,
     slotCount: number,
+    counted: number,
   ): number;
   firstNonFinite(values: number, n: number): number;
   firstNonFiniteSum(rows: number, counts: number, n: number, dim: number): number;

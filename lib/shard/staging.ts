@@ -19,6 +19,10 @@ export interface RowWrite {
   readonly states?: Float32Array | undefined;
   /** assign: what the rows have been through, u32[n] each. */
   readonly history?: RowHistory | undefined;
+  /**
+   * push: how often each key occurred, its gradient being the sum of that many, u32[n], 1 to 2^30 - 1; 1 each unless given.
+   */
+  readonly counts?: Uint32Array | undefined;
   /** push: what is added to the counters, f32[n * counters]. */
   readonly counters?: Float32Array | undefined;
   readonly learningRate: number;
@@ -33,8 +37,9 @@ export interface RowHistory {
 export function borrowedLengths(writes: readonly RowWrite[], mark: Uint8Array | undefined): number[] {
   return [
     mark?.length ?? 0,
-    ...writes.flatMap(({ keys, values, states, history, counters }) => [
+    ...writes.flatMap(({ keys, values, states, history, counts, counters }) => [
       keys.length,
+      counts?.length ?? 0,
       values?.length ?? 0,
       states?.length ?? 0,
       history?.frequency.length ?? 0,
@@ -144,17 +149,44 @@ function stagePush(staged: StagedRun, write: RowWrite): StagedRun {
   const { dim } = write.table;
   const run = { ...staged };
   if (write.counters) arena.f32.set(write.counters, run.counters / 4);
+  if (write.counts) stageCounts(run, write, write.counts);
   const bad = copyChecked(arena, write.values!, run.values);
-  if (bad >= 0) run.n = skipOrRefuse(run, write, 0, bad);
+  if (bad >= 0) run.n = skipOrRefuse(run, write, write.counts ? run.counts : 0, bad);
   const given = run.n;
   const slots = distinctSlots(given);
   const slotsAt = arena.takeScratch(4 * slots);
   if (run.counters) sumCounters(run, write.table.counters, slotsAt, slots);
-  run.n = kernel.sumEqualKeys(run.keys, run.counts, run.values, given, dim, slotsAt, slots);
+  run.n = kernel.sumEqualKeys(
+    run.keys,
+    run.counts,
+    run.values,
+    given,
+    dim,
+    slotsAt,
+    slots,
+    write.counts ? 1 : 0,
+  );
   if (run.n === given) return run;
   const overflow = kernel.firstNonFiniteSum(run.values, run.counts, run.n, dim);
   if (overflow >= 0) run.n = skipOrRefuse(run, write, run.counts, overflow);
   return run;
+}
+
+/** @throws INVALID_ARGUMENT naming the first key whose count is out of range */
+function stageCounts({ arena, counts, n }: Run, { table, keys }: RowWrite, given: Uint32Array): void {
+  if (given.length !== n)
+    throw new EmbershardError(
+      "INVALID_ARGUMENT",
+      `table "${table.definition.name}": found ${given.length} counts, expected one for each of ${n} keys; nothing was changed`,
+    );
+  for (let i = 0; i < n; i++) {
+    if ((given[i] - 1) >>> 0 < MAX_FREQUENCY) continue;
+    throw new EmbershardError(
+      "INVALID_ARGUMENT",
+      `table "${table.definition.name}": the count of key ${keys[i]} is ${given[i]}, expected 1 to ${MAX_FREQUENCY}; nothing was changed`,
+    );
+  }
+  arena.u32.set(given, counts / 4);
 }
 
 /** Sums counters of equal keys. Where the sums end up depends on the keys alone: they lie as the gradients' sums will. */
@@ -162,7 +194,7 @@ function sumCounters({ arena, n, ...run }: Run, width: number, slots: number, sl
   const keys = arena.takeScratch(8 * n);
   const counts = arena.takeScratch(4 * n);
   arena.bytes.copyWithin(keys, run.keys, run.keys + 8 * n);
-  arena.kernel.sumEqualKeys(keys, counts, run.counters, n, width, slots, slotCount);
+  arena.kernel.sumEqualKeys(keys, counts, run.counters, n, width, slots, slotCount, 0);
 }
 
 /** Returns how many rows are left. */

@@ -185,4 +185,31 @@ test("the kernel hashes keys and places them as XXH64 does", () => {
   }
 });
 
+test("the kernel finds the first key of a slot that is not owned or out of range", () => {
+  const { exports, memory } = instantiateKernel(0);
+  const random = new Prng(4);
+  const n = 300;
+  const keys = new BigUint64Array(memory.buffer, SCRATCH, n);
+  const owned = new Uint8Array(memory.buffer, SCRATCH + 8 * n, 2048);
+  let [found, whole] = [0, 0];
+  for (let round = 0; round < 400; round++) {
+    for (let i = 0; i < n; i++) keys[i] = (BigInt(random.u32()) << 32n) | BigInt(random.u32());
+    const placement = BigInt(random.u32());
+    // Nearly all are owned: most first strangers lie far behind.
+    owned.fill(255);
+    for (let k = random.below(3) * random.below(60); k > 0; k--)
+      owned[random.below(2048)] &= ~(1 << random.below(8));
+    const first = random.below(2) * random.below(100);
+    const last = 16_383 - random.below(2) * random.below(100);
+    const expected = keys.findIndex((key) => {
+      const slot = Number(hashKey(key, placement) >> 50n);
+      return slot < first || slot > last || ((owned[slot >> 3] >> (slot & 7)) & 1) === 0;
+    });
+    assert.is(exports.checkSlots(SCRATCH, n, placement, SCRATCH + 8 * n, first, last), expected);
+    if (expected < 0) whole++;
+    else found++;
+  }
+  assert.ok(found > 100 && whole > 50, `${found} with a stranger, ${whole} without`);
+});
+
 test.run();

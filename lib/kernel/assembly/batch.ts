@@ -1,8 +1,10 @@
 // Batches: equal keys summed, non-finite gradients found, rows put in the order of their arenas.
+import { MAX_FREQUENCY } from "./layout";
 
 /**
  * Sums the rows of equal keys, in place and in order of occurrence: of u64[n] keys and f32[n * dim] rows the distinct ones
- * are left at the front, with their occurrences in `counts` (u32[n]). The last ones move to where repeats stood, so that
+ * are left at the front, with their occurrences in `counts` (u32[n]): where `counted` is set, what stands there for each
+ * row is how often it occurred, 1 to MAX_FREQUENCY, which is also the most that a sum becomes. The last ones move to where repeats stood, so that
  * as few rows as possible do. `slots` is scratch of u32[slotCount], slotCount a power of two of at least 2 n. Returns how
  * many distinct keys there are.
  */
@@ -14,6 +16,7 @@ export function sumEqualKeys(
   dim: u32,
   slots: usize,
   slotCount: u32,
+  counted: i32,
 ): i32 {
   const bytes = (<usize>dim) << 2;
   const mask = slotCount - 1;
@@ -24,7 +27,7 @@ export function sumEqualKeys(
     const count = counts + ((<usize>i) << 2);
     const h = key * 0x9e3779b97f4a7c15;
     let at = <u32>((h ^ (h >> 29)) >> 32) & mask;
-    store<u32>(count, 1);
+    if (!counted) store<u32>(count, 1);
     while (true) {
       const slot = slots + ((<usize>at) << 2);
       const number = load<u32>(slot);
@@ -34,7 +37,8 @@ export function sumEqualKeys(
       }
       const first = <usize>(number - 1);
       if (load<u64>(keys + (first << 3)) == key) {
-        store<u32>(counts + (first << 2), load<u32>(counts + (first << 2)) + 1);
+        const sum = counts + (first << 2);
+        store<u32>(sum, min(load<u32>(sum) + load<u32>(count), MAX_FREQUENCY));
         store<u32>(count, 0);
         addRow(rows + first * bytes, rows + <usize>i * bytes, bytes);
         repeats++;

@@ -84,3 +84,17 @@ export function slotsOf(keys: usize, n: i32, placement: u64, into: usize): void 
     );
   }
 }
+
+/**
+ * The place of the first key whose slot lies outside `first` to `last`, inclusive, or has no bit in `owned` (2,048 bytes,
+ * the bit of slot i being bit i & 7 of byte i >> 3); -1 when there is none.
+ */
+export function checkSlots(keys: usize, n: i32, placement: u64, owned: usize, first: u32, last: u32): i32 {
+  const span = last - first;
+  for (let i = 0; i < n; i++) {
+    const slot = <u32>(hashKey(load<u64>(keys + ((<usize>i) << 3)), placement) >> 50);
+    const bit = (<u32>load<u8>(owned + (slot >> 3)) >> (slot & 7)) & 1;
+    if (bit == 0 || slot - first > span) return i;
+  }
+  return -1;
+}

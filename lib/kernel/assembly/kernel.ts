@@ -22,7 +22,7 @@ export {
   uniqueKeys,
 } from "./cold";
 export { readExtras, scanExtras } from "./extras";
-export { hashStrings, slotsOf, xxh64 } from "./hash";
+export { checkSlots, hashStrings, slotsOf, xxh64 } from "./hash";
 export { initialRow } from "./initialize";
 export { applyRows, initialState } from "./optimize";
 export {

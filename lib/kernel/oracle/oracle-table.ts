@@ -91,13 +91,17 @@ export class OracleTable {
     return weights;
   }
 
-  /** Applies gradients f32[n * dim]: those of equal keys summed in float32 in order of occurrence, then once to the row. */
+  /**
+   * Applies gradients f32[n * dim]: those of equal keys summed in float32 in order of occurrence, then once to the row.
+   * `counts` u32[n] says how often each key occurred, 1 unless given.
+   */
   push(
     keys: Iterable<bigint>,
     gradients: Float32Array,
     options: {
       step?: number;
       learningRate?: number;
+      counts?: Uint32Array | undefined;
       counters?: Readonly<Record<string, Float32Array>>;
     } = {},
   ): void {
@@ -107,15 +111,16 @@ export class OracleTable {
     let at = 0;
     let place = 0;
     for (const key of keys) {
-      const added = this.#added(options.counters, place++);
+      const count = options.counts?.[place] ?? 1;
+      const added = this.#added(options.counters, place++, count);
       const gradient = gradients.slice(at, at + dim);
       at += dim;
       const sum = sums.get(key);
       if (sum) {
         for (let i = 0; i < dim; i++) sum.gradient[i] += gradient[i];
         for (let i = 0; i < added.length; i++) sum.added[i] += added[i];
-        sum.occurrences += 1;
-      } else sums.set(key, { gradient, occurrences: 1, added });
+        sum.occurrences += count;
+      } else sums.set(key, { gradient, occurrences: count, added });
     }
     const withheld: [bigint, number][] = [];
     for (const [key, { gradient, occurrences: pushed, added }] of sums) {
@@ -163,10 +168,14 @@ export class OracleTable {
     }
   }
 
-  /** What one occurrence adds to counters: what is given, else 1 to the first. */
-  #added(given: Readonly<Record<string, Float32Array>> | undefined, place: number): Float32Array {
+  /** What a key of a push adds to counters: what is given, else to the first how often it occurred. */
+  #added(
+    given: Readonly<Record<string, Float32Array>> | undefined,
+    place: number,
+    count: number,
+  ): Float32Array {
     const names = this.definition.counters?.names ?? [];
-    return Float32Array.from(names, (name, i) => given?.[name]?.[place] ?? (i === 0 ? 1 : 0));
+    return Float32Array.from(names, (name, i) => given?.[name]?.[place] ?? (i === 0 ? count : 0));
   }
 
   /** Multiplies all counters by their rate, in float32. */
