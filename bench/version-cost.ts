@@ -29,7 +29,7 @@ try {
     await table.push(keys, gradients.subarray(0, keys.length * dim));
   }
   const second = await store.checkpoint({ version: "after" });
-  const [version] = store.versions();
+  const [version] = await store.versions();
   const recordBytes = 16 + 8 * dim;
   const pageRows = Math.floor(131_072 / recordBytes);
   const idealBytes = changed.size * recordBytes;

@@ -16,7 +16,7 @@ await serveLines({}, async ([operation]) => {
     const start = nanoseconds();
     const store = await openStore(directory, { create: false, control: false, checkpoint: false });
     const ns = nanoseconds() - start;
-    const rows = store.tables().length;
+    const rows = (await store.tables()).length;
     await store.close();
     return { ns, tables: rows };
   }

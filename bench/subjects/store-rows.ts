@@ -90,7 +90,7 @@ async function renew(limitMs: number): Promise<Reply> {
       visited += batch;
     }
   }
-  return { rows: visited, ns, longestOwnNs, evicted: table.stats().evicted?.capacity ?? 0 };
+  return { rows: visited, ns, longestOwnNs, evicted: (await table.stats()).evicted?.capacity ?? 0 };
 }
 
 const strangers = new Strangers(rows);
@@ -135,26 +135,26 @@ async function train(batches: number): Promise<Reply> {
 /** Pushes, two in flight, for `leastMs` and until `checkpoints` automatic ones have ended, `mostMs` at most. */
 async function sustain(leastMs: number, mostMs: number, checkpoints: number): Promise<Reply> {
   const pool = draws.batches("uniform", 128, batch);
-  const before = generation();
+  const before = await generation();
   const start = nanoseconds();
   let visited = 0;
   let previous: Promise<void> = Promise.resolve();
   for (let i = 0; ; i++) {
     const spentMs = (nanoseconds() - start) / 1e6;
-    if (spentMs >= mostMs || (spentMs >= leastMs && generation() - before >= checkpoints)) break;
+    if (spentMs >= mostMs || (spentMs >= leastMs && (await generation()) - before >= checkpoints)) break;
     const next = table.push(pool[i % pool.length], gradients);
     await previous;
     previous = next;
     visited += batch;
   }
   await previous;
-  const reply = { rows: visited, ns: nanoseconds() - start, checkpoints: generation() - before };
+  const reply = { rows: visited, ns: nanoseconds() - start, checkpoints: (await generation()) - before };
   if (level === "os") await settle();
   return reply;
 }
 
-function generation(): number {
-  return store.stats().checkpoint?.generation ?? 0;
+async function generation(): Promise<number> {
+  return (await store.stats()).checkpoint?.generation ?? 0;
 }
 
 /** Leaves no background work to whoever is measured next. */
@@ -180,7 +180,7 @@ await serveLines({ rows, fillNs: filled.ns }, async ([operation, ...words]) => {
     case "train":
       return train(Number(words[0]));
     case "cold": {
-      const { bytes, cold } = table.stats();
+      const { bytes, cold } = await table.stats();
       return { bytes, hits: cold?.hits ?? 0, misses: cold?.misses ?? 0, rows: cold?.rows ?? 0 };
     }
     case "sustain":

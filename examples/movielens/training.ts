@@ -59,7 +59,7 @@ export interface TrainingResult {
  */
 export async function train(store: Store, task: Task, options: TrainingOptions): Promise<TrainingResult> {
   const run = runName(task, options);
-  let position = positionOf(store, run);
+  let position = await positionOf(store, run);
   const features = featuresOf(task.dataset);
   const parameters = await openParameters(store, options.settings, {
     seed: options.seed,
@@ -112,8 +112,8 @@ function runName({ dataset, train }: Task, { seed, settings }: TrainingOptions):
   return [dataset.name, `${train.length} ratings`, `seed ${seed}`, ...numbers].join(", ");
 }
 
-function positionOf(store: Store, run: string): Position {
-  const mark = store.mark();
+async function positionOf(store: Store, run: string): Promise<Position> {
+  const mark = await store.mark();
   if (mark === undefined) return { run, epoch: 0, batch: 0, squaredError: 0, curve: [] };
   const position = decodePosition(mark);
   if (position.run !== run)

@@ -204,7 +204,7 @@ export interface Table {
   /** Multiplies all counters by their rate, at once however many rows there are. @throws INVALID_ARGUMENT, READ_ONLY, CLOSED */
   decay(): Promise<void>;
 
-  stats(): TableStats;
+  stats(): Promise<TableStats>;
 }
 
 /** Some candidates of a table, in columns of one length; the caller owns the arrays. */
@@ -299,7 +299,7 @@ export interface Tensor {
   push(gradients: Float32Array, options?: TensorRange & Omit<PushOptions, "counters">): Promise<void>;
   /** Sets a range. @throws as push */
   assign(values: Float32Array, options?: TensorRange & WriteOptions): Promise<void>;
-  stats(): TableStats;
+  stats(): Promise<TableStats>;
 }
 
 export interface PullRequest extends PullOptions {
@@ -368,7 +368,7 @@ export interface Store extends AsyncDisposable {
   table(name: string, options?: TableOptions): Promise<Table>;
   /** Opens a tensor, or makes it. @throws as table */
   tensor(name: string, options?: TensorOptions): Promise<Tensor>;
-  tables(): TableStats[];
+  tables(): Promise<TableStats[]>;
   /** Drops a table or tensor and all its rows. @throws TABLE_NOT_FOUND, READ_ONLY, CLOSED */
   dropTable(name: string): Promise<void>;
   /** Reads several tables in one visit. */
@@ -386,7 +386,7 @@ export interface Store extends AsyncDisposable {
    */
   checkpoint(options?: CheckpointOptions): Promise<CheckpointInfo>;
   /** The versions that there are, oldest first. @throws CLOSED */
-  versions(): VersionInfo[];
+  versions(): Promise<VersionInfo[]>;
   /**
    * A version as a store of its own, for reading: in memory whole, independent of this one and of the directory from now
    * on. Close it to let the memory go. Writes to it are refused with VERSION_IS_READ_ONLY.
@@ -420,8 +420,8 @@ export interface Store extends AsyncDisposable {
   /** Deletes a version and gives back what only it needs. @throws VERSION_NOT_FOUND, IO, READ_ONLY, CLOSED */
   deleteVersion(name: string): Promise<void>;
   /** The mark of the last push that had one, of the recovered state right after opening; the caller owns the copy. */
-  mark(): Uint8Array | undefined;
-  stats(): StoreStats;
+  mark(): Promise<Uint8Array | undefined>;
+  stats(): Promise<StoreStats>;
   /** Makes what was pushed durable and lets the directory go. Safe to call twice. @throws IO */
   close(): Promise<void>;
 }

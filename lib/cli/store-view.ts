@@ -45,7 +45,7 @@ export async function openView(directory: string): Promise<StoreView> {
   const store = await openStore(directory, { create: false, checkpoint: false, control: false });
   return {
     owner: undefined,
-    stats: async () => store.stats(),
+    stats: () => store.stats(),
     rows: (table, keys) => inspectRows(store, { table, keys }),
     top: (question, options) => topRows(store, question, options),
     histogram: (question, options) => histogram(store, question, options),

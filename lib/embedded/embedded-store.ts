@@ -89,7 +89,11 @@ export class EmbeddedStore implements Store {
     );
   }
 
-  tables(): TableStats[] {
+  async tables(): Promise<TableStats[]> {
+    return this.#tables();
+  }
+
+  #tables(): TableStats[] {
     return [...this.#shard.tables.values()].map((table) => statsOf(this.#shard, table));
   }
 
@@ -181,7 +185,7 @@ export class EmbeddedStore implements Store {
     return this.#shard.checkpoint(plain, { name: version, note, keep });
   }
 
-  versions(): VersionInfo[] {
+  async versions(): Promise<VersionInfo[]> {
     return this.#shard.versions.list();
   }
 
@@ -239,18 +243,18 @@ export class EmbeddedStore implements Store {
     return this.#shard.hold();
   }
 
-  mark(): Uint8Array | undefined {
+  async mark(): Promise<Uint8Array | undefined> {
     const { mark } = this.#shard;
     return mark && new Uint8Array(mark);
   }
 
-  stats(): StoreStats {
+  async stats(): Promise<StoreStats> {
     const { state, log, failure, replayed, bytesLogged } = this.#shard;
     const { committed, arenas } = state;
     return {
       directory: this.directory,
       format: formatVersion,
-      tables: this.tables(),
+      tables: this.#tables(),
       memory: { arenas: arenas.all.length, bytes: arenas.usedBytes(), hugePages: arenas.front.hugePages },
       log: {
         lsn: lastLsn(state),

@@ -301,7 +301,7 @@ export class EmbeddedTable implements Table {
     await this.#shard.decay(table);
   }
 
-  stats(): TableStats {
+  async stats(): Promise<TableStats> {
     return statsOf(this.#shard, this.live());
   }
 }

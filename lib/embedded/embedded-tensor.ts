@@ -196,7 +196,7 @@ export class EmbeddedTensor implements Tensor {
     return { from, to };
   }
 
-  stats(): TableStats {
+  async stats(): Promise<TableStats> {
     return statsOf(this.#shard, this.#live());
   }
 }

@@ -52,7 +52,7 @@ export function controlHandlers(store: ControlledStore): ControlHandlers {
  */
 export async function inspectRows(store: InspectedStore, params: unknown): Promise<InspectedRows> {
   const { name, keys } = checked(params);
-  const isTensor = store.tables().find((table) => table.name === name)?.shape !== undefined;
+  const isTensor = (await store.tables()).find((table) => table.name === name)?.shape !== undefined;
   return isTensor ? inspectBlocks(store, name, keys) : inspectTable(store, name, keys);
 }
 

@@ -212,7 +212,7 @@ async function survey(
       });
     look({ keys, frequency, lastStep, norms: normsOf(weights, table.dim) });
     rows += keys.length;
-    onProgress?.({ rows, total: Math.max(rows, table.stats().rows) });
+    onProgress?.({ rows, total: Math.max(rows, (await table.stats()).rows) });
   }
   return rows;
 }

@@ -48,7 +48,7 @@ export interface VersionDesk {
 /** The versions of a store that is open in this process. */
 export function versionDesk(store: VersionedStore): VersionDesk {
   return {
-    list: async () => store.versions(),
+    list: () => store.versions(),
     create: ({ name, ...rest }, work) => store.checkpoint({ version: name, ...rest, ...given(work) }),
     diff: async ({ from, to, largest }, work) => {
       const found = await store.diff(from, to, { ...(largest !== undefined && { largest }), ...given(work) });

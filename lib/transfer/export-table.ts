@@ -61,7 +61,7 @@ async function exportToPath(
       stateFloats: options.state ? table.stateFloats : 0,
       description: describeTable(table.options),
       changesOnly: removed !== undefined,
-      expectedRows: (options.rows ?? removed) ? 0 : table.stats().rows,
+      expectedRows: (options.rows ?? removed) ? 0 : (await table.stats()).rows,
       sync,
     });
     const rows = await writeRows(store, table, writer, options, removed);
@@ -108,7 +108,7 @@ async function writeRows(
     onProgress?.({
       phase: "export",
       done: read,
-      total: Math.max(read, (options.rows ?? removed) ? read : table.stats().rows),
+      total: Math.max(read, (options.rows ?? removed) ? read : (await table.stats()).rows),
     });
   }
   demandGoing(`the export of "${table.name}"`, signal);

@@ -55,7 +55,7 @@ async function importFromPath(
         "INVALID_ARGUMENT",
         `${path}: it holds changes and not a table, which cannot take the place of one; nothing was changed. Import with existing: "merge"`,
       );
-    const known = store.tables().some((table) => table.name === name);
+    const known = (await store.tables()).some((table) => table.name === name);
     if (known) demandDim(path, reader, name, (await store.table(name)).dim);
     await checkFile(path, reader, options);
     const wanted =
@@ -184,7 +184,7 @@ async function deleteOthers(
       });
       if (others.length > 0) deleted += await table.delete(others, ack ? { ack } : {});
       scanned += keys.length;
-      onProgress?.({ phase: "delete", done: scanned, total: Math.max(scanned, table.stats().rows) });
+      onProgress?.({ phase: "delete", done: scanned, total: Math.max(scanned, (await table.stats()).rows) });
     }
   }
   return deleted;

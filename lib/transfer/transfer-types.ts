@@ -40,7 +40,7 @@ export interface TransferTable {
   ): Promise<void>;
   delete(keys: BigUint64Array, options?: { ack?: Ack }): Promise<number>;
   scan(options?: { readonly batch?: number }): AsyncIterable<RowBatch>;
-  stats(): { readonly rows: number };
+  stats(): Promise<{ readonly rows: number }>;
 }
 
 /** What exports and imports take of a store; every `Store` is one. */
@@ -51,7 +51,7 @@ export interface TransferStore {
     readonly tables: readonly string[];
     readonly signal?: AbortSignal;
   }): AsyncIterable<ChangedRows>;
-  tables(): readonly { readonly name: string }[];
+  tables(): Promise<readonly { readonly name: string }[]>;
   dropTable(name: string): Promise<void>;
 }
 

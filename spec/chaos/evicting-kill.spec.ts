@@ -87,7 +87,7 @@ for (const combined of [false, true])
       base ??= { operation: 0, oracle: oracleOf(table.options) };
       const told = follow(text, base);
       evicted += told.evicted;
-      while (table.stats().rows > evictingOptions.eviction.maxRows)
+      while ((await table.stats()).rows > evictingOptions.eviction.maxRows)
         await new Promise((resolve) => setImmediate(resolve));
       const rows = await scanAll(table);
       const differences: string[] = [];

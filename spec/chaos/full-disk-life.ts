@@ -70,7 +70,7 @@ class FullDiskLife {
   }
 
   async #workUntilReadOnly(): Promise<void> {
-    while (this.#store.stats().health === "ok") {
+    while ((await this.#store.stats()).health === "ok") {
       await this.#issue();
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -96,7 +96,7 @@ class FullDiskLife {
     const settled = done.finally(() => this.#underWay.delete(settled));
     this.#underWay.add(settled);
     const enough = isMarked(operation) ? 8 : 1;
-    while (this.#underWay.size >= enough && this.#store.stats().health === "ok") {
+    while (this.#underWay.size >= enough && (await this.#store.stats()).health === "ok") {
       await Promise.race([...this.#underWay, new Promise((resolve) => setTimeout(resolve, 20))]);
     }
   }
@@ -104,7 +104,8 @@ class FullDiskLife {
   /** Waits for the store to go on by itself; then everything that it took is acknowledged, and what it refused comes again. */
   async #healed(): Promise<void> {
     await this.#store.pull([]);
-    while (this.#store.stats().health !== "ok") await new Promise((resolve) => setTimeout(resolve, 20));
+    while ((await this.#store.stats()).health !== "ok")
+      await new Promise((resolve) => setTimeout(resolve, 20));
     await Promise.all(this.#underWay);
     this.#next = Math.min(this.#next, this.#refusedAt);
     this.#refusedAt = Number.POSITIVE_INFINITY;

@@ -112,7 +112,7 @@ test("a disk that fills up under load: read-only, room made, on with it, killed,
   const expectation = new Expectation(plan.seed, plan.scale);
   expectation.demand({
     contents: await readContents(store),
-    mark: store.mark(),
+    mark: await store.mark(),
     sent,
     acknowledged,
     checkpointed: 0,

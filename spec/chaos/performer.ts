@@ -14,7 +14,7 @@ export class Performer {
 
   static async over(store: Store): Promise<Performer> {
     const performer = new Performer(store);
-    for (const { name, shape } of store.tables()) {
+    for (const { name, shape } of await store.tables()) {
       if (shape) performer.#tensor = await store.tensor(name, tensor);
       else performer.#tables.set(name, await store.table(name));
     }

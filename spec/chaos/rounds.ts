@@ -145,7 +145,7 @@ class Story {
       const acknowledged = left.closed ? left.sent : left.acknowledged;
       this.#expectation.demand({
         contents,
-        mark: store.mark(),
+        mark: await store.mark(),
         sent: left.sent,
         acknowledged,
         checkpointed: left.checkpointed,
@@ -160,7 +160,7 @@ class Story {
 
   /** The newest version that was acknowledged is there, and one of those that are there is the oracle after some operation. */
   async #verifyVersion(store: Store, left: Journal, sent: number): Promise<void> {
-    const names = store.versions().map(({ name, damage }) => {
+    const names = (await store.versions()).map(({ name, damage }) => {
       if (damage !== undefined) throw new Error(`version ${name} is damaged: ${damage}`);
       return name;
     });
@@ -169,7 +169,7 @@ class Story {
     if (names.length === 0) return;
     const version = await store.openVersion(names[this.#random.below(names.length)]);
     const contents = await readContents(version);
-    const mark = version.mark();
+    const mark = await version.mark();
     // What the unlogged table was depends on the kills before it.
     const fresh = new Expectation(this.#seed, this.#scale);
     fresh.demand({ contents, mark, sent, acknowledged: 0, checkpointed: undefined });

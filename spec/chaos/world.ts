@@ -182,7 +182,7 @@ export class World {
 export async function readContents(store: Store): Promise<Contents> {
   const tables = new Map<string, TableContents>();
   let found: Float32Array | undefined;
-  for (const { name, shape } of store.tables()) {
+  for (const { name, shape } of await store.tables()) {
     if (shape) {
       found = await (await store.tensor(name)).pull();
       continue;
@@ -198,8 +198,8 @@ export async function readContents(store: Store): Promise<Contents> {
         rows.set(key, { weights, state, frequency: batch.frequency[i], lastStep: batch.lastStep[i] });
       });
     }
-    if (rows.size !== table.stats().rows)
-      throw new Error(`table ${name}: a scan gave ${rows.size} rows of ${table.stats().rows}`);
+    if (rows.size !== (await table.stats()).rows)
+      throw new Error(`table ${name}: a scan gave ${rows.size} rows of ${(await table.stats()).rows}`);
     const { admission, optimizer } = table.options;
     const { learningRate } = optimizer;
     const candidates = admission?.counter === "exact" ? await allCandidates(table) : undefined;

@@ -33,7 +33,7 @@ test("rows go from an open store, through its owner, and from a closed one", asy
   const closed = await runCommand(["evict", directory, "--table", "items", "--below-norm", "5.5", "--json"]);
   assert.equal(JSON.parse(closed.out), { table: "items", evicted: 3 }, closed.err);
   const again = await openStore(directory);
-  assert.is((await again.table("items")).stats().rows, 5);
+  assert.is((await (await again.table("items")).stats()).rows, 5);
   await again.close();
 });
 

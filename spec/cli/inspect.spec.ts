@@ -153,7 +153,7 @@ test("candidates are shown beside rows, and are no table of their own", async ({
   await store.table("faint", { ...settings, admission: { after: 2, counter } });
   await rare.push(BigUint64Array.of(1n, 1n, 2n, 3n), new Float32Array(8));
   assert.equal(
-    store.tables().map(({ name, rows }) => [name, rows]),
+    (await store.tables()).map(({ name, rows }) => [name, rows]),
     [
       ["rare", 1],
       ["faint", 0],

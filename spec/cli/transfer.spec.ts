@@ -113,7 +113,7 @@ test("thresholds, and what becomes of rows that are there", async ({ place, stor
     JSON.parse(replaced).deleted,
     (await scanAll(await store.table("items"))).size + JSON.parse(replaced).deleted - rows,
   );
-  assert.is((await store.table("items")).stats().rows, rows);
+  assert.is((await (await store.table("items")).stats()).rows, rows);
 });
 
 test("wrong usage is said before anything is done", async ({ place, directory }) => {

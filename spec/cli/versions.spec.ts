@@ -68,7 +68,7 @@ for (const live of [true, false]) {
     assert.is((await embershard("rollback", "one")).version, "one");
     if (!live) store = await openStore(directory, settings);
     assert.is(await first(store), 1);
-    assert.is(store.stats().versions.count, 2);
+    assert.is((await store.stats()).versions.count, 2);
     if (!live) await store.close();
     assert.equal(await embershard("delete", "one", "two"), { deleted: ["one", "two"] });
     assert.equal(await embershard("list"), { versions: [] });

@@ -61,9 +61,10 @@ async function rowsOf(table: Table): Promise<Map<bigint, FoundRow>> {
 async function assertSame(found: FoundStore, directory: string, options: StoreOptions): Promise<void> {
   const store = await openStore(directory, options);
   try {
-    const names = store.tables().map(({ name }) => name);
+    const names = (await store.tables()).map(({ name }) => name);
     assert.equal([...found.tables.keys()].sort(), names.sort());
-    assert.equal(found.mark && [...found.mark], store.mark() && [...store.mark()!]);
+    const mark = await store.mark();
+    assert.equal(found.mark && [...found.mark], mark && [...mark]);
     for (const name of names) {
       const expected = await rowsOf(await store.table(name));
       const rows = found.tables.get(name)!;
@@ -91,7 +92,7 @@ async function assertSameCounts({ tables, candidates, sketches }: FoundStore, ta
   for await (const batch of table.candidates())
     for (const [i, key] of batch.keys.entries())
       assert.equal(found.get(key), { occurrences: batch.occurrences[i], lastStep: batch.lastStep[i] });
-  assert.is(found.size, table.stats().admission!.candidates);
+  assert.is(found.size, (await table.stats()).admission!.candidates);
 }
 
 /** How the rows of both tables are stored. */
@@ -214,9 +215,9 @@ test("an unlogged table is that of the checkpoint, and a mark beyond it does not
   const unfinished = store.checkpoint({ signal: stop.signal }).catch(({ code }) => code);
   // Now it drains: unlogged tables are logged meanwhile.
   for (let turn = 0; turn < 10; turn++) await null;
-  const { lsn } = store.stats().log;
+  const { lsn } = (await store.stats()).log;
   await loose.push(BigUint64Array.of(1n, 3n), Float32Array.of(1, 2), { mark: Uint8Array.of(2) });
-  assert.is(store.stats().log.lsn, lsn + 1);
+  assert.is((await store.stats()).log.lsn, lsn + 1);
   stop.abort();
   assert.is(await unfinished, "ABORTED");
   await store.close();
@@ -277,7 +278,7 @@ test("rows beyond memory: cold, promoted, deleted, and their tables dropped", as
     else if (dice === 1) await table.assign(some, new Float32Array(n * 1000).fill(i));
     else await table.push(some, new Float32Array(n * 1000).fill(0.25), { step: i });
   }
-  const { cold, rows } = (await store.table("large")).stats();
+  const { cold, rows } = await (await store.table("large")).stats();
   assert.ok(cold!.rows > 100 && cold!.rows < rows && cold!.promotions > 100, JSON.stringify(cold));
   await store.close();
   await assertSame(await readCopy(directory), directory, settings);
@@ -296,7 +297,7 @@ test("several arenas, with rows that moved from one to another", async ({ direct
       Float32Array.from({ length: 400 * 255 }, (_, i) => i % 251),
     );
   }
-  assert.ok(store.stats().memory.arenas > 1);
+  assert.ok((await store.stats()).memory.arenas > 1);
   await store.close();
   const found = await readCopy(directory);
   assert.ok(found.arenas > 1);

@@ -62,7 +62,7 @@ export async function admitStream(
   const gradients = new Float32Array(batch);
   for (const keys of stream.batches) await table.push(keys, gradients);
   const found = await table.contains(stream.keys);
-  const { bytes } = table.stats().admission!;
+  const { bytes } = (await table.stats()).admission!;
   await store.dropTable("t");
   let [early, late, seldom] = [0, 0, 0];
   for (const [i, count] of stream.counts.entries()) {

@@ -178,10 +178,10 @@ test("the remains of a making that was cut short are nobody's", async ({ directo
   await rm(join(other, "store"));
   await writeFile(join(other, "creating"), "");
   const made = await openStore(other, quiet);
-  assert.equal(made.tables(), []);
+  assert.equal(await made.tables(), []);
   await made.close();
   const again = await openStore(other, quiet);
-  assert.equal(again.tables(), []);
+  assert.equal(await again.tables(), []);
   await again.close();
 });
 

@@ -12,7 +12,7 @@ const options = { dim, optimizer: adagrad({ learningRate: 0.1 }), memory: 1 << 2
 
 async function settled(store: Store, rows: number): Promise<void> {
   for (let i = 0; i < 2000; i++) {
-    const [{ rows: all, cold }] = store.tables();
+    const [{ rows: all, cold }] = await store.tables();
     if (all - cold!.rows <= rows) return;
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
@@ -31,13 +31,13 @@ test("a table keeps to its memory and stays what it is, over openings and change
     else await twin.push(keys, randomFloats(random, n * dim), { step: i + 1 });
     if (i % 10 === 0) await twin.compare(randomKeys(random, 50, 1500));
     if (i === 60) await store.checkpoint();
-    const { bytes } = twin.table.stats();
+    const { bytes } = await twin.table.stats();
     assert.ok(bytes <= 1 << 20, `${bytes} bytes after batch ${i}`);
   }
-  const { rows, cold } = twin.table.stats();
+  const { rows, cold } = await twin.table.stats();
   assert.ok(cold!.rows > rows / 2 && cold!.hits > 0 && cold!.misses > 0, JSON.stringify(cold));
   assert.match(
-    statsText(store.stats(), undefined, (text) => text),
+    statsText(await store.stats(), undefined, (text) => text),
     / cold rows\n.* % hits\n/,
   );
   await twin.compareAll();
@@ -48,7 +48,7 @@ test("a table keeps to its memory and stays what it is, over openings and change
   await store.table("t", { memory: 64 << 20 });
   const keys = randomKeys(random, 600, 1500);
   await twin.push(keys, randomFloats(random, 600 * dim));
-  assert.ok(twin.table.stats().bytes > 1 << 20);
+  assert.ok((await twin.table.stats()).bytes > 1 << 20);
   await twin.compareAll();
   await store.table("t", { memory: 1 << 20 });
   await settled(store, 200);

@@ -33,7 +33,7 @@ export async function spread(store: Store, arenas: number): Promise<void> {
     optimizer: sgd({ learningRate: 1 }),
     logged: false,
   });
-  for (let first = 0; store.stats().memory.arenas < arenas; first += 32) {
+  for (let first = 0; (await store.stats()).memory.arenas < arenas; first += 32) {
     const keys = BigUint64Array.from({ length: 32 }, (_, i) => BigInt(first + i));
     await table.push(keys, new Float32Array(32 * 4096).fill(1));
   }

@@ -44,12 +44,12 @@ async function make(
     for (let at = 0; at < rows + candidates; at += keysPerPush) {
       const n = Math.min(keysPerPush, rows + candidates - at);
       const keys = BigUint64Array.from({ length: n }, (_, k) => BigInt(at + k));
-      const before = store.stats().log.bytes;
+      const before = (await store.stats()).log.bytes;
       await table.push(keys, new Float32Array(n * table.dim).fill(0.5));
-      if (n === keysPerPush) bytesPerPush = store.stats().log.bytes - before;
+      if (n === keysPerPush) bytesPerPush = (await store.stats()).log.bytes - before;
     }
   }
-  const { memory } = store.stats();
+  const { memory } = await store.stats();
   const { bytes: pages } = await store.checkpoint();
   await store.close();
   return { memory: memory.bytes, arenas: memory.arenas, pages, bytesPerPush };

@@ -98,8 +98,8 @@ async function contentOf({ store, table, counting, unlogged, tensor }: World): P
   const content = [
     tables,
     await tensor.pull(),
-    store.tables().map(({ bytes: _, ...rest }) => rest),
-    store.mark(),
+    (await store.tables()).map(({ bytes: _, ...rest }) => rest),
+    await store.mark(),
     [table, counting].map(({ options }) => options),
   ];
   return JSON.stringify(content, (_, value) => (typeof value === "bigint" ? String(value) : value));

@@ -46,8 +46,8 @@ async function contents(directory: string): Promise<Map<string, unknown>> {
   const copy = `${directory}-copy`;
   cpSync(directory, copy, { recursive: true });
   const store = await openStore(copy, { create: false, control: false });
-  const all = new Map<string, unknown>([["mark", new TextDecoder().decode(store.mark())]]);
-  for (const { name, shape } of store.tables()) {
+  const all = new Map<string, unknown>([["mark", new TextDecoder().decode(await store.mark())]]);
+  for (const { name, shape } of await store.tables()) {
     all.set(
       name,
       shape === undefined ? await rowsOf(await store.table(name)) : await bitsOf(await store.tensor(name)),

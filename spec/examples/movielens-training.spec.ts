@@ -50,7 +50,7 @@ test("learns: bias, weights and factors move, and ratings never seen are foretol
   assert.ok(curve[14][0] < curve[0][0]);
   const bias = await store.tensor("bias");
   assert.not.equal([...(await bias.pull())], [Math.fround(mean)]);
-  const rows = Object.fromEntries(store.tables().map((table) => [table.name, table.rows]));
+  const rows = Object.fromEntries((await store.tables()).map((table) => [table.name, table.rows]));
   assert.equal(rows, { bias: 1, weights: rows.factors, factors: rows.weights });
   assert.ok(rows.weights > 80 + 60);
 });

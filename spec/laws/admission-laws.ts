@@ -49,9 +49,9 @@ export function admissionLaws(law: Law): void {
     for (let i = 0; i < 3; i++) assert.ok(Math.abs(before[i] - 0.1 - after[i]) < 1e-6);
     await twin.compareAll();
     await twin.compare(keys);
-    const { admission, rows } = table.stats();
+    const { admission, rows } = await table.stats();
     assert.is(rows, 2);
-    assert.ok(admission!.bytes > 0 && table.stats().bytes > admission!.bytes);
+    assert.ok(admission!.bytes > 0 && (await table.stats()).bytes > admission!.bytes);
     assert.equal(
       { ...admission, bytes: 0 },
       { candidates: 1, bytes: 0, admitted: 2, occurrences: 3, gradients: 2 },
@@ -93,7 +93,7 @@ export function admissionLaws(law: Law): void {
     await twin.assign(keysOfNumbers(2, 2), new Float32Array(6).fill(3));
     await twin.delete(keysOfNumbers(3, 3, 4));
     assert.equal(await table.contains(keysOfNumbers(1, 2, 3, 9)), Uint8Array.of(1, 1, 0, 1));
-    assert.is(table.stats().admission!.candidates, 0);
+    assert.is((await table.stats()).admission!.candidates, 0);
     await twin.compareAll();
     // A row that is deleted begins to count anew.
     await twin.push(keysOfNumbers(1, 3), new Float32Array(6).fill(1));
@@ -118,7 +118,7 @@ export function admissionLaws(law: Law): void {
     twin.oracle.candidates!.forgetAll();
     await twin.push(keys.subarray(0, 200), new Float32Array(600), { step: 3 });
     await twin.compareAll();
-    assert.is(twin.table.stats().rows, 0);
+    assert.is((await twin.table.stats()).rows, 0);
   });
 
   law("a sketch forgets all or nothing, and never counts too little", async ({ store }) => {
@@ -133,7 +133,7 @@ export function admissionLaws(law: Law): void {
     assert.is(await twin.table.forgetCandidates(), 0);
     twin.oracle.candidates!.forgetAll();
     await twin.compare(keys);
-    assert.is(twin.table.stats().admission!.candidates, null);
+    assert.is((await twin.table.stats()).admission!.candidates, null);
   });
 
   law(

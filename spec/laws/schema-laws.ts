@@ -103,7 +103,7 @@ export function schemaLaws(law: Law): void {
         }
         await opened.dropTable("t");
       }
-      assert.not.ok(opened.tables().some(({ name }) => name === "t"));
+      assert.not.ok((await opened.tables()).some(({ name }) => name === "t"));
     },
   );
 

@@ -85,7 +85,11 @@ export function storageLaws(law: Law): void {
     for (const other of [...others, plain])
       assert.is(await codeOf(() => again.table("t", other)), "TABLE_MISMATCH");
     assert.is(await codeOf(() => again.table("plain", { storage: "bf16" })), "TABLE_MISMATCH");
-    const stats = again.tables().map(({ name, storage, stateStorage }) => [name, storage, stateStorage]);
+    const stats = (await again.tables()).map(({ name, storage, stateStorage }) => [
+      name,
+      storage,
+      stateStorage,
+    ]);
     assert.equal(stats, [
       ["t", "f16", "bf16"],
       ["plain", "f32", "f32"],

@@ -22,7 +22,7 @@ export function tensorLaws(law: Law): void {
       });
     };
     same(await tensor.pull(), expected, "before any push");
-    assert.is(tensor.stats().rows, 0);
+    assert.is((await tensor.stats()).rows, 0);
     const random = new Prng(1);
     const whole = randomFloats(random, 70);
     await tensor.push(whole);

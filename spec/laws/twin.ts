@@ -79,7 +79,7 @@ export class Twin {
   /** Compares all rows, with frequencies and steps. */
   async compareAll(): Promise<void> {
     assert.is(await differenceFrom(this.oracle, this.table), undefined);
-    assert.is(this.table.stats().rows, this.oracle.size);
+    assert.is((await this.table.stats()).rows, this.oracle.size);
   }
 
   #columns(n: number): { found: Uint8Array; state: Float32Array } {

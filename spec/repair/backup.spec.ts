@@ -66,7 +66,7 @@ test("an open store is backed up again and again while pushes go on; each backup
   for (let round = 0; round < 3; round++) {
     for (const end = i + 6; i < end; ) await performer.perform(operationAt(lived.seed, ++i, scale), i);
     const quiet = fingerprint(await readContents(store));
-    const lsn = store.stats().log.lsn;
+    const lsn = (await store.stats()).log.lsn;
     // An unlogged table is that of the backup's checkpoint, and so are the others when nothing is pushed meanwhile.
     const info = await backupStore(store, to);
     assert.ok(info.lsn >= lsn);

@@ -26,7 +26,7 @@ test.before.each(async (context) => {
     const keys = BigUint64Array.from({ length: n }, (_, j) => BigInt(i * n + j));
     await table.push(keys, new Float32Array(16 * n).fill(0.5));
   }
-  assert.ok(table.stats().cold!.rows > 0);
+  assert.ok((await table.stats()).cold!.rows > 0);
   await store.close();
   // Opening makes a table file of LevelDB's write-ahead log.
   await (await openStore(context.directory, quietly)).close();

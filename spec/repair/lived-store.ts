@@ -37,7 +37,7 @@ export async function liveStore(seed: number, length = 60): Promise<LivedStore> 
   const operations = openings + 5 + random.below(length);
   for (let i = 1; i <= operations; i++) {
     await performer.perform(operationAt(seed, i, scale), i);
-    lsns.push(store.stats().log.lsn);
+    lsns.push((await store.stats()).log.lsn);
     const what = random.below(12);
     if (what === 0) await store.checkpoint();
     if (what === 1) {
@@ -45,7 +45,7 @@ export async function liveStore(seed: number, length = 60): Promise<LivedStore> 
       store = await openStore(living, quietly);
       performer = await Performer.over(store);
     }
-    const { syncedLsn } = store.stats().log;
+    const { syncedLsn } = (await store.stats()).log;
     durable = lsns.findLastIndex((lsn) => lsn <= syncedLsn);
   }
   await written(store);
@@ -67,7 +67,7 @@ export async function liveStore(seed: number, length = 60): Promise<LivedStore> 
 
 /** Waits until the log is in its files. */
 async function written(store: Store): Promise<void> {
-  while (store.stats().log.writtenLsn < store.stats().log.lsn)
+  while ((await store.stats()).log.writtenLsn < (await store.stats()).log.lsn)
     await new Promise((resolve) => setImmediate(resolve));
 }
 
@@ -88,7 +88,7 @@ export interface Found {
 export async function contentsOf(directory: string): Promise<Found> {
   const store = await openStore(directory, { ...quietly, create: false });
   try {
-    return { contents: await readContents(store), mark: store.mark() };
+    return { contents: await readContents(store), mark: await store.mark() };
   } finally {
     await store.close();
   }

@@ -109,7 +109,7 @@ test("a store at work is verified by itself and by others, its log held meanwhil
     assert.ok(pushes > 20, `${pushes} pushes were made meanwhile`);
     // Let go of: the log is discarded again.
     await store.checkpoint();
-    assert.ok(store.stats().log.segments <= 2, `${store.stats().log.segments} segments`);
+    assert.ok((await store.stats()).log.segments <= 2, `${(await store.stats()).log.segments} segments`);
   } finally {
     await store.close();
   }

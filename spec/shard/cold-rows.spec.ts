@@ -27,12 +27,12 @@ function floatsOf(keys: BigUint64Array, value: number): Float32Array {
 /** Pushes other keys, more often, until a key is cold. */
 async function chill(twin: Twin, key: bigint, random: Prng): Promise<void> {
   const { table } = twin;
-  const cold = () => table.stats().cold!;
+  const cold = async () => (await table.stats()).cold!;
   const others = BigUint64Array.from({ length: 8 }, (_, i) => 1000n + BigInt(i));
   for (let i = 0; i < 100; i++) {
-    const { misses } = cold();
+    const { misses } = await cold();
     await table.pull(BigUint64Array.of(key));
-    if (cold().misses > misses) return;
+    if ((await cold()).misses > misses) return;
     await twin.push(others, randomFloats(random, 24), { step: i + 1 });
     await turns(6);
   }
@@ -107,7 +107,7 @@ test("what is read ahead is not used once its row has changed", async () => {
     await turns(10);
     await twin.compare(keys);
   }
-  const { cold } = twin.table.stats();
+  const { cold } = await twin.table.stats();
   assert.ok(cold!.demotions > 12 && cold!.promotions > 6, JSON.stringify(cold));
   await store.close();
 });
@@ -182,11 +182,11 @@ test("a row that has not changed leaves without being written", async () => {
     };
     return { ...real, put };
   };
-  const before = twin.table.stats().cold!;
+  const before = (await twin.table.stats()).cold!;
   // Creating a row that exists brings it in and changes nothing.
   await twin.table.pull(keys, { create: true });
   await turns(60);
-  const after = twin.table.stats().cold!;
+  const after = (await twin.table.stats()).cold!;
   assert.ok(after.promotions >= before.promotions + 30 && after.rows >= 35, JSON.stringify(after));
   // Those that were in memory all the time may have to be written.
   assert.ok(written <= 5, `${written} rows were written`);
@@ -207,7 +207,7 @@ test("a deletion that power loss undoes finds its cold row again", async () => {
   await turns(80);
   machine.crash();
   const again = await open(machine, 1);
-  assert.is(again.twin.table.stats().rows, 20);
+  assert.is((await again.twin.table.stats()).rows, 20);
   await new Twin(again.twin.table, twin.oracle).compareAll();
   await again.store.close();
 });
@@ -231,7 +231,7 @@ test("a checkpoint that passes a deletion has taken its value out", async () => 
   await store.checkpoint();
   machine.kill();
   const again = await open(machine, 1);
-  assert.is(again.twin.table.stats().rows, 0);
+  assert.is((await again.twin.table.stats()).rows, 0);
   assert.is(machine.pages.keys().filter((key) => key[0] === 4).length, 0);
   await again.store.close();
 });
@@ -269,13 +269,13 @@ test("a page store that fails refuses what needs it, and nothing is lost", async
     machine.pages.failOnce(what, 0);
     const some = keys.slice(0, 20);
     assert.is(await codeOf(() => (what === "read" ? twin.table.pull(some) : store.checkpoint())), "IO");
-    assert.is(store.stats().health, "read-only");
+    assert.is((await store.stats()).health, "read-only");
     assert.is(await codeOf(() => twin.table.push(some, floatsOf(some, 1))), "READ_ONLY");
     for (let i = 0; shard.failure && i < 20; i++) {
       clock.advance(2000);
       await turns(20);
     }
-    assert.is(store.stats().health, "ok");
+    assert.is((await store.stats()).health, "ok");
     await twin.push(some, floatsOf(some, 1));
     await twin.compareAll();
     await turns(40);
@@ -332,12 +332,12 @@ test("pulls bring in what was pushed far more often than what stays, and nothing
   // Opened with more room: what is cold has the right to come in, if it is hot.
   const again = await machine.open({ hotRows: () => 64 });
   const table: Table = await again.store.table("t");
-  const frequent = table.stats().cold!.rows;
+  const frequent = (await table.stats()).cold!.rows;
   for (let i = 0; i < 10; i++) {
     await table.pull(keys);
     await turns(10);
   }
-  const { promotions, rows } = table.stats().cold!;
+  const { promotions, rows } = (await table.stats()).cold!;
   assert.ok(
     rows > 40 && promotions <= 8 && frequent - promotions === rows,
     `${promotions} came in, ${rows} are cold`,

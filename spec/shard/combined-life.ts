@@ -352,7 +352,7 @@ export class CombinedLife {
     this.#lost = new Map();
     const rolling = this.#store.rollback(name).then(async () => {
       // Those that come back and were not there in this process evict in the turns that follow.
-      for (const { name } of this.#store.tables()) this.#hear(await this.#store.table(name));
+      for (const { name } of await this.#store.tables()) this.#hear(await this.#store.table(name));
     });
     if (this.#random.below(4) === 0) {
       rolling.catch(() => {});
@@ -432,19 +432,19 @@ export class CombinedLife {
   }
 
   async #recover(other?: Span): Promise<void> {
-    for (const name of this.#store.tables().map(({ name }) => name)) {
+    for (const name of (await this.#store.tables()).map(({ name }) => name)) {
       const table = await this.#store.table(name);
       this.#tables.set(name, table);
       this.#hear(table);
     }
-    for (const { name } of this.#store.versions()) {
+    for (const { name } of await this.#store.versions()) {
       const making = this.#making;
       if (this.#versions.has(name)) continue;
       if (making?.name !== name) throw new Error(`version ${name} was not made`);
       this.#versions.set(name, { begin: making.begin, changes: this.#changes.slice(making.from) });
     }
     for (const name of this.#versions.keys())
-      if (!this.#store.versions().some((version) => version.name === name))
+      if (!(await this.#store.versions()).some((version) => version.name === name))
         throw new Error(`version ${name} is missing`);
     await turns(12);
     const unlogged = await this.#unlogged();

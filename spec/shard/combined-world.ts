@@ -89,7 +89,7 @@ export class CombinedWorld {
     store: Store,
     progressOf?: (name: string) => { highestStep: number; epoch: number },
   ): Promise<string | undefined> {
-    const names = store.tables().map(({ name }) => name);
+    const names = (await store.tables()).map(({ name }) => name);
     if (names.length !== this.members.size || names.some((name) => !this.members.has(name)))
       return `tables ${names.join(", ")}, expected ${[...this.members.keys()].join(", ")}`;
     for (const [name, { number, oracle, step, epoch }] of this.members) {

@@ -14,7 +14,7 @@ type Rows = Map<string, Map<bigint, OracleRow>>;
 
 async function contents(store: Store): Promise<Rows> {
   const all: Rows = new Map();
-  for (const { name } of store.tables()) all.set(name, await scanAll(await store.table(name)));
+  for (const { name } of await store.tables()) all.set(name, await scanAll(await store.table(name)));
   return all;
 }
 
@@ -227,7 +227,7 @@ test("a comparison can be ended, and outlives the version that it reads", async 
   demandSame(await applied(a, all()), b);
   await store.checkpoint();
   await store.checkpoint({ version: "all" });
-  assert.is(disk.pages.keys().filter((key) => key[0] === 1).length, store.versions()[0].pages);
+  assert.is(disk.pages.keys().filter((key) => key[0] === 1).length, (await store.versions())[0].pages);
   await store.close();
 });
 

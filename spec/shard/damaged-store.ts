@@ -68,7 +68,7 @@ function fingerprint({ tables, tensor }: Contents): string {
 async function recover({ files, pages }: Disk): Promise<{ contents: Contents; k: number }> {
   const machine = new FaultyMachine(1, files, pages);
   const { store } = await machine.open();
-  const found = { contents: await readContents(store), k: numberOf(store.mark()) };
+  const found = { contents: await readContents(store), k: numberOf(await store.mark()) };
   machine.kill();
   return found;
 }

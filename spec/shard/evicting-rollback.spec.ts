@@ -32,9 +32,9 @@ test("who listens to evictions still does after a rollback, also when the table 
     told.length = 0;
     await table.push(keys.map((key) => key + 1000n).subarray(0, 7), new Float32Array(14));
     assert.is(told.length, 7);
-    assert.is(table.stats().rows, 100);
+    assert.is((await table.stats()).rows, 100);
   }
-  assert.is(table.stats().evicted!.capacity, 14);
+  assert.is((await table.stats()).evicted!.capacity, 14);
   await store.close();
 });
 

@@ -127,8 +127,8 @@ test("rows go when they are too old by time, even when nobody writes", async () 
   }
   // Not before its time, and at most a sixteenth later.
   assert.equal(await keysOf(table), [1]);
-  assert.is(table.stats().evicted!.age, 2);
-  assert.is(table.stats().rows, 1);
+  assert.is((await table.stats()).evicted!.age, 2);
+  assert.is((await table.stats()).rows, 1);
   await store.close();
 });
 
@@ -169,7 +169,7 @@ test("rows whose norm is small go once all rows could have changed", async () =>
   );
   await turns(3);
   assert.equal(await keysOf(table), [4, 5, 6, 7, 8, 9]);
-  assert.is(table.stats().evicted!.norm, 4);
+  assert.is((await table.stats()).evicted!.norm, 4);
   await store.close();
 });
 
@@ -178,10 +178,10 @@ test("a slice is bounded, a push waits until at most one slice is left, the rest
   const told: number[] = [];
   table.onEvicted(({ keys }) => told.push(keys.length));
   await push(table, keysFrom(0, 30_000));
-  assert.ok(table.stats().rows <= 1000 + 4096, String(table.stats().rows));
-  assert.ok(table.stats().rows > 1000, "one turn does not do all");
+  assert.ok((await table.stats()).rows <= 1000 + 4096, String((await table.stats()).rows));
+  assert.ok((await table.stats()).rows > 1000, "one turn does not do all");
   await turns(20);
-  assert.is(table.stats().rows, 1000);
+  assert.is((await table.stats()).rows, 1000);
   assert.ok(told.every((n) => n <= 4096));
   assert.is(
     told.reduce((sum, n) => sum + n),
@@ -219,9 +219,9 @@ test("places of rows that went are used again: bytes stay within their bound", a
   const { store, table } = await open({ maxBytes: 2 << 20 });
   for (let i = 0; i < 100; i++) {
     await push(table, keysFrom(5000 * i, 5000));
-    assert.ok(table.stats().bytes <= (2 << 20) + (1 << 18), String(table.stats().bytes));
+    assert.ok((await table.stats()).bytes <= (2 << 20) + (1 << 18), String((await table.stats()).bytes));
   }
-  assert.ok(table.stats().rows > 25_000, String(table.stats().rows));
+  assert.ok((await table.stats()).rows > 25_000, String((await table.stats()).rows));
   await store.close();
 });
 
@@ -246,8 +246,8 @@ test("who is told may write, throw or reject: the store goes on", async () => {
   end();
   await push(table, keysFrom(20, 20));
   await turns(5);
-  assert.is(table.stats().rows, 10);
-  assert.is(other.stats().rows, 15);
+  assert.is((await table.stats()).rows, 10);
+  assert.is((await other.stats()).rows, 15);
   assert.equal(
     warnings.map(({ message }) => /: (one|two)$/.exec(message)?.[1]),
     ["one", "two", "one"],
@@ -269,20 +269,20 @@ test("while the store cannot write nothing is evicted; then it goes on", async (
     clock.advance(200);
     await turns(2);
   }
-  assert.is(store.stats().health, "read-only");
+  assert.is((await store.stats()).health, "read-only");
   assert.is(await evicting, "IO");
   assert.is(await table.evict({ rows: 1 }).catch(({ code }) => code), "READ_ONLY");
-  const { rows } = table.stats();
+  const { rows } = await table.stats();
   clock.advance(20_000);
   await turns(5);
-  assert.is(table.stats().rows, rows, "not even those that are too old");
+  assert.is((await table.stats()).rows, rows, "not even those that are too old");
   disk.files.capacityBytes = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 40 && table.stats().rows > 0; i++) {
+  for (let i = 0; i < 40 && (await table.stats()).rows > 0; i++) {
     clock.advance(2_000);
     await turns(5);
   }
   await pending;
-  assert.is(table.stats().rows, 0);
+  assert.is((await table.stats()).rows, 0);
   await store.close();
 });
 
@@ -310,7 +310,7 @@ test("closing ends what is under way", async () => {
   await store.close();
   assert.is(await evicting, "CLOSED");
   const again = await disk.open();
-  const { rows } = (await again.table("t")).stats();
+  const { rows } = await (await again.table("t")).stats();
   assert.ok(rows > 0 && rows < 20_000, String(rows));
   await again.close();
 });

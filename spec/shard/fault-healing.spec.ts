@@ -49,8 +49,8 @@ test("a full log: pushes are refused, reads go on, what was pushed is acknowledg
   const second = table.push(BigUint64Array.of(2n), gradient, { ack: "fsync" }).then(() => acknowledged++);
   await turns();
   assert.is(acknowledged, 0);
-  assert.is(store.stats().health, "read-only");
-  assert.match(store.stats().reason!, "ENOSPC");
+  assert.is((await store.stats()).health, "read-only");
+  assert.match((await store.stats()).reason!, "ENOSPC");
   assert.is(await codeOf(table.push(BigUint64Array.of(3n), gradient)), "READ_ONLY");
   assert.is(await codeOf(table.assign(BigUint64Array.of(3n), gradient)), "READ_ONLY");
   assert.is(await codeOf(table.delete(BigUint64Array.of(1n))), "READ_ONLY");
@@ -68,7 +68,7 @@ test("a full log: pushes are refused, reads go on, what was pushed is acknowledg
   machine.files.capacityBytes = Number.POSITIVE_INFINITY;
   await heal(opened);
   await Promise.all([first, second]);
-  assert.is(store.stats().health, "ok");
+  assert.is((await store.stats()).health, "ok");
   await table.push(BigUint64Array.of(1n), gradient);
   machine.kill();
   assert.equal(await weights(await machine.open()), { 1: -2, 2: -1 });
@@ -129,7 +129,7 @@ test("a page store that fails in a checkpoint heals; a manifest whose write fail
       // Killed before it could heal.
       machine.kill();
       const recovered = await machine.open();
-      seen.add(recovered.store.stats().checkpoint!.generation);
+      seen.add((await recovered.store.stats()).checkpoint!.generation);
       assert.equal(await weights(recovered), { 1: -2 });
       continue;
     }
@@ -174,7 +174,7 @@ test("a checkpoint can be aborted, even one with nothing to write, and the one b
   const aborted = codeOf(store.checkpoint({ signal: controller.signal }));
   controller.abort();
   assert.is(await aborted, "ABORTED");
-  assert.is(store.stats().checkpoint!.generation, before.generation);
+  assert.is((await store.stats()).checkpoint!.generation, before.generation);
   machine.kill();
   const recovered = await machine.open();
   assert.equal(await weights(recovered), { 1: -2, 2: -1 });

@@ -160,7 +160,8 @@ export class FaultLife {
     const { shard, store, clock } = this.#opened!;
     await turns(4);
     if (shard.failure) {
-      for (const { name, shape } of store.tables()) if (!shape) await this.#pull(await store.table(name));
+      for (const { name, shape } of await store.tables())
+        if (!shape) await this.#pull(await store.table(name));
       if (this.#random.below(4) === 0) return this.#resumeAt(next);
       if (this.#random.below(3) === 0) clock.advance(150);
       await turns(2);
@@ -180,8 +181,8 @@ export class FaultLife {
 
   /** Reads go on, but of cold rows as long as the page store fails. */
   async #pull(table: Table): Promise<void> {
-    await table.pull(BigUint64Array.of(1n, 2n)).catch((error: EmbershardError) => {
-      assert.ok(table.stats().cold !== undefined && error.code === "IO", error.stack!);
+    await table.pull(BigUint64Array.of(1n, 2n)).catch(async (error: EmbershardError) => {
+      assert.ok((await table.stats()).cold !== undefined && error.code === "IO", error.stack!);
     });
   }
 
@@ -248,7 +249,7 @@ export class FaultLife {
     const contents = await readContents(store);
     this.#expectation.demand({
       contents,
-      mark: store.mark(),
+      mark: await store.mark(),
       sent: this.#sent,
       acknowledged,
       checkpointed: this.#checkpointed,
@@ -264,7 +265,7 @@ export class FaultLife {
 
   /** What was acknowledged is there, and what is there is the oracle after some operation; the unlogged table aside. */
   async #compareVersions(store: EmbeddedStore): Promise<void> {
-    const names = store.versions().map(({ name, damage }) => {
+    const names = (await store.versions()).map(({ name, damage }) => {
       assert.is(damage, undefined);
       return name;
     });
@@ -274,7 +275,7 @@ export class FaultLife {
     const contents = await readContents(version);
     const sent = Math.max(this.#sent, this.#expectation.applied);
     const fresh = new Expectation(this.#options.seed, this.#scale);
-    fresh.demand({ contents, mark: version.mark(), sent, acknowledged: 0, checkpointed: undefined });
+    fresh.demand({ contents, mark: await version.mark(), sent, acknowledged: 0, checkpointed: undefined });
     await version.close();
   }
 

@@ -27,7 +27,7 @@ test("a mark of a push that touched unlogged tables only is not recovered withou
   await shard.state.log.written(before);
   machine.kill();
   const { store: recovered } = await machine.open();
-  assert.equal(recovered.mark(), Uint8Array.of(1));
+  assert.equal(await recovered.mark(), Uint8Array.of(1));
   assert.equal(await (await recovered.table("logged")).pull(keys), Float32Array.of(-1));
   assert.equal(await (await recovered.table("unlogged")).contains(keys), Uint8Array.of(0));
   await recovered.close();

@@ -59,9 +59,9 @@ async function settled(work: Promise<unknown>): Promise<EmbershardError | undefi
 /** Everything that the store has is what its tables, versions and nothing else need. */
 async function demandTidy(machine: FaultyMachine, store: Store): Promise<void> {
   await store.checkpoint();
-  for (const { name } of store.versions()) await store.deleteVersion(name);
+  for (const { name } of await store.versions()) await store.deleteVersion(name);
   await store.checkpoint({ version: "all" });
-  assert.is(machine.pages.keys().filter((key) => key[0] === 1).length, store.versions()[0].pages);
+  assert.is(machine.pages.keys().filter((key) => key[0] === 1).length, (await store.versions())[0].pages);
 }
 
 for (const operation of ["read", "write"] as const) {
@@ -131,21 +131,21 @@ test("versions whose making or deleting fails are there whole or not at all, and
     failed += error || deleting ? 1 : 0;
     await heal(there);
     const now = await rowsOf(store);
-    const names = store.versions().map(({ name }) => name);
+    const names = (await store.versions()).map(({ name }) => name);
     if (!error) assert.ok(names.includes("w"));
     if (after % 3 !== 0) assert.ok(names.includes("v"));
     machine.kill();
     const again = await machine.open(settings);
     assert.equal(await rowsOf(again.store), now);
     assert.equal(
-      again.store.versions().map(({ name }) => name),
+      (await again.store.versions()).map(({ name }) => name),
       names,
     );
     for (const name of names) {
       const version = await again.store.openVersion(name);
       const rows = await rowsOf(version);
       if (name === "v") assert.equal(rows, atVersion);
-      assert.is(rows.size, again.store.versions().find((one) => one.name === name)!.rows);
+      assert.is(rows.size, (await again.store.versions()).find((one) => one.name === name)!.rows);
       await version.close();
     }
     await demandTidy(machine, again.store);
@@ -167,7 +167,7 @@ test("writes that are called during a rollback change the version, in the order 
   const rows = await rowsOf(store);
   assert.is(rows.size, atVersion.size + 1);
   assert.is(rows.get(12_345n)!.frequency, 1);
-  assert.is(store.tables().length, 2);
+  assert.is((await store.tables()).length, 2);
   await store.close();
 });
 

@@ -39,7 +39,7 @@ export async function grow({ seed, logged, arenas, admission }: Way): Promise<vo
   });
   const rowsAt = 1200 * 3;
   let after = admission ? 12 : 0;
-  for (let round = 0; store.stats().memory.arenas < arenas || after-- > 0; round++) {
+  for (let round = 0; (await store.stats()).memory.arenas < arenas || after-- > 0; round++) {
     const n = 40 + random.below(120);
     const keys = randomKeys(random, n, rowsAt * 2);
     // Many that come once: candidates, which stay.

@@ -25,7 +25,7 @@ test("while rows move, a key's row says how often it was pushed, whatever the sk
   assert.equal(await table.occurrences(keys), new Uint32Array(200).fill(1));
   // Rows that were never pushed; the sketch still knows of the one occurrence.
   await table.assign(keys, values);
-  for (let next = 1000; store.stats().memory.arenas === 1; next += 50) {
+  for (let next = 1000; (await store.stats()).memory.arenas === 1; next += 50) {
     const more = BigUint64Array.from({ length: 50 }, (_, i) => BigInt(next + i));
     await table.pull(more, { create: true });
   }

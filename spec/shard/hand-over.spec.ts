@@ -22,7 +22,7 @@ test("a deletion may hand over more rows than the new arena has memory for yet",
   const random = new Prng(8);
   const twin = await Twin.open(store, "t", { ...options, ack: "memory" });
   let rows = 0;
-  for (; store.stats().memory.arenas === 1; rows += 50) {
+  for (; (await store.stats()).memory.arenas === 1; rows += 50) {
     const keys = BigUint64Array.from({ length: 50 }, (_, i) => BigInt(rows + i));
     await twin.push(keys, randomFloats(random, 75_000));
   }
@@ -44,14 +44,14 @@ test("a scan gives every row exactly once while rows are handed over", async () 
   let more = 900;
   for (let at = 0; at < keys.length; at += 100)
     await twin.push(keys.subarray(at, at + 100), randomFloats(random, 150_000));
-  assert.is(store.stats().memory.arenas, 1);
+  assert.is((await store.stats()).memory.arenas, 1);
   const seen = new Map<bigint, number>();
   for await (const part of twin.table.scan({ batch: 20 })) {
     for (const key of part.keys) seen.set(key, (seen.get(key) ?? 0) + 1);
     const fresh = Array.from({ length: 10 }, () => more++);
     await twin.push(keysOfNumbers(...fresh, random.below(900)), randomFloats(random, 16_500));
   }
-  assert.ok(store.stats().memory.arenas > 1);
+  assert.ok((await store.stats()).memory.arenas > 1);
   for (const key of keys)
     if (seen.get(key) !== 1) assert.unreachable(`key ${key} came ${seen.get(key)} times`);
   for (const [key, times] of seen) if (times !== 1) assert.unreachable(`key ${key} came ${times} times`);
@@ -79,10 +79,10 @@ test("pages of a dropped table are given back before an arena is halved for them
       const keys = BigUint64Array.from({ length: 50 }, (_, i) => BigInt(next + i));
       await table.assign(keys, new Float32Array(50 * options.dim).fill(round));
     }
-    assert.is(table.stats().rows, 800);
+    assert.is((await table.stats()).rows, 800);
     await store.dropTable("t");
   }
-  assert.is(store.stats().memory.arenas, 1);
+  assert.is((await store.stats()).memory.arenas, 1);
   await store.close();
 });
 

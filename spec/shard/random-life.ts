@@ -466,7 +466,7 @@ export class RandomLife {
   /** Opens the store again and holds it to one of the states from `least` on. */
   async #reopen(least: number, made: ReadonlyMap<string, readonly State[]> = new Map()): Promise<void> {
     await this.#open();
-    this.#compareVersions(made);
+    await this.#compareVersions(made);
     const found: string[] = [];
     for (let k = least; k < this.#states.length; k++) {
       const difference = await this.#differenceFrom(k);
@@ -477,8 +477,8 @@ export class RandomLife {
   }
 
   /** Versions are those that were made, and perhaps those that were being made. */
-  #compareVersions(made: ReadonlyMap<string, readonly State[]>): void {
-    const names = this.#store.versions().map(({ name }) => name);
+  async #compareVersions(made: ReadonlyMap<string, readonly State[]>): Promise<void> {
+    const names = (await this.#store.versions()).map(({ name }) => name);
     for (const name of this.#versions.keys())
       if (!names.includes(name)) throw new Error(`version ${name} is missing`);
     for (const name of names) {
@@ -491,10 +491,10 @@ export class RandomLife {
   async #differenceFrom(k: number): Promise<string | undefined> {
     if (k >= this.#rolledBack) return differenceIn(this.#store, this.#states[k]);
     const { tables, mark } = this.#states[k];
-    const names = this.#store.tables().map(({ name }) => name);
+    const names = (await this.#store.tables()).map(({ name }) => name);
     if (names.length !== tables.size)
       return `tables ${names.join(", ")}, expected ${[...tables.keys()].join(", ")}`;
-    const markFound = this.#store.mark();
+    const markFound = await this.#store.mark();
     if (String(markFound) !== String(mark === undefined ? undefined : markOf(mark)))
       return `mark ${markFound}, expected ${mark}`;
     for (const [name, model] of tables) {
@@ -566,11 +566,11 @@ export class RandomLife {
 
 /** How a store differs from a state, unlogged tables and all, in words. */
 async function differenceIn(store: Store, { tables, mark }: State): Promise<string | undefined> {
-  const names = store.tables().map(({ name }) => name);
+  const names = (await store.tables()).map(({ name }) => name);
   if (names.length !== tables.size || names.some((name) => !tables.has(name)))
     return `tables ${names.join(", ")}, expected ${[...tables.keys()].join(", ")}`;
-  if (String(store.mark()) !== String(mark === undefined ? undefined : markOf(mark)))
-    return `mark ${store.mark()}, expected ${mark}`;
+  if (String(await store.mark()) !== String(mark === undefined ? undefined : markOf(mark)))
+    return `mark ${await store.mark()}, expected ${mark}`;
   for (const [name, model] of tables) {
     const table = await store.table(name);
     if (table.dim !== model.options.dim) return `table ${name} has dim ${table.dim}`;

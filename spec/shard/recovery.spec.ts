@@ -103,7 +103,7 @@ test("a table dropped while a checkpoint is written stays dropped", async () => 
   disk.kill();
   const opened = await disk.open();
   assert.equal(
-    opened.tables().map(({ name }) => name),
+    (await opened.tables()).map(({ name }) => name),
     ["made"],
   );
   made.table = await opened.table("made");
@@ -144,7 +144,7 @@ test("what fitted an arena fits it again, index and all", async () => {
   const options = { dim: 1, optimizer: sgd({ learningRate: 1 }), ack: "memory" as const };
   let table = await store.table("t", options);
   let rows = 0;
-  for (; rows < 360_000 && store.stats().memory.arenas === 1; rows += 5000) {
+  for (; rows < 360_000 && (await store.stats()).memory.arenas === 1; rows += 5000) {
     const keys = BigUint64Array.from({ length: 5000 }, (_, i) => BigInt(rows + i));
     await table.push(keys, new Float32Array(5000).fill(1));
   }
@@ -153,7 +153,7 @@ test("what fitted an arena fits it again, index and all", async () => {
     await store.close();
     store = await disk.open();
     table = await store.table("t");
-    assert.is(table.stats().rows, rows);
+    assert.is((await table.stats()).rows, rows);
     await store.checkpoint();
   }
   await store.close();
@@ -166,12 +166,12 @@ test("a table that finds no room in the arenas leaves nothing behind", async () 
   const make = () => store.table(`t${made}`, { dim: 1, optimizer });
   while ((await codeOf(make)) === undefined) made++;
   assert.is(await codeOf(make), "OUT_OF_MEMORY");
-  assert.is(store.tables().length, made);
+  assert.is((await store.tables()).length, made);
   const first = await store.table("t0");
   assert.is(await codeOf(() => first.contains(keysOfNumbers(1))), undefined);
   await store.close();
   const opened = await disk.open();
-  assert.is(opened.tables().length, made);
+  assert.is((await opened.tables()).length, made);
   await opened.dropTable("t1");
   await opened.dropTable("t2");
   await opened.dropTable("t3");
@@ -193,7 +193,7 @@ test("the most keys that one write may have are recovered, and what follows them
   await store.close();
   const opened = await disk.open({ arenaBytes: 1 << 30 });
   const again = await opened.table("t");
-  assert.is(again.stats().rows, 200_000);
+  assert.is((await again.stats()).rows, 200_000);
   assert.equal(await again.pull(keysOfNumbers(99_999, 100_000, 199_999)), Float32Array.of(3, -1, -1));
   await opened.close();
 });

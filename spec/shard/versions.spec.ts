@@ -22,11 +22,13 @@ class Diary {
     this.#store = store;
     this.twin = twin;
     this.#random = new Prng(seed);
-    this.note();
+    void this.note();
   }
 
-  note(): void {
-    this.#at.set(this.#store.stats().log.lsn, this.twin.oracle.clone());
+  /** Takes down the state now: what the store says and what the twin has are of one turn. */
+  async note(): Promise<void> {
+    const rows = this.twin.oracle.clone();
+    this.#at.set((await this.#store.stats()).log.lsn, rows);
   }
 
   async write(): Promise<void> {
@@ -39,7 +41,7 @@ class Diary {
         : random.below(4) === 0
           ? this.twin.assign(keys, randomFloats(random, 10 * dim))
           : this.twin.push(keys, randomFloats(random, 10 * dim), { step: 1 });
-    this.note();
+    await this.note();
     await done;
   }
 
@@ -55,12 +57,12 @@ class Diary {
 
 async function demandVersion(store: Store, name: string, diary: Diary): Promise<void> {
   const version = await store.openVersion(name);
-  const { lsn, rows } = store.versions().find((one) => one.name === name)!;
+  const { lsn, rows } = (await store.versions()).find((one) => one.name === name)!;
   const table = await version.table(diary.twin.table.name);
   assert.is(await differenceFrom(diary.asOf(lsn), table), undefined, `version ${name}, LSN ${lsn}`);
   assert.is(
     rows,
-    version.tables().reduce((sum, one) => sum + one.rows, 0),
+    (await version.tables()).reduce((sum, one) => sum + one.rows, 0),
   );
   await version.close();
 }
@@ -103,7 +105,7 @@ test("versions that are made while rows are written are the store at their insta
   diary.twin.table = await store.table("t");
   await diary.twin.compareAll();
   assert.equal(
-    store.versions().map(({ name, note }) => [name, note]),
+    (await store.versions()).map(({ name, note }) => [name, note]),
     [
       ["a", "about a"],
       ["b", "about b"],
@@ -123,12 +125,12 @@ test("a version costs the pages that changed, and deleting it gives back what on
   await store.checkpoint({ version: "a" });
   const images = () => disk.pages.keys().filter((key) => key[0] === 1).length;
   const pages = images();
-  assert.is(store.versions()[0].pages, pages);
-  assert.is(store.versions()[0].ownBytes, 0, "the live state has all of it");
+  assert.is((await store.versions())[0].pages, pages);
+  assert.is((await store.versions())[0].ownBytes, 0, "the live state has all of it");
   await table.push(keysOfNumbers(7), new Float32Array(1000));
   await store.checkpoint({ version: "b" });
   assert.is(images(), pages + 1, "one page changed");
-  const [a, b] = store.versions();
+  const [a, b] = await store.versions();
   assert.is(a.ownBytes, 64 + 32 * 4016);
   assert.is(b.ownBytes, 0);
   assert.is(a.bytes, b.bytes);
@@ -143,7 +145,7 @@ test("a version costs the pages that changed, and deleting it gives back what on
   assert.is(images(), 2 * pages, "the other one has the same images");
   await store.deleteVersion("b");
   assert.is(images(), pages);
-  assert.equal(store.versions(), []);
+  assert.equal(await store.versions(), []);
   assert.is(await codeOf(() => store.deleteVersion("b")), "VERSION_NOT_FOUND");
   await store.close();
 });
@@ -151,14 +153,14 @@ test("a version costs the pages that changed, and deleting it gives back what on
 test("the oldest versions go where there may be no more", async () => {
   const disk = new MemoryDisk(1);
   const store = await disk.open({ keepVersions: 2 });
-  const names = () => store.versions().map(({ name }) => name);
+  const names = async () => (await store.versions()).map(({ name }) => name);
   for (const name of ["a", "b"]) await store.checkpoint({ version: name });
   assert.equal((await store.checkpoint({ version: "c" })).version, { name: "c", folded: 0, deleted: ["a"] });
-  assert.equal(names(), ["b", "c"]);
+  assert.equal(await names(), ["b", "c"]);
   await store.checkpoint({ version: "d", keep: 3 });
-  assert.equal(names(), ["b", "c", "d"]);
+  assert.equal(await names(), ["b", "c", "d"]);
   await store.checkpoint({ version: "e", keep: 1 });
-  assert.equal(names(), ["e"]);
+  assert.equal(await names(), ["e"]);
   assert.is(await codeOf(() => store.checkpoint({ version: "e" })), "VERSION_EXISTS");
   await store.close();
 });
@@ -168,16 +170,16 @@ test("a version cannot be written to, and needs neither the store nor the direct
   const store = await disk.open();
   const diary = await filled(store, 4);
   await diary.twin.push(keysOfNumbers(1), new Float32Array(4), { mark: Uint8Array.of(1, 2) });
-  diary.note();
+  await diary.note();
   await store.checkpoint({ version: "v" });
   await diary.twin.push(keysOfNumbers(1), new Float32Array(4), { mark: Uint8Array.of(3) });
   const version = await store.openVersion("v");
   await store.deleteVersion("v");
   await store.close();
-  assert.equal(version.mark(), Uint8Array.of(1, 2));
-  assert.is(version.stats().version, "v");
+  assert.equal(await version.mark(), Uint8Array.of(1, 2));
+  assert.is((await version.stats()).version, "v");
   const table = await version.table("t");
-  assert.is(await differenceFrom(diary.asOf(version.stats().log.lsn), table), undefined);
+  assert.is(await differenceFrom(diary.asOf((await version.stats()).log.lsn), table), undefined);
   const refused = [
     () => table.push(keysOfNumbers(1), new Float32Array(4)),
     () => table.delete(keysOfNumbers(1)),
@@ -213,10 +215,10 @@ test("a version that is aborted while it is folded is not there, and leaves noth
     await new Promise((resolve) => setImmediate(resolve));
   }
   assert.is(await making, "ABORTED");
-  assert.equal(store.versions(), []);
+  assert.equal(await store.versions(), []);
   await store.checkpoint();
   await store.checkpoint({ version: "all" });
-  assert.is(disk.pages.keys().filter((key) => key[0] === 1).length, store.versions()[0].pages);
+  assert.is(disk.pages.keys().filter((key) => key[0] === 1).length, (await store.versions())[0].pages);
   await store.close();
 });
 
@@ -245,7 +247,10 @@ test("a damaged version is listed and refused, can be deleted, and stops nothing
       assert.is(code, "CORRUPT", message);
       assert.match(message, /version "v"/);
     }
-    assert.is(store.versions().find(({ name }) => name === "v")!.damage !== undefined, what === "manifest");
+    assert.is(
+      (await store.versions()).find(({ name }) => name === "v")!.damage !== undefined,
+      what === "manifest",
+    );
     if (what === "manifest") await demandVersion(store, "good", diary);
     await store.checkpoint();
     await store.deleteVersion("v");
@@ -254,7 +259,7 @@ test("a damaged version is listed and refused, can be deleted, and stops nothing
     store = await disk.open();
     diary.twin.table = await store.table("t");
     await diary.twin.compareAll();
-    const { pages } = store.stats().checkpoint!;
+    const { pages } = (await store.stats()).checkpoint!;
     assert.is(disk.pages.keys().filter((one) => one[0] === 1).length, pages);
     await store.close();
   }

@@ -39,7 +39,7 @@ for (const target of ["rows.safetensors", "rows", "rows.parquet"]) {
     const gone = await change(table, base, new Prng(2));
     const report = await exportTable(store, "t", second, { state: true, since: "v" });
     assert.is(report.removed, gone);
-    assert.ok(report.rows > 800 && report.rows < table.stats().rows / 2, `${report.rows}`);
+    assert.ok(report.rows > 800 && report.rows < (await table.stats()).rows / 2, `${report.rows}`);
     const into = await place.open("into");
     await importTable(into, "t", first);
     assert.is(await codeOf(() => importTable(into, "t", second)), "INVALID_ARGUMENT");
@@ -95,7 +95,7 @@ test("a key that is both changed and removed, and text that is no keys", async (
   writeFileSync(parquet, `${whole.slice(0, place64)}?${whole.slice(place64 + 1)}`, "latin1");
   assert.is(await codeOf(() => importTable(store, "u", parquet)), "CORRUPT");
   assert.equal(
-    store.tables().map(({ name }) => name),
+    (await store.tables()).map(({ name }) => name),
     ["t", "other"],
   );
 });

@@ -35,7 +35,7 @@ async function refused(
   message: RegExp,
 ): Promise<void> {
   const before = await scanAll(await store.table("t"));
-  const { lsn } = store.stats().log;
+  const { lsn } = (await store.stats()).log;
   for (const existing of ["merge", "replace", "fail"] as const) {
     try {
       await importTable(store, "t", path, { existing });
@@ -46,7 +46,7 @@ async function refused(
       assert.match(error.message, message, what);
     }
   }
-  assert.is(store.stats().log.lsn, lsn, `${what}: nothing is logged`);
+  assert.is((await store.stats()).log.lsn, lsn, `${what}: nothing is logged`);
   sameRows(await scanAll(await store.table("t")), before, ALL);
 }
 
@@ -60,7 +60,7 @@ test("safetensors", async ({ place }) => {
   }
   writeFileSync(path, safetensorsFile(goodHeader, goodData));
   await importTable(store, "t", path, { existing: "merge" });
-  assert.is((await store.table("t")).stats().rows, 3);
+  assert.is((await (await store.table("t")).stats()).rows, 3);
 });
 
 test("npy", async ({ place }) => {
@@ -86,7 +86,7 @@ test("npy", async ({ place }) => {
   await refused(store, path, "a huge description", "TOO_LARGE", /at most 1 MiB/);
   rmSync(`${path}/table.json`);
   await importTable(store, "t", path, { existing: "merge" });
-  assert.is((await store.table("t")).stats().rows, 3);
+  assert.is((await (await store.table("t")).stats()).rows, 3);
   await refused(store, place.path("nowhere"), "no directory", "IO", /ENOENT/);
 });
 
@@ -142,7 +142,7 @@ test("a file that is changed between check and import is not imported", async ({
   await tableOfTwo(store);
   const path = place.path("file.safetensors");
   writeFileSync(path, safetensorsFile(goodHeader, goodData));
-  const { lsn } = store.stats().log;
+  const { lsn } = (await store.stats()).log;
   try {
     await importTable(store, "t", path, {
       existing: "merge",
@@ -152,7 +152,7 @@ test("a file that is changed between check and import is not imported", async ({
   } catch (error) {
     assert.match((error as Error).message, /changed while it was read/);
   }
-  assert.is(store.stats().log.lsn, lsn);
+  assert.is((await store.stats()).log.lsn, lsn);
 });
 
 test.run();

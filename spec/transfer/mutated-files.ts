@@ -76,7 +76,7 @@ export class MutatedFiles {
   }
 
   async #judge(path: string, target: string): Promise<FileOutcome> {
-    const { lsn } = this.#store.stats().log;
+    const { lsn } = (await this.#store.stats()).log;
     try {
       const { rows } = await importTable(this.#store, "u", target);
       const found = (await scanAll(await this.#store.table("u"))).size;
@@ -88,7 +88,7 @@ export class MutatedFiles {
     } catch (error) {
       if (!(error instanceof EmbershardError) || !codes.includes(error.code))
         throw new Error(`${path}: ${(error as Error).stack}`);
-      const { log, tables } = this.#store.stats();
+      const { log, tables } = await this.#store.stats();
       // A table that was made before it was refused is dropped again: two records, and no rows.
       if (tables.length !== 1 || (log.lsn !== lsn && log.lsn !== lsn + 2))
         throw new Error(`${path}: ${error.message}, and the store has changed from LSN ${lsn} to ${log.lsn}`);

@@ -184,7 +184,7 @@ test("a download that failed goes on where it was", async ({ store, server, plac
   const counted = (request: string) => request.startsWith("GET") && ++ranges;
   server.fault = (request) => (counted(request) && ranges > 2 ? 500 : undefined);
   assert.is(await codeOf(() => importTable(store, "back", target, s3)), "IO");
-  assert.not.ok(store.tables().some(({ name }) => name === "back"));
+  assert.not.ok((await store.tables()).some(({ name }) => name === "back"));
   ranges = 0;
   server.fault = (request) => void counted(request);
   await importTable(store, "back", target, s3);
