@@ -1,11 +1,11 @@
 // Candidates for people: which keys were counted and have no row, and forgetting them.
+import type { WriteRequest } from "../api/backend.js";
 import type { ForgetOptions } from "../api/eviction-request.js";
 import type { ScanBatch } from "../api/row-batches.js";
 import type { Ack } from "../api/table-definition.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import type { ArenaSet } from "./arena-set.js";
 import type { RowWrite } from "./staging.js";
-import type { WriteRequest } from "./writing.js";
 
 /** Of an arena's answer: the key has a row there. */
 const rowBit = 0x8000_0000;

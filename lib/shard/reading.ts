@@ -1,23 +1,12 @@
 // Reading: pull and contains. No row is created and no page touched.
+import type { RowRead as TableRead } from "../api/backend.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import type { ArenaSet } from "./arena-set.js";
 import { carry, orderingBytes, orderKeys } from "./runs.js";
 
 /** What to read, and the caller's arrays to read it into. */
-export interface RowRead {
-  readonly table: ArenaTable;
-  /** u64[n] */
-  readonly keys: BigUint64Array;
-  /** f32[n * dim] */
-  readonly into: Float32Array;
-  /** f32[n * stateFloats] */
-  readonly state?: Float32Array | undefined;
-  /** u8[n]: 1 where the key has a row. */
-  readonly found?: Uint8Array | undefined;
-  /** Read instead of the initial value where there is no row. */
-  readonly fallback?: number | undefined;
-}
+export type RowRead = TableRead<ArenaTable>;
 
 /** Bytes of rows after which a chunk is handed to the caller, while it is in the cache. */
 const chunkBytes = 131_072;

@@ -1,3 +1,4 @@
+import type { WriteRequest } from "../api/backend.js";
 import type { CheckpointInfo, CheckpointOptions } from "../api/checkpoint-types.js";
 import type { EvictionRequest, ForgetOptions } from "../api/eviction-request.js";
 import type { EvictedRows, EvictionCounts, ScanBatch } from "../api/row-batches.js";
@@ -32,7 +33,7 @@ import { borrowedLengths, demandLengths, type RowWrite } from "./staging.js";
 import { Turns } from "./turns.js";
 import { demandVersion } from "./version.js";
 import type { VersionRequest } from "./version-making.js";
-import { type Applied, boundBytes, tryWrite, type WriteRequest } from "./writing.js";
+import { type Applied, boundBytes, tryWrite } from "./writing.js";
 
 export type { ShardOptions } from "./opening.js";
 

@@ -1,37 +1,13 @@
 // Staging: a write's rows are laid out in an arena's scratch, checked, and equal keys summed. Nothing is changed yet.
+import type { RowHistory, RowWrite as TableWrite } from "../api/backend.js";
 import { EmbershardError } from "../base/errors.js";
 import { MAX_FREQUENCY } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { candidateBytes } from "./admitting.js";
 
-export type WriteKind = "push" | "create" | "assign" | "delete";
-
-/** One table's part of a write. Arrays are borrowed until the write's promise settles. */
-export interface RowWrite {
-  readonly table: ArenaTable;
-  readonly kind: WriteKind;
-  /** u64[n] */
-  readonly keys: BigUint64Array;
-  /** push: gradients f32[n * dim]; assign: rows f32[n * dim] */
-  readonly values?: Float32Array | undefined;
-  /** assign: f32[n * stateFloats] */
-  readonly states?: Float32Array | undefined;
-  /** assign: what the rows have been through, u32[n] each. */
-  readonly history?: RowHistory | undefined;
-  /**
-   * push: how often each key occurred, its gradient being the sum of that many, u32[n], 1 to 2^30 - 1; 1 each unless given.
-   */
-  readonly counts?: Uint32Array | undefined;
-  /** push: what is added to the counters, f32[n * counters]. */
-  readonly counters?: Float32Array | undefined;
-  readonly learningRate: number;
-}
-
-export interface RowHistory {
-  readonly frequency: Uint32Array;
-  readonly lastStep: Uint32Array;
-}
+/** One table's part of a write. */
+export type RowWrite = TableWrite<ArenaTable>;
 
 /** The lengths of all that a write borrows. */
 export function borrowedLengths(writes: readonly RowWrite[], mark: Uint8Array | undefined): number[] {

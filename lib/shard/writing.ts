@@ -1,6 +1,6 @@
 // Writing: a request is staged, room is reserved, rows change, and the record is appended, all in one turn.
 
-import type { Ack } from "../api/table-definition.js";
+import type { WriteRequest } from "../api/backend.js";
 import { assert } from "../base/assert.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
@@ -13,12 +13,6 @@ import { orderingBytes, splitRun } from "./runs.js";
 import type { Scans } from "./scanning.js";
 import { lastLsn, type ShardState, timeNow } from "./shard-state.js";
 import { type RowWrite, type Run, stage, stagingBytes, valueBytesOf } from "./staging.js";
-
-export interface WriteRequest {
-  readonly ack: Ack;
-  readonly step: number;
-  readonly mark?: Uint8Array | undefined;
-}
 
 /** What a write did. */
 export interface Applied {

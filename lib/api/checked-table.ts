@@ -1,3 +1,5 @@
+// The table that callers have: checks what it is given, and hands it to who does the work.
+import { EmbershardError } from "../base/errors.js";
 import {
   checkArray,
   checkCounters,
@@ -12,14 +14,13 @@ import {
   resolveAck,
   resolveLearningRate,
   resolveStep,
-} from "../api/arguments.js";
-import { joinCounters, splitCounters } from "../api/counter-columns.js";
-import { describe } from "../api/option-reader.js";
-import { rowStorageOf } from "../api/row-storage.js";
+} from "./arguments.js";
+import type { Backend, RowHistory, RowWrite, TableHandle, TableRead } from "./backend.js";
+import { joinCounters, splitCounters } from "./counter-columns.js";
+import { describe } from "./option-reader.js";
 import type {
   AssignOptions,
   CandidateBatch,
-  ColdStats,
   CounterColumns,
   EvictedRows,
   EvictionRequest,
@@ -30,14 +31,8 @@ import type {
   Table,
   TableStats,
   WriteOptions,
-} from "../api/store-types.js";
-import type { TableDefinition } from "../api/table-definition.js";
-import { EmbershardError } from "../base/errors.js";
-import type { ColdRows } from "../shard/cold-rows.js";
-import type { RowRead } from "../shard/reading.js";
-import type { Shard } from "../shard/shard.js";
-import type { RowWrite } from "../shard/staging.js";
-import type { ArenaTable } from "../table/arena-table.js";
+} from "./store-types.js";
+import type { TableDefinition } from "./table-definition.js";
 
 const pullFields = ["into", "found", "state", "default", "create", "counters"];
 const pushFields = ["ack", "mark", "step", "learningRate", "counters"];
@@ -45,15 +40,15 @@ const scanRows = 4096;
 /** Bytes of rows in a batch of a scan, at most, unless the caller says how many. */
 const scanBytes = 4 << 20;
 
-/** A table of an embedded store. */
-export class EmbeddedTable implements Table {
+/** A table over a backend. */
+export class CheckedTable<T extends TableHandle> implements Table {
   readonly name: string;
-  readonly #shard: Shard;
-  #table: ArenaTable;
+  readonly #backend: Backend<T>;
+  #table: T;
 
-  constructor(shard: Shard, table: ArenaTable) {
+  constructor(backend: Backend<T>, table: T) {
     this.name = table.definition.name;
-    this.#shard = shard;
+    this.#backend = backend;
     this.#table = table;
   }
 
@@ -66,42 +61,39 @@ export class EmbeddedTable implements Table {
   }
 
   get options(): TableDefinition {
-    return (this.#shard.present(this.#table) ?? this.#table).definition;
+    return (this.#backend.present(this.#table) ?? this.#table).definition;
   }
 
-  /** @internal The table, if it is still there and of this shard. @throws TABLE_NOT_FOUND */
-  live(shard: Shard = this.#shard): ArenaTable {
-    if (shard !== this.#shard)
-      throw new EmbershardError("INVALID_ARGUMENT", `table "${this.name}" is of another store`);
-    const present = shard.present(this.#table);
-    if (present) {
-      this.#table = present;
-      return present;
-    }
-    throw new EmbershardError("TABLE_NOT_FOUND", `table "${this.name}" has been dropped`);
+  /** @internal Whether the table is of a store over `backend`. */
+  isOf(backend: object): boolean {
+    return backend === this.#backend;
+  }
+
+  /** @internal The table, if it is still there. @throws TABLE_NOT_FOUND */
+  live(): T {
+    const present = this.#backend.present(this.#table);
+    if (!present) throw new EmbershardError("TABLE_NOT_FOUND", `table "${this.name}" has been dropped`);
+    this.#table = present;
+    return present;
   }
 
   async pull(keys: BigUint64Array, options: PullOptions = {}): Promise<Float32Array> {
-    let read = this.prepareRead(keys, options);
-    if (options.create) {
-      checkWriteKeys(`pull of "${this.name}": keys to create`, keys);
-      await this.#write({ table: read.table, kind: "create", keys, learningRate: 0 }, {});
-      // The table may have been dropped and the caller's arrays taken away while that waited.
-      read = this.prepareRead(keys, { ...options, into: read.into });
-    }
-    const reading = this.#shard.pull(read);
+    const read = this.prepareRead(keys, options);
+    const reading = this.#backend.pull([read]);
     if (reading) await reading;
-    if (options.counters) this.#pullCounters(read.table, keys, options.counters);
+    this.finishRead(read, options);
     return read.into;
   }
 
-  #pullCounters(table: ArenaTable, keys: BigUint64Array, into: CounterColumns): void {
-    const found = splitCounters(table.definition.counters!.names, this.#shard.counters(table, keys));
-    for (const [name, column] of Object.entries(into)) column.set(found[name]);
+  /** @internal Hands out what was read row by row. */
+  finishRead({ counters }: TableRead<T>, { counters: columns }: PullOptions): void {
+    if (!counters || !columns) return;
+    const found = splitCounters(this.options.counters!.names, counters);
+    for (const [name, column] of Object.entries(columns)) column.set(found[name]);
   }
 
   /** @internal */
-  prepareRead(keys: BigUint64Array, options: PullOptions): RowRead {
+  prepareRead(keys: BigUint64Array, options: PullOptions): TableRead<T> {
     const table = this.live();
     const what = `pull of "${this.name}"`;
     checkFields(what, options, pullFields);
@@ -132,7 +124,17 @@ export class EmbeddedTable implements Table {
         `${what}: found create ${describe(options.create)}, expected true or false`,
       );
     }
-    return { table, keys, into: into ?? new Float32Array(n * dim), found, state, fallback: options.default };
+    if (options.create) checkWriteKeys(`${what}: keys to create`, keys);
+    return {
+      table,
+      keys,
+      into: into ?? new Float32Array(n * dim),
+      found,
+      state,
+      fallback: options.default,
+      ...(options.counters && { counters: new Float32Array(n * table.definition.counters!.names.length) }),
+      ...(options.create && { create: table.definition.ack }),
+    };
   }
 
   async push(keys: BigUint64Array, gradients: Float32Array, options: PushOptions = {}): Promise<void> {
@@ -148,7 +150,7 @@ export class EmbeddedTable implements Table {
     gradients: Float32Array,
     learningRate: number | undefined,
     counters?: CounterColumns,
-  ): RowWrite {
+  ): RowWrite<T> {
     const table = this.live();
     const what = `push to "${this.name}"`;
     checkWriteKeys(`${what}: keys`, keys);
@@ -173,14 +175,14 @@ export class EmbeddedTable implements Table {
     const table = this.live();
     checkKeys(`contains of "${this.name}": keys`, keys);
     const found = new Uint8Array(keys.length);
-    await this.#shard.contains(table, keys, found);
+    await this.#backend.contains(table, keys, found);
     return found;
   }
 
   async prefetch(keys: BigUint64Array): Promise<void> {
     const table = this.live();
     checkKeys(`prefetch of "${this.name}": keys`, keys);
-    await this.#shard.prefetch(table, keys);
+    await this.#backend.prefetch(table, keys);
   }
 
   async assign(keys: BigUint64Array, rows: Float32Array, options: AssignOptions = {}): Promise<void> {
@@ -215,11 +217,11 @@ export class EmbeddedTable implements Table {
     return this.#write({ table, kind: "delete", keys, learningRate: 0 }, options);
   }
 
-  #write(write: RowWrite, options: WriteOptions, step = 0): Promise<number> {
+  #write(write: RowWrite<T>, options: WriteOptions, step = 0): Promise<number> {
     const what = `${write.kind} on "${this.name}"`;
     checkMark(what, options.mark);
     const ack = resolveAck(what, options.ack, [this.options]);
-    return this.#shard.write([write], { ack, step, mark: options.mark });
+    return this.#backend.write([write], { ack, step, mark: options.mark });
   }
 
   scan(options: { readonly batch?: number } = {}): AsyncIterable<ScanBatch> {
@@ -231,44 +233,44 @@ export class EmbeddedTable implements Table {
     const batch = options.batch ?? fitting;
     checkInteger(`scan of "${this.name}": batch`, batch, 1, 65_536);
     checkWriteBytes(`scan of "${this.name}"`, batch * rowBytes);
-    return this.#shard.scan(table, batch);
+    return this.#backend.scan(table, batch);
   }
 
   async occurrences(keys: BigUint64Array): Promise<Uint32Array> {
     const table = this.live();
     checkKeys(`occurrences of "${this.name}": keys`, keys);
     const into = new Uint32Array(keys.length);
-    await this.#shard.occurrences(table, keys, into);
+    await this.#backend.occurrences(table, keys, into);
     return into;
   }
 
   candidates(options: { readonly batch?: number } = {}): AsyncIterable<CandidateBatch> {
     const what = `candidates of "${this.name}"`;
-    const candidates = this.#candidates(what);
-    if (candidates.bySlot)
+    const table = this.#admitting(what);
+    if (bySketch(table))
       throw new EmbershardError("UNSUPPORTED", `${what}: a sketch counts them, which does not know its keys`);
     checkFields(what, options, ["batch"]);
     const batch = options.batch ?? scanRows;
     checkInteger(`${what}: batch`, batch, 1, 65_536);
-    return candidateBatches(this.#shard.scan(candidates, batch));
+    return candidateBatches(this.#backend.candidates(table, batch));
   }
 
   async forgetCandidates(options: ForgetOptions = {}): Promise<number> {
     const what = `forgetCandidates of "${this.name}"`;
-    const candidates = this.#candidates(what);
+    const table = this.#admitting(what);
     checkFields(what, options, ["unseenSince", "atMost"]);
     const { unseenSince, atMost } = options;
     if (unseenSince !== undefined) checkInteger(`${what}: unseenSince`, unseenSince, 0, 2 ** 32);
     if (atMost !== undefined) checkInteger(`${what}: atMost`, atMost, 0, 2 ** 32);
-    if (candidates.bySlot && (unseenSince ?? atMost) !== undefined)
+    if (bySketch(table) && (unseenSince ?? atMost) !== undefined)
       throw new EmbershardError("UNSUPPORTED", `${what}: a sketch counts them, which can only forget all`);
-    const forgotten = await this.#shard.forgetCandidates(candidates, options, this.options.ack);
-    return candidates.bySlot ? 0 : forgotten;
+    const forgotten = await this.#backend.forgetCandidates(table, options);
+    return bySketch(table) ? 0 : forgotten;
   }
 
-  #candidates(what: string): ArenaTable {
-    const { candidates } = this.live();
-    if (candidates) return candidates;
+  #admitting(what: string): T {
+    const table = this.live();
+    if (table.definition.candidates !== undefined) return table;
     throw new EmbershardError(
       "UNSUPPORTED",
       `${what}: the table admits every key at once; make it with admission`,
@@ -278,7 +280,7 @@ export class EmbeddedTable implements Table {
   async evict(request: EvictionRequest): Promise<number> {
     const table = this.live();
     checkEviction(`evict from "${this.name}"`, request, table.definition);
-    return this.#shard.evict(table, request);
+    return this.#backend.evict(table, request);
   }
 
   onEvicted(listener: (rows: EvictedRows) => void): () => void {
@@ -288,22 +290,27 @@ export class EmbeddedTable implements Table {
         `onEvicted of "${this.name}": found ${describe(listener)}, expected a function`,
       );
     }
-    return this.#shard.onEvicted(this.live(), (rows) => tellSafely(this.name, listener, rows));
+    return this.#backend.onEvicted(this.live(), (rows) => tellSafely(this.name, listener, rows));
   }
 
   async decay(): Promise<void> {
     const table = this.live();
-    if (table.counters === 0)
+    if (table.definition.counters === undefined)
       throw new EmbershardError(
         "INVALID_ARGUMENT",
         `decay of "${this.name}": the table has no counters; they are given when it is made`,
       );
-    await this.#shard.decay(table);
+    await this.#backend.decay(table);
   }
 
   async stats(): Promise<TableStats> {
-    return statsOf(this.#shard, this.live());
+    return this.#backend.tableStats(this.live());
   }
+}
+
+/** Whether keys without a row are counted all together. */
+function bySketch({ definition }: TableHandle): boolean {
+  return definition.admission !== undefined && definition.admission.counter !== "exact";
 }
 
 /** A listener that fails is its owner's to mend: the rows are gone, and the store goes on. */
@@ -326,7 +333,7 @@ function checkedHistory(
   what: string,
   n: number,
   { frequency, lastStep }: AssignOptions,
-): RowWrite["history"] {
+): RowHistory | undefined {
   if (frequency === undefined && lastStep === undefined) return undefined;
   const expected = { length: n, says: "one a key; frequency and lastStep go together" };
   checkArray(`${what}: frequency`, frequency, Uint32Array, expected);
@@ -336,40 +343,4 @@ function checkedHistory(
 
 async function* candidateBatches(scan: AsyncIterable<ScanBatch>): AsyncGenerator<CandidateBatch> {
   for await (const { keys, frequency, lastStep } of scan) yield { keys, occurrences: frequency, lastStep };
-}
-
-export function statsOf(shard: Shard, table: ArenaTable): TableStats {
-  const { definition, dim, stateFloats, skipped } = table;
-  const { arenas, cold } = shard.state;
-  const { candidates } = table;
-  const { storage, stateStorage } = rowStorageOf(definition);
-  const coldRows = cold.get(definition.number);
-  return {
-    name: definition.name,
-    rows: arenas.rows(table) + (coldRows?.rows ?? 0),
-    dim,
-    stateFloats,
-    optimizer: definition.optimizer.kind,
-    bytes: arenas.bytes(table) + (candidates ? arenas.bytes(candidates) : 0),
-    storage,
-    stateStorage,
-    logged: definition.logged,
-    ack: definition.ack,
-    skipped,
-    ...(candidates && {
-      admission: {
-        candidates: candidates.bySlot ? null : arenas.rows(candidates),
-        bytes: arenas.bytes(candidates),
-        ...table.admitting,
-      },
-    }),
-    ...(definition.eviction && { evicted: { ...shard.evictionCounts(table) } }),
-    ...(coldRows && { cold: coldStats(coldRows) }),
-    ...(definition.tensor && { shape: definition.tensor.shape }),
-  };
-}
-
-function coldStats({ table, rows, hits, misses, promotions, demotions }: ColdRows): ColdStats {
-  const memory = table.definition.memory ?? 0;
-  return { memory, rows, hits, misses, promotions, demotions };
 }

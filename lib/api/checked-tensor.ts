@@ -1,3 +1,6 @@
+// The tensor that callers have: checks what it is given, and hands it to who does the work.
+import { EmbershardError } from "../base/errors.js";
+import { LIMITS } from "../base/limits.js";
 import {
   checkArray,
   checkFields,
@@ -7,91 +10,47 @@ import {
   resolveAck,
   resolveLearningRate,
   resolveStep,
-} from "../api/arguments.js";
-import { describe } from "../api/option-reader.js";
-import type { PushOptions, TableStats, Tensor, TensorRange, WriteOptions } from "../api/store-types.js";
-import type { TableDefinition, TensorShape } from "../api/table-definition.js";
-import { EmbershardError } from "../base/errors.js";
-import { LIMITS } from "../base/limits.js";
-import type { Shard } from "../shard/shard.js";
-import type { RowWrite } from "../shard/staging.js";
-import type { ArenaTable } from "../table/arena-table.js";
-import { statsOf } from "./embedded-table.js";
+} from "./arguments.js";
+import type { Backend, RowWrite, TableHandle } from "./backend.js";
+import type { PushOptions, TableStats, Tensor, TensorRange, WriteOptions } from "./store-types.js";
+import type { TableDefinition } from "./table-definition.js";
 
-/** Floats of a block where the shape suggests none. */
-const usualBlock = 1024;
 /** Blocks pulled at once. */
 const pullBlocks = 4096;
 
-/** Checks a shape and chooses the block: one index of the first axis where that fits a row, else a divisor of it. */
-export function tensorShape(name: string, shape: unknown, block: unknown): TensorShape {
-  if (
-    !Array.isArray(shape) ||
-    shape.length === 0 ||
-    !shape.every((axis) => Number.isSafeInteger(axis) && axis > 0)
-  ) {
-    throw new EmbershardError(
-      "INVALID_OPTIONS",
-      `tensor "${name}": found shape ${describe(shape)}, expected an array of integers > 0`,
-    );
-  }
-  const length = shape.reduce((product, axis) => product * axis, 1);
-  if (!Number.isSafeInteger(length) || length > 2 ** 40) {
-    throw new EmbershardError(
-      "INVALID_OPTIONS",
-      `tensor "${name}": found ${length} elements, expected at most 2^40`,
-    );
-  }
-  if (block === undefined) return { shape: [...shape], block: usualBlockOf(shape, length) };
-  if (typeof block !== "number" || !Number.isInteger(block) || block < 1 || block > LIMITS.dim) {
-    throw new EmbershardError(
-      "INVALID_OPTIONS",
-      `tensor "${name}": found block ${describe(block)}, expected an integer from 1 to ${LIMITS.dim}`,
-    );
-  }
-  return { shape: [...shape], block };
-}
-
-function usualBlockOf(shape: readonly number[], length: number): number {
-  const inner = length / shape[0];
-  if (shape.length === 1) return Math.min(length, usualBlock);
-  if (inner <= LIMITS.dim) return inner * Math.max(1, Math.min(shape[0], Math.floor(usualBlock / inner)));
-  for (let block = LIMITS.dim; block > 1; block--) if (inner % block === 0) return block;
-  return 1;
-}
-
-/** A tensor of an embedded store: row b of its table is elements [b * block, (b + 1) * block), the last one padded. */
-export class EmbeddedTensor implements Tensor {
+/** A tensor over a backend: row b of its table is elements [b * block, (b + 1) * block), the last one padded. */
+export class CheckedTensor<T extends TableHandle> implements Tensor {
   readonly name: string;
   readonly shape: readonly number[];
   readonly length: number;
   readonly block: number;
-  readonly #shard: Shard;
-  #table: ArenaTable;
+  readonly #backend: Backend<T>;
+  #table: T;
 
-  constructor(shard: Shard, table: ArenaTable) {
+  constructor(backend: Backend<T>, table: T) {
     const { name, tensor } = table.definition;
     this.name = name;
     this.shape = tensor!.shape;
     this.block = tensor!.block;
     this.length = this.shape.reduce((product, axis) => product * axis, 1);
-    this.#shard = shard;
+    this.#backend = backend;
     this.#table = table;
   }
 
   get options(): TableDefinition {
-    return (this.#shard.present(this.#table) ?? this.#table).definition;
+    return (this.#backend.present(this.#table) ?? this.#table).definition;
   }
 
-  #live(shard: Shard = this.#shard): ArenaTable {
-    if (shard !== this.#shard)
-      throw new EmbershardError("INVALID_ARGUMENT", `tensor "${this.name}" is of another store`);
-    const present = shard.present(this.#table);
-    if (present) {
-      this.#table = present;
-      return present;
-    }
-    throw new EmbershardError("TABLE_NOT_FOUND", `tensor "${this.name}" has been dropped`);
+  /** @internal Whether the tensor is of a store over `backend`. */
+  isOf(backend: object): boolean {
+    return backend === this.#backend;
+  }
+
+  #live(): T {
+    const present = this.#backend.present(this.#table);
+    if (!present) throw new EmbershardError("TABLE_NOT_FOUND", `tensor "${this.name}" has been dropped`);
+    this.#table = present;
+    return present;
   }
 
   async pull(options: TensorRange & { readonly into?: Float32Array } = {}): Promise<Float32Array> {
@@ -105,7 +64,7 @@ export class EmbeddedTensor implements Tensor {
     for (let block = Math.floor(from / this.block); block < last; block += pullBlocks) {
       const n = Math.min(pullBlocks, last - block);
       const rows = new Float32Array(n * this.block);
-      this.#shard.pull({ table, keys: blockKeys(block, n), into: rows });
+      await this.#backend.pull([{ table, keys: blockKeys(block, n), into: rows }]);
       const begin = Math.max(from, block * this.block);
       const end = Math.min(to, (block + n) * this.block);
       into.set(rows.subarray(begin - block * this.block, end - block * this.block), begin - from);
@@ -123,16 +82,15 @@ export class EmbeddedTensor implements Tensor {
     checkMark(what, options.mark);
     const step = resolveStep(what, options.step, [this.options]);
     const ack = resolveAck(what, options.ack, [this.options]);
-    await this.#shard.write([write], { ack, step, mark: options.mark });
+    await this.#backend.write([write], { ack, step, mark: options.mark });
   }
 
   /** @internal */
   preparePush(
     gradients: Float32Array,
     options: TensorRange & { readonly learningRate?: number },
-    shard?: Shard,
-  ): RowWrite {
-    const table = this.#live(shard);
+  ): RowWrite<T> {
+    const table = this.#live();
     const { keys, values } = this.#blocks(`push to "${this.name}"`, "gradients", gradients, options);
     return {
       table,
@@ -150,7 +108,7 @@ export class EmbeddedTensor implements Tensor {
     const blocks = this.#blocks(what, "values", values, options);
     checkMark(what, options.mark);
     const ack = resolveAck(what, options.ack, [this.options]);
-    await this.#shard.write([{ table, kind: "assign", ...blocks, learningRate: 0 }], {
+    await this.#backend.write([{ table, kind: "assign", ...blocks, learningRate: 0 }], {
       ack,
       step: 0,
       mark: options.mark,
@@ -197,7 +155,7 @@ export class EmbeddedTensor implements Tensor {
   }
 
   async stats(): Promise<TableStats> {
-    return statsOf(this.#shard, this.#live());
+    return this.#backend.tableStats(this.#live());
   }
 }
 

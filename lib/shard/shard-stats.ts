@@ -1,0 +1,83 @@
+// What is known of a shard and of its tables.
+import { rowStorageOf } from "../api/row-storage.js";
+import type { ColdStats, StoreStats, TableStats } from "../api/store-types.js";
+import type { ArenaTable } from "../table/arena-table.js";
+import type { ColdRows } from "./cold-rows.js";
+import { versionBytes } from "./image-use.js";
+import type { Shard } from "./shard.js";
+import { lastLsn } from "./shard-state.js";
+
+/** All but where it is. */
+export type ShardStats = Omit<StoreStats, "directory" | "format">;
+
+export function shardStats(shard: Shard): ShardStats {
+  const { state, log, failure, replayed, bytesLogged } = shard;
+  const { committed, arenas } = state;
+  return {
+    tables: allTableStats(shard),
+    memory: { arenas: arenas.all.length, bytes: arenas.usedBytes(), hugePages: arenas.front.hugePages },
+    log: {
+      lsn: lastLsn(state),
+      writtenLsn: log.writtenLsn,
+      syncedLsn: log.syncedLsn,
+      pendingBytes: log.pendingBytes,
+      bytes: bytesLogged,
+      segments: log.segments,
+      replayed,
+    },
+    checkpoint: committed
+      ? {
+          generation: committed.generation,
+          lsn: committed.lsn,
+          at: committed.at,
+          ageMs: Math.max(0, state.clock.now() - committed.at),
+          pages: committed.pages,
+        }
+      : null,
+    versions: { count: state.versions.size, ownBytes: versionBytes(state) },
+    ...(state.version !== undefined && { version: state.version }),
+    health: failure ? "read-only" : "ok",
+    ...(failure && { reason: failure.message }),
+  };
+}
+
+export function allTableStats(shard: Shard): TableStats[] {
+  return [...shard.tables.values()].map((table) => tableStats(shard, table));
+}
+
+/** What is known of a table. */
+export function tableStats(shard: Shard, table: ArenaTable): TableStats {
+  const { definition, dim, stateFloats, skipped } = table;
+  const { arenas, cold } = shard.state;
+  const { candidates } = table;
+  const { storage, stateStorage } = rowStorageOf(definition);
+  const coldRows = cold.get(definition.number);
+  return {
+    name: definition.name,
+    rows: arenas.rows(table) + (coldRows?.rows ?? 0),
+    dim,
+    stateFloats,
+    optimizer: definition.optimizer.kind,
+    bytes: arenas.bytes(table) + (candidates ? arenas.bytes(candidates) : 0),
+    storage,
+    stateStorage,
+    logged: definition.logged,
+    ack: definition.ack,
+    skipped,
+    ...(candidates && {
+      admission: {
+        candidates: candidates.bySlot ? null : arenas.rows(candidates),
+        bytes: arenas.bytes(candidates),
+        ...table.admitting,
+      },
+    }),
+    ...(definition.eviction && { evicted: { ...shard.evictionCounts(table) } }),
+    ...(coldRows && { cold: coldStats(coldRows) }),
+    ...(definition.tensor && { shape: definition.tensor.shape }),
+  };
+}
+
+function coldStats({ table, rows, hits, misses, promotions, demotions }: ColdRows): ColdStats {
+  const memory = table.definition.memory ?? 0;
+  return { memory, rows, hits, misses, promotions, demotions };
+}
