@@ -17,6 +17,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   shard: ["table", "store", "kernel", "api", "base"],
   table: ["kernel", "api", "base"],
   store: ["base"],
+  ring: ["base"],
   net: ["base"],
   api: ["kernel", "base"],
   kernel: ["base"],

@@ -3,14 +3,16 @@ import { type CompleteMember, checkSlots, completeMembers, defaultSlots, type Me
 
 /** Points of a member of weight 1. */
 export const pointsPerWeight = 128;
-/** Most points of all members together; more are halved. */
-export const mostPoints = 1 << 20;
+/** Points of all members together beyond which they are halved: making 2^17 takes a third of a second. */
+export const pointLimit = 1 << 17;
 
 export interface RingOptions {
   /** 16,384 unless given. */
   readonly slots?: number;
-  /** Points of a member of weight 1: 128 unless given. All nodes of a cluster must agree on it. */
+  /** Points of a member of weight 1: 128 unless given. Another number is another placement. */
   readonly points?: number;
+  /** Most points of all members together: 2^17 unless given. Another limit is another placement. */
+  readonly mostPoints?: number;
 }
 
 /**
@@ -18,7 +20,7 @@ export interface RingOptions {
  * order in which their points follow its own place (Karger et al. 1997).
  *
  * Points 2i and 2i + 1 of a member are the upper and the lower 32 bits of XXH64(i as 8 bytes, seed = XXH64(name, 0)).
- * A member has round(points * weight) of them, at least 1; if that is more than 2^20 together, the numbers are halved, rounded
+ * A member has round(points * weight) of them, at least 1; if that is more than 2^17 together, all numbers are halved, rounded
  * down, until it is not. Equal places stand in the order of the names. Slot k begins at floor(k * 2^32 / slots).
  */
 export class Ring {
@@ -33,12 +35,12 @@ export class Ring {
   /** @throws INVALID_OPTIONS. */
   constructor(
     members: readonly Member[],
-    { slots = defaultSlots, points = pointsPerWeight }: RingOptions = {},
+    { slots = defaultSlots, points = pointsPerWeight, mostPoints = pointLimit }: RingOptions = {},
   ) {
     checkSlots(slots);
     this.slots = slots;
     this.members = completeMembers(members);
-    const places = placesOf(this.members, points);
+    const places = placesOf(this.members, points, mostPoints);
     this.memberOf = Uint16Array.from(places, (place) => place % 65_536);
     this.startOf = new Uint32Array(slots);
     let at = 0;
@@ -85,7 +87,7 @@ export class Ring {
 }
 
 /** Points as place * 2^16 + member, in ascending order. */
-function placesOf(members: readonly CompleteMember[], points: number): Float64Array {
+function placesOf(members: readonly CompleteMember[], points: number, mostPoints: number): Float64Array {
   const wished = members.map(({ weightUnits }) => Math.round((points * weightUnits) / 1000));
   let halvings = 0;
   const countOf = (count: number) => Math.max(1, Math.floor(count / 2 ** halvings));

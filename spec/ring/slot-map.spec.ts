@@ -1,0 +1,113 @@
+import fc from "fast-check";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { EmbershardError } from "../../lib/base/errors.js";
+import { movesBetween, slotsByNode } from "../../lib/ring/moves.js";
+import { firstMap, nextMap } from "../../lib/ring/placement.js";
+import {
+  ownersOfRuns,
+  placementFingerprint,
+  readSlotMap,
+  runsOf,
+  type SlotMapJson,
+  slotMapJson,
+} from "../../lib/ring/slot-map.js";
+
+const three = ["a", "b", "c"].map((name) => ({ name, shards: 2, host: `${name}.example`, port: 7400 }));
+
+test("runs are what owners are, and owners what runs are", () => {
+  const lists = fc.array(fc.tuple(fc.nat(5), fc.integer({ min: 1, max: 900 })), { minLength: 1 });
+  const property = fc.property(lists, (list) => {
+    const ownerOf = Uint16Array.from(list.flatMap(([owner, n]) => new Array<number>(n).fill(owner)));
+    const runs = runsOf(ownerOf);
+    assert.equal(ownersOfRuns(runs, ownerOf.length, 6), ownerOf);
+    for (let i = 2; i < runs.length; i += 2) assert.is.not(runs[i], runs[i - 2]);
+  });
+  fc.assert(property, { seed: 1 });
+  assert.equal([...runsOf(new Uint16Array(65_536))], [0, 65_535]);
+  assert.equal([...runsOf(Uint16Array.of(3, 3, 1))], [3, 1, 1, 0]);
+});
+
+test("a map comes back from JSON as it was, and is short", () => {
+  const map = nextMap(firstMap(three), [...three, { name: "d" }]);
+  const text = JSON.stringify(slotMapJson(map));
+  assert.equal(readSlotMap(JSON.parse(text)), map);
+  assert.ok(text.length < 16_384 / 2, `${text.length} characters`);
+});
+
+test("what is no slot map is refused", () => {
+  const good = slotMapJson(firstMap(three, { slots: 16 }));
+  assert.is(readSlotMap(good).ownerOf.length, 16);
+  const owner = good.owners[0];
+  const wrong: [unknown, RegExp][] = [
+    [null, /found null/],
+    [5, /found 5/],
+    [{}, /no owners or no runs/],
+    [{ ...good, epoch: 0 }, /epoch 0/],
+    [{ ...good, epoch: "1" }, /epoch 1/],
+    [{ ...good, slots: 17 }, /17 slots/],
+    [{ ...good, slots: 2 ** 40 }, /slots, expected a power of two/],
+    [{ ...good, slots: "16" }, /no numbers/],
+    [{ ...good, slots: 32 }, /owners of 16 slots, expected of 32/],
+    [{ ...good, slots: 8 }, /runs beyond slot/],
+    [{ ...good, runs: [0] }, /1 numbers in its runs/],
+    [{ ...good, runs: [0, 15.5] }, /no numbers/],
+    [{ ...good, runs: [0, -1, 0, 15] }, /runs beyond slot 0/],
+    [{ ...good, runs: [0, null] }, /no numbers/],
+    [{ ...good, runs: [6, 15] }, /owner 6, expected one of 6/],
+    [{ ...good, runs: [-1, 15] }, /owner -1/],
+    [{ ...good, owners: [], runs: [] }, /owners of 0 slots/],
+    [{ ...good, owners: [null], runs: [0, 15] }, /without a node's name/],
+    [{ ...good, owners: [{ ...owner, node: "" }], runs: [0, 15] }, /without a node's name/],
+    [{ ...good, owners: [{ ...owner, host: 5 }], runs: [0, 15] }, /without a node's name/],
+    [{ ...good, owners: [{ ...owner, host: "h".repeat(256) }], runs: [0, 15] }, /256 characters/],
+    [{ ...good, owners: [{ ...owner, shard: -1 }], runs: [0, 15] }, /shard -1/],
+    [{ ...good, owners: [{ ...owner, port: 65_536 }], runs: [0, 15] }, /port 65536/],
+    [{ ...good, owners: [owner, owner], runs: [0, 15] }, /two owners a\/0/],
+  ];
+  for (const [json, message] of wrong) {
+    try {
+      readSlotMap(json);
+      assert.unreachable(JSON.stringify(json));
+    } catch (error) {
+      assert.instance(error, EmbershardError);
+      assert.is((error as EmbershardError).code, "BAD_FRAME");
+      assert.match((error as EmbershardError).message, message);
+    }
+  }
+});
+
+test("a fingerprint follows who owns what, and nothing else", () => {
+  const map = firstMap(three, { slots: 16 });
+  const same = readSlotMap({ ...slotMapJson(map), epoch: 9 } satisfies SlotMapJson);
+  assert.is(placementFingerprint(same), placementFingerprint(map));
+  assert.match(placementFingerprint(map), /^[0-9a-f]{16}$/);
+  const ownerOf = map.ownerOf.slice();
+  ownerOf[3] = (ownerOf[3] + 1) % 6;
+  assert.is.not(placementFingerprint({ ...map, ownerOf }), placementFingerprint(map));
+  const owners = map.owners.map((owner) => ({ ...owner, node: `${owner.node}2` }));
+  assert.is.not(placementFingerprint({ ...map, owners }), placementFingerprint(map));
+});
+
+test("moves and slots are told by node", () => {
+  const map = firstMap(three);
+  assert.equal(
+    [...slotsByNode(map)],
+    [
+      ["a", 5462],
+      ["b", 5461],
+      ["c", 5461],
+    ],
+  );
+  const four = nextMap(map, [...three, { name: "0" }]);
+  assert.equal(movesBetween(map, four), [
+    { from: "a", to: "0", slots: 1366 },
+    { from: "b", to: "0", slots: 1365 },
+    { from: "c", to: "0", slots: 1365 },
+  ]);
+  const resharded = nextMap(map, [{ ...three[0], shards: 4 }, three[1], three[2]]);
+  assert.equal(movesBetween(map, resharded), [{ from: "a", to: "a", slots: 2730 }]);
+  assert.equal(movesBetween(map, map), []);
+});
+
+test.run();
