@@ -8,6 +8,7 @@ const steps = [
   ["format and lint", "npx", ["biome", "check", "."]],
   ["types", process.execPath, ["scripts/build.js"]],
   ["generated files", process.execPath, ["scripts/build-kernel.js", "--check"]],
+  ["generated files of the schema", process.execPath, ["scripts/build-schema.js", "--check"]],
   ["layers", process.execPath, ["dist/spec/run.js", "layers"]],
 ];
 for (const [name, command, args] of steps) {

@@ -15,6 +15,21 @@ test("kernel-wasm.ts is what its sources generate", async () => {
   assert.ok((await script.generateKernel()) === committed, "it is stale: run `npm run build:kernel`");
 });
 
+test("lib/wire/generated and spec/wire/generated are what the schema generates", async () => {
+  const script: {
+    generateSchema(): Promise<Map<string, string>>;
+    staleFiles(files: Map<string, string>): string[];
+  } = await import(new URL("../../scripts/build-schema.js", import.meta.url).href);
+  const files = await script.generateSchema();
+  assert.equal(script.staleFiles(files), [], "they are stale: run `npm run build:schema`");
+  files.set("lib/wire/generated/frame-types.ts", "another text");
+  files.delete("spec/wire/generated/frame.ts");
+  assert.equal(script.staleFiles(files), [
+    "lib/wire/generated/frame-types.ts",
+    "spec/wire/generated/frame.ts",
+  ]);
+});
+
 test("the kernel has no relaxed SIMD instruction: their results differ between machines", () => {
   const module = Buffer.from(kernelWasm, "base64");
   const simd = simdOpcodes(module);

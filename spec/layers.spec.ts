@@ -18,6 +18,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   table: ["kernel", "api", "base"],
   store: ["base"],
   ring: ["base"],
+  wire: ["base"],
   net: ["base"],
   api: ["kernel", "base"],
   kernel: ["base"],
@@ -30,6 +31,7 @@ const packages: Readonly<Record<string, RegExp>> = {
   aws4fetch: /^lib\/transfer\//,
   hyparquet: /^lib\/transfer\//,
   "hyparquet/src/column.js": /^lib\/transfer\//,
+  "node:buffer": /^lib\/wire\//,
   "node:timers/promises": /^lib\/transfer\//,
   "node:zlib": /^lib\/transfer\//,
   "hyparquet-writer": /^lib\/transfer\//,
@@ -64,7 +66,7 @@ interface Import {
 const files = readdirSync(join(root, "lib"), { recursive: true, encoding: "utf8" })
   .filter((file) => /\.(ts|js)$/.test(file))
   .map((file) => `lib/${file.replaceAll("\\", "/")}`)
-  .filter((file) => !file.startsWith("lib/kernel/assembly/") && !file.startsWith("lib/kernel/generated/"));
+  .filter((file) => !file.startsWith("lib/kernel/assembly/") && !/^lib\/\w+\/generated\//.test(file));
 
 const textOf = (file: string) => readFileSync(join(root, file), "utf8");
 

@@ -113,6 +113,13 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
+const codes = new Map(Object.entries(ERRORS).map(([code, { wire }]) => [wire as number, code as ErrorCode]));
+
+/** The code of a number that came over the wire; undefined for one that this version does not know. */
+export function codeOfNumber(wire: number): ErrorCode | undefined {
+  return codes.get(wire);
+}
+
 /** Every error that Embershard throws. `code` is stable; `message` says what was found, what was expected and what to do. */
 export class EmbershardError extends Error {
   readonly code: ErrorCode;

@@ -1,0 +1,307 @@
+// Writes frames front to back: header, tables with their small vectors, then the bulk vectors, which are not copied. See
+// docs/wire.md for the layout; FlatBuffers' own builder writes back to front and element by element.
+import { assert } from "../base/assert.js";
+import { EmbershardError } from "../base/errors.js";
+import { align8, bytesOf, type Chunk, chunkBytes, chunksOf } from "./bulk.js";
+import type { FrameInput } from "./frame.js";
+import type { BodyInput } from "./generated/frame-types.js";
+import { bodies, frame as frameTable, tables } from "./generated/schema-tables.js";
+import type { FieldSchema, TableSchema } from "./schema-types.js";
+import { WrittenFrame } from "./written-frame.js";
+
+/** Bulk of at most so many bytes is copied behind the front: it is not worth a part of its own. */
+const copiedBytes = 512;
+const encoder = new TextEncoder();
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What the writer knows of a table beyond its schema. */
+interface Layout {
+  readonly schema: TableSchema;
+  /** Fields by falling size, so that each is aligned behind the one before. */
+  readonly order: readonly FieldSchema[];
+  readonly hasLong: boolean;
+}
+
+const layouts: readonly Layout[] = tables.map((schema) => ({
+  schema,
+  order: [...schema.fields].sort((a, b) => b.bytes - a.bytes || a.slot - b.slot),
+  hasLong: schema.fields.some(({ bytes }) => bytes === 8),
+}));
+const tagOf = new Map(bodies.map((table, tag) => [tables[table]?.name, tag]));
+
+/** A bulk vector that waits for its turn. */
+interface Waiting {
+  readonly field: FieldSchema;
+  /** Position of the offset that refers to it. */
+  readonly at: number;
+  readonly value: unknown;
+}
+
+/** Writes one frame after the other into memory of its own. */
+export class FrameWriter {
+  #bytes = new Uint8Array(4096);
+  #view = new DataView(this.#bytes.buffer);
+  /** Position in `#bytes`, and the same in the message: they part where bulk lies elsewhere. */
+  #at = 0;
+  #position = 0;
+  #waiting: Waiting[] = [];
+  /** Positions of the vtables of this frame, by table and fields that are there. */
+  readonly #vtables = new Map<number, number>();
+
+  /** Writes a frame. It is borrowed from this writer until the next one is written, and from the owners of its bulk. */
+  write(frame: FrameInput): WrittenFrame {
+    this.#at = 8;
+    this.#waiting = [];
+    this.#vtables.clear();
+    this.#bytes.fill(0, 0, 8);
+    this.#bytes.set([0x45, 0x4d, 0x42, 0x31], 4); // EMB1
+    this.#view.setUint32(0, this.#table(frameTable, frame as unknown as Fields), true);
+    return this.#finish();
+  }
+
+  /** Writes a table and what it refers to. Returns its position. */
+  #table(index: number, fields: Fields): number {
+    const { order, hasLong } = layouts[index];
+    let mask = 0;
+    let bytes = 4;
+    for (const field of order) {
+      if (!isThere(field, fields)) continue;
+      mask |= 1 << field.slot;
+      bytes += field.bytes;
+    }
+    const vtable = this.#vtable(index, mask);
+    // Behind the 4 bytes that a table begins with, 8-byte fields are aligned.
+    if (hasLong) while (this.#at % 8 !== 4) this.#pad(1);
+    else this.#align(4);
+    const start = this.#at;
+    this.#reserve(bytes);
+    this.#view.setInt32(start, start - vtable, true);
+    let at = start + 4;
+    const referring: [FieldSchema, number][] = [];
+    for (const field of order) {
+      if ((mask & (1 << field.slot)) === 0) continue;
+      if (isReference(field)) referring.push([field, at]);
+      else this.#scalar(field, at, fields);
+      at += field.bytes;
+    }
+    referring.sort((a, b) => a[0].slot - b[0].slot);
+    for (const [field, place] of referring) this.#reference(field, place, fields[field.name]);
+    return start;
+  }
+
+  /** The vtable of a table with these fields: one that is there, or a new one. */
+  #vtable(index: number, mask: number): number {
+    const key = index * 0x1_0000_0000 + (mask >>> 0);
+    const known = this.#vtables.get(key);
+    if (known !== undefined) return known;
+    const slots = 32 - Math.clz32(mask);
+    this.#align(2);
+    const start = this.#at;
+    this.#reserve(4 + 2 * slots);
+    let bytes = 4;
+    for (const field of layouts[index].order) {
+      if ((mask & (1 << field.slot)) === 0) continue;
+      this.#view.setUint16(start + 4 + 2 * field.slot, bytes, true);
+      bytes += field.bytes;
+    }
+    this.#view.setUint16(start, 4 + 2 * slots, true);
+    this.#view.setUint16(start + 2, bytes, true);
+    this.#vtables.set(key, start);
+    return start;
+  }
+
+  #scalar(field: FieldSchema, at: number, fields: Fields): void {
+    const view = this.#view;
+    const value = fields[field.name] as number;
+    switch (field.kind) {
+      case "tag":
+        view.setUint8(at, tagOf.get((fields.body as BodyInput).kind) as number);
+        return;
+      case "bool":
+        view.setUint8(at, value ? 1 : 0);
+        return;
+      case "u8":
+        view.setUint8(at, checked(field, value, 0xff));
+        return;
+      case "u16":
+        view.setUint16(at, checked(field, value, 0xffff), true);
+        return;
+      case "u32":
+        view.setUint32(at, checked(field, value, 0xffff_ffff), true);
+        return;
+      case "u64":
+        if (field.safe) writeSafe(view, at, checked(field, value, Number.MAX_SAFE_INTEGER));
+        else view.setBigUint64(at, value as unknown as bigint, true);
+        return;
+      case "f32":
+        view.setFloat32(at, value, true);
+        return;
+      default:
+        view.setFloat64(at, value, true);
+    }
+  }
+
+  /** Writes what a field refers to, or notes it for later. */
+  #reference(field: FieldSchema, at: number, value: unknown): void {
+    if (field.bulk) {
+      this.#waiting.push({ field, at, value });
+      return;
+    }
+    let target: number;
+    if (field.kind === "table") target = this.#table(field.table as number, value as Fields);
+    else if (field.kind === "union") target = this.#table(bodyTable(value), value as Fields);
+    else if (field.kind === "string") target = this.#string(value as string);
+    else if (field.kind === "strings")
+      target = this.#offsets(value as readonly string[], (one) => this.#string(one));
+    else if (field.kind === "tables")
+      target = this.#offsets(value as readonly Fields[], (one) => this.#table(field.table as number, one));
+    else target = this.#vector(value as ArrayBufferView, field.elementBytes as number);
+    this.#view.setUint32(at, target - at, true);
+  }
+
+  #string(text: string): number {
+    const bytes = encoder.encode(text);
+    this.#align(4);
+    const start = this.#at;
+    this.#reserve(4 + bytes.length + 1);
+    this.#view.setUint32(start, bytes.length, true);
+    this.#bytes.set(bytes, start + 4);
+    return start;
+  }
+
+  #vector(value: ArrayBufferView, elementBytes: number): number {
+    while ((this.#at + 4) % Math.max(4, elementBytes) !== 0) this.#pad(1);
+    const start = this.#at;
+    this.#reserve(4 + value.byteLength);
+    this.#view.setUint32(start, value.byteLength / elementBytes, true);
+    this.#bytes.set(bytesOf(value), start + 4);
+    return start;
+  }
+
+  #offsets<T>(values: readonly T[], write: (value: T) => number): number {
+    this.#align(4);
+    const start = this.#at;
+    this.#reserve(4 + 4 * values.length);
+    this.#view.setUint32(start, values.length, true);
+    for (let i = 0; i < values.length; i++) {
+      const at = start + 4 + 4 * i;
+      const target = write(values[i]);
+      this.#view.setUint32(at, target - at, true);
+    }
+    return start;
+  }
+
+  /** Appends the bulk vectors. From here on positions in the message run ahead of those in memory. */
+  #finish(): WrittenFrame {
+    const written = new WrittenFrame();
+    let from = 0;
+    this.#position = this.#at;
+    const flush = () => {
+      if (this.#at > from) written.add(from, this.#at);
+      from = this.#at;
+    };
+    for (const { field, at, value } of this.#waiting) {
+      const elementBytes = field.elementBytes as number;
+      const chunks = chunksOf(value as ArrayBufferView);
+      const length = bytesOfChunks(chunks, elementBytes);
+      assert(length % elementBytes === 0, "a vector is of whole elements");
+      const start = align8(this.#position + 4) - 4;
+      this.#fill(start - this.#position);
+      this.#fill(4);
+      this.#view.setUint32(this.#at - 4, length / elementBytes, true);
+      this.#view.setUint32(at, start - at, true);
+      written.beginBulk(this.#position);
+      for (const chunk of chunks) {
+        if (elementBytes === 1) this.#fill(align8(this.#position) - this.#position);
+        if (ArrayBuffer.isView(chunk) && chunk.byteLength <= copiedBytes) this.#copy(bytesOf(chunk));
+        else {
+          flush();
+          written.addChunk(chunk);
+          this.#position += chunkBytes(chunk);
+        }
+      }
+    }
+    flush();
+    written.end(this.#bytes, this.#position);
+    return written;
+  }
+
+  #fill(bytes: number): void {
+    this.#pad(bytes);
+    this.#position += bytes;
+  }
+
+  #copy(bytes: Uint8Array): void {
+    const at = this.#at;
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, at);
+    this.#position += bytes.length;
+  }
+
+  #align(bytes: number): void {
+    this.#pad((bytes - (this.#at % bytes)) % bytes);
+  }
+
+  #pad(bytes: number): void {
+    if (bytes > 0) this.#reserve(bytes);
+  }
+
+  /** Takes so many bytes, zeroed. */
+  #reserve(bytes: number): void {
+    const end = this.#at + bytes;
+    if (end > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(end, 2 * this.#bytes.length));
+      larger.set(this.#bytes.subarray(0, this.#at));
+      this.#bytes = larger;
+      this.#view = new DataView(larger.buffer);
+    } else this.#bytes.fill(0, this.#at, end);
+    this.#at = end;
+  }
+}
+
+/** Whether a field is written: what is its default is not. */
+function isThere(field: FieldSchema, fields: Fields): boolean {
+  if (field.kind === "tag") return true;
+  const value = fields[field.name];
+  if (value === undefined) {
+    assert(!field.required, "what is required is given");
+    return false;
+  }
+  return value !== field.otherwise;
+}
+
+function isReference({ kind, elementBytes }: FieldSchema): boolean {
+  return (
+    elementBytes !== undefined ||
+    kind === "table" ||
+    kind === "tables" ||
+    kind === "string" ||
+    kind === "strings" ||
+    kind === "union"
+  );
+}
+
+function bodyTable(value: unknown): number {
+  const { kind } = value as BodyInput;
+  const tag = tagOf.get(kind);
+  assert(tag !== undefined && tag > 0, "a frame's body is one of the union's");
+  return bodies[tag];
+}
+
+/** Bytes of a vector: chunks of bytes are columns, which begin at multiples of 8. */
+function bytesOfChunks(chunks: readonly Chunk[], elementBytes: number): number {
+  let bytes = 0;
+  for (const chunk of chunks) bytes = (elementBytes === 1 ? align8(bytes) : bytes) + chunkBytes(chunk);
+  return bytes;
+}
+
+function checked(field: FieldSchema, value: number, most: number): number {
+  if (Number.isInteger(value) && value >= 0 && value <= most) return value;
+  throw new EmbershardError("INTERNAL", `broken invariant: a frame's ${field.name} is ${value}`);
+}
+
+function writeSafe(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value >>> 0, true);
+  view.setUint32(at + 4, Math.floor(value / 0x1_0000_0000), true);
+}
