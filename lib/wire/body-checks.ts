@@ -149,26 +149,20 @@ function demandBatch(rows: RowBatch, outside: number | undefined): void {
   }
 }
 
-function demandSlotMap({
-  slotCount,
-  runLengths,
-  runOwners,
-  owners,
-  replicaCount,
-  runReplicas,
-}: SlotMap): void {
+function demandSlotMap({ slotCount, runs, owners, replicaCount, runReplicas }: SlotMap): void {
   if (slotCount < 1 || slotCount > largestSlotCount || (slotCount & (slotCount - 1)) !== 0)
     throw bad(`found ${slotCount} slots, expected a power of two up to ${largestSlotCount}`);
-  if (runLengths.length !== runOwners.length)
-    throw bad(`a slot map has ${runLengths.length} runs and ${runOwners.length} owners of runs`);
-  let sum = 0;
-  for (const length of runLengths) sum += length;
-  if (sum !== slotCount) throw bad(`the runs of a slot map have ${sum} slots of ${slotCount}`);
-  for (const owner of runOwners)
-    if (owner >= owners.length) throw bad(`a slot map names owner ${owner} of ${owners.length}`);
+  if (runs.length % 2 !== 0)
+    throw bad(`found ${runs.length} numbers in the runs of a slot map, expected pairs`);
+  let slots = 0;
+  for (let i = 0; i < runs.length; i += 2) {
+    if (runs[i] >= owners.length) throw bad(`a slot map names owner ${runs[i]} of ${owners.length}`);
+    slots += runs[i + 1] + 1;
+  }
+  if (slots !== slotCount) throw bad(`the runs of a slot map have ${slots} slots of ${slotCount}`);
   const replicas = runReplicas?.length ?? 0;
-  if (replicaCount < 1 || replicas !== runLengths.length * (replicaCount - 1))
-    throw bad(`a slot map has ${replicas} replicas of ${runLengths.length} runs, ${replicaCount} each`);
+  if (replicaCount < 1 || replicas !== (runs.length / 2) * (replicaCount - 1))
+    throw bad(`a slot map has ${replicas} replicas of ${runs.length / 2} runs, ${replicaCount} each`);
   for (const owner of runReplicas ?? [])
     if (owner >= owners.length) throw bad(`a slot map names replica ${owner} of ${owners.length}`);
 }

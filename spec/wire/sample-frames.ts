@@ -309,21 +309,20 @@ function slotMap(random: Prng): SlotMapInput {
     ...several(random, () => owner(random)),
     owner(random), // one at least
   ];
-  const runs = 1 + random.below(5);
+  const count = 1 + random.below(5);
   const slotCount = 16384;
-  const runLengths = new Uint32Array(runs).fill(100);
-  runLengths[0] = slotCount - 100 * (runs - 1);
-  const replicaCount = 1 + random.below(3);
   const pick = (length: number) => Uint16Array.from({ length }, () => random.below(owners.length));
+  const runs = pick(2 * count);
+  for (let i = 0; i < count; i++) runs[2 * i + 1] = i > 0 ? 99 : slotCount - 100 * (count - 1) - 1;
+  const replicaCount = 1 + random.below(3);
   return {
     kind: "SlotMap",
     epoch: safe(random),
     slotCount,
     owners,
-    runLengths,
-    runOwners: pick(runs),
+    runs,
     replicaCount,
-    runReplicas: replicaCount === 1 ? undefined : pick(runs * (replicaCount - 1)),
+    runReplicas: replicaCount === 1 ? undefined : pick(count * (replicaCount - 1)),
   };
 }
 

@@ -967,10 +967,8 @@ export interface SlotMap {
   readonly slotCount: number;
   /** The shards. */
   readonly owners: readonly Owner[];
-  /** Slots from 0 on, in runs that have one owner: their lengths, which add up to `slot_count`. */
-  readonly runLengths: Uint32Array;
-  /** For each run the index of the owner. */
-  readonly runOwners: Uint16Array;
+  /** Slots from 0 on, in runs that have one owner: pairs of the index of the owner and the number of slots, less one. */
+  readonly runs: Uint16Array;
   /** Copies of each slot's rows, the owner's included. */
   readonly replicaCount: number;
   /** For each run the indices of `replica_count - 1` further owners. */
@@ -983,8 +981,7 @@ export interface SlotMapInput {
   readonly epoch?: number | undefined;
   readonly slotCount?: number | undefined;
   readonly owners: readonly OwnerInput[];
-  readonly runLengths: Uint32Array;
-  readonly runOwners: Uint16Array;
+  readonly runs: Uint16Array;
   readonly replicaCount?: number | undefined;
   readonly runReplicas?: Uint16Array | undefined;
 }

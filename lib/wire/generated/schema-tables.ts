@@ -484,10 +484,9 @@ export const tables: readonly TableSchema[] = [
       { name: "epoch", slot: 0, kind: "u64", bytes: 8, required: false, feature: -1, safe: true, otherwise: 0 },
       { name: "slotCount", slot: 1, kind: "u32", bytes: 4, required: false, feature: -1, otherwise: 0 },
       { name: "owners", slot: 2, kind: "tables", bytes: 4, required: true, feature: -1, table: 32 },
-      { name: "runLengths", slot: 3, kind: "u32s", bytes: 4, required: true, feature: -1, elementBytes: 4 },
-      { name: "runOwners", slot: 4, kind: "u16s", bytes: 4, required: true, feature: -1, elementBytes: 2 },
-      { name: "replicaCount", slot: 5, kind: "u8", bytes: 1, required: false, feature: 8, otherwise: 1 },
-      { name: "runReplicas", slot: 6, kind: "u16s", bytes: 4, required: false, feature: 8, elementBytes: 2 },
+      { name: "runs", slot: 3, kind: "u16s", bytes: 4, required: true, feature: -1, elementBytes: 2 },
+      { name: "replicaCount", slot: 4, kind: "u8", bytes: 1, required: false, feature: 8, otherwise: 1 },
+      { name: "runReplicas", slot: 5, kind: "u16s", bytes: 4, required: false, feature: 8, elementBytes: 2 },
     ],
   },
   {

@@ -59,38 +59,20 @@ ownersLength():number {
 }
 
 /**
- * Slots from 0 on, in runs that have one owner: their lengths, which add up to `slot_count`.
+ * Slots from 0 on, in runs that have one owner: pairs of the index of the owner and the number of slots, less one.
  */
-runLengths(index: number):number|null {
+runs(index: number):number|null {
   const offset = this.bb!.__offset(this.bb_pos, 10);
-  return offset ? this.bb!.readUint32(this.bb!.__vector(this.bb_pos + offset) + index * 4) : 0;
-}
-
-runLengthsLength():number {
-  const offset = this.bb!.__offset(this.bb_pos, 10);
-  return offset ? this.bb!.__vector_len(this.bb_pos + offset) : 0;
-}
-
-runLengthsArray():Uint32Array {
-  const offset = this.bb!.__offset(this.bb_pos, 10);
-  return new Uint32Array(this.bb!.bytes().buffer, this.bb!.bytes().byteOffset + this.bb!.__vector(this.bb_pos + offset), this.bb!.__vector_len(this.bb_pos + offset));
-}
-
-/**
- * For each run the index of the owner.
- */
-runOwners(index: number):number|null {
-  const offset = this.bb!.__offset(this.bb_pos, 12);
   return offset ? this.bb!.readUint16(this.bb!.__vector(this.bb_pos + offset) + index * 2) : 0;
 }
 
-runOwnersLength():number {
-  const offset = this.bb!.__offset(this.bb_pos, 12);
+runsLength():number {
+  const offset = this.bb!.__offset(this.bb_pos, 10);
   return offset ? this.bb!.__vector_len(this.bb_pos + offset) : 0;
 }
 
-runOwnersArray():Uint16Array {
-  const offset = this.bb!.__offset(this.bb_pos, 12);
+runsArray():Uint16Array {
+  const offset = this.bb!.__offset(this.bb_pos, 10);
   return new Uint16Array(this.bb!.bytes().buffer, this.bb!.bytes().byteOffset + this.bb!.__vector(this.bb_pos + offset), this.bb!.__vector_len(this.bb_pos + offset));
 }
 
@@ -98,7 +80,7 @@ runOwnersArray():Uint16Array {
  * Copies of each slot's rows, the owner's included.
  */
 replicaCount():number {
-  const offset = this.bb!.__offset(this.bb_pos, 14);
+  const offset = this.bb!.__offset(this.bb_pos, 12);
   return offset ? this.bb!.readUint8(this.bb_pos + offset) : 1;
 }
 
@@ -106,22 +88,22 @@ replicaCount():number {
  * For each run the indices of `replica_count - 1` further owners.
  */
 runReplicas(index: number):number|null {
-  const offset = this.bb!.__offset(this.bb_pos, 16);
+  const offset = this.bb!.__offset(this.bb_pos, 14);
   return offset ? this.bb!.readUint16(this.bb!.__vector(this.bb_pos + offset) + index * 2) : 0;
 }
 
 runReplicasLength():number {
-  const offset = this.bb!.__offset(this.bb_pos, 16);
+  const offset = this.bb!.__offset(this.bb_pos, 14);
   return offset ? this.bb!.__vector_len(this.bb_pos + offset) : 0;
 }
 
 runReplicasArray():Uint16Array|null {
-  const offset = this.bb!.__offset(this.bb_pos, 16);
+  const offset = this.bb!.__offset(this.bb_pos, 14);
   return offset ? new Uint16Array(this.bb!.bytes().buffer, this.bb!.bytes().byteOffset + this.bb!.__vector(this.bb_pos + offset), this.bb!.__vector_len(this.bb_pos + offset)) : null;
 }
 
 static startSlotMap(builder:flatbuffers.Builder) {
-  builder.startObject(7);
+  builder.startObject(6);
 }
 
 static addEpoch(builder:flatbuffers.Builder, epoch:bigint) {
@@ -148,37 +130,16 @@ static startOwnersVector(builder:flatbuffers.Builder, numElems:number) {
   builder.startVector(4, numElems, 4);
 }
 
-static addRunLengths(builder:flatbuffers.Builder, runLengthsOffset:flatbuffers.Offset) {
-  builder.addFieldOffset(3, runLengthsOffset, 0);
+static addRuns(builder:flatbuffers.Builder, runsOffset:flatbuffers.Offset) {
+  builder.addFieldOffset(3, runsOffset, 0);
 }
 
-static createRunLengthsVector(builder:flatbuffers.Builder, data:number[]|Uint32Array):flatbuffers.Offset;
+static createRunsVector(builder:flatbuffers.Builder, data:number[]|Uint16Array):flatbuffers.Offset;
 /**
  * @deprecated This Uint8Array overload will be removed in the future.
  */
-static createRunLengthsVector(builder:flatbuffers.Builder, data:number[]|Uint8Array):flatbuffers.Offset;
-static createRunLengthsVector(builder:flatbuffers.Builder, data:number[]|Uint32Array|Uint8Array):flatbuffers.Offset {
-  builder.startVector(4, data.length, 4);
-  for (let i = data.length - 1; i >= 0; i--) {
-    builder.addInt32(data[i]!);
-  }
-  return builder.endVector();
-}
-
-static startRunLengthsVector(builder:flatbuffers.Builder, numElems:number) {
-  builder.startVector(4, numElems, 4);
-}
-
-static addRunOwners(builder:flatbuffers.Builder, runOwnersOffset:flatbuffers.Offset) {
-  builder.addFieldOffset(4, runOwnersOffset, 0);
-}
-
-static createRunOwnersVector(builder:flatbuffers.Builder, data:number[]|Uint16Array):flatbuffers.Offset;
-/**
- * @deprecated This Uint8Array overload will be removed in the future.
- */
-static createRunOwnersVector(builder:flatbuffers.Builder, data:number[]|Uint8Array):flatbuffers.Offset;
-static createRunOwnersVector(builder:flatbuffers.Builder, data:number[]|Uint16Array|Uint8Array):flatbuffers.Offset {
+static createRunsVector(builder:flatbuffers.Builder, data:number[]|Uint8Array):flatbuffers.Offset;
+static createRunsVector(builder:flatbuffers.Builder, data:number[]|Uint16Array|Uint8Array):flatbuffers.Offset {
   builder.startVector(2, data.length, 2);
   for (let i = data.length - 1; i >= 0; i--) {
     builder.addInt16(data[i]!);
@@ -186,16 +147,16 @@ static createRunOwnersVector(builder:flatbuffers.Builder, data:number[]|Uint16Ar
   return builder.endVector();
 }
 
-static startRunOwnersVector(builder:flatbuffers.Builder, numElems:number) {
+static startRunsVector(builder:flatbuffers.Builder, numElems:number) {
   builder.startVector(2, numElems, 2);
 }
 
 static addReplicaCount(builder:flatbuffers.Builder, replicaCount:number) {
-  builder.addFieldInt8(5, replicaCount, 1);
+  builder.addFieldInt8(4, replicaCount, 1);
 }
 
 static addRunReplicas(builder:flatbuffers.Builder, runReplicasOffset:flatbuffers.Offset) {
-  builder.addFieldOffset(6, runReplicasOffset, 0);
+  builder.addFieldOffset(5, runReplicasOffset, 0);
 }
 
 static createRunReplicasVector(builder:flatbuffers.Builder, data:number[]|Uint16Array):flatbuffers.Offset;
@@ -218,18 +179,16 @@ static startRunReplicasVector(builder:flatbuffers.Builder, numElems:number) {
 static endSlotMap(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   builder.requiredField(offset, 8) // owners
-  builder.requiredField(offset, 10) // run_lengths
-  builder.requiredField(offset, 12) // run_owners
+  builder.requiredField(offset, 10) // runs
   return offset;
 }
 
-static createSlotMap(builder:flatbuffers.Builder, epoch:bigint, slotCount:number, ownersOffset:flatbuffers.Offset, runLengthsOffset:flatbuffers.Offset, runOwnersOffset:flatbuffers.Offset, replicaCount:number, runReplicasOffset:flatbuffers.Offset):flatbuffers.Offset {
+static createSlotMap(builder:flatbuffers.Builder, epoch:bigint, slotCount:number, ownersOffset:flatbuffers.Offset, runsOffset:flatbuffers.Offset, replicaCount:number, runReplicasOffset:flatbuffers.Offset):flatbuffers.Offset {
   SlotMap.startSlotMap(builder);
   SlotMap.addEpoch(builder, epoch);
   SlotMap.addSlotCount(builder, slotCount);
   SlotMap.addOwners(builder, ownersOffset);
-  SlotMap.addRunLengths(builder, runLengthsOffset);
-  SlotMap.addRunOwners(builder, runOwnersOffset);
+  SlotMap.addRuns(builder, runsOffset);
   SlotMap.addReplicaCount(builder, replicaCount);
   SlotMap.addRunReplicas(builder, runReplicasOffset);
   return SlotMap.endSlotMap(builder);
