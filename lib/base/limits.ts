@@ -12,6 +12,10 @@ export const LIMITS = {
   writeBytes: 256 << 20,
   /** Bytes of the caller's own that a push may carry. */
   markBytes: 4096,
+  /** Bytes, in UTF-8, of the name of a worker that pushes from elsewhere. */
+  workerNameBytes: 200,
+  /** Workers that a shard knows at once. */
+  workers: 65_536,
   /** Characters of a version's note. */
   noteLength: 4096,
   /** Most bytes of one arena: 32-bit memory. */

@@ -193,6 +193,7 @@ function describe(
     handOver: arenas.moving && !moved ? noteOf(arenas.moving) : undefined,
     cold: cold.length > 0 ? cold : undefined,
     mark: state.mark && Buffer.from(state.mark).toString("base64"),
+    workers: state.sequences.note(),
     pages: ledger.toArrays(arenas.all),
   };
 }

@@ -14,6 +14,7 @@ import { PageLedger } from "./page-ledger.js";
 import { claimAndLoad } from "./page-loading.js";
 import { decodeRows, RECORD, type Section } from "./records.js";
 import { addTable, allTables, type Recovered, tableOf } from "./recovered.js";
+import { Sequences } from "./sequences.js";
 import type { ShardState } from "./shard-state.js";
 
 /** Pages that are in memory at once: less than 256 MiB. */
@@ -226,6 +227,7 @@ function scratchOf({ manifest }: Instant, foldPages: number): Recovered {
     garbage: [],
     cold: new Map(),
     mark: undefined,
+    sequences: new Sequences(),
     time: manifest.time ?? 0,
     nextTable: manifest.nextTable,
     retired: [],

@@ -9,6 +9,7 @@ import { encodePageKey, type PageKey } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
 import { claimAndLoad } from "./page-loading.js";
 import { addTable, type Recovered } from "./recovered.js";
+import { Sequences } from "./sequences.js";
 
 const slot = FIRST_PAGE;
 const liveBit = 0x8000_0000;
@@ -53,6 +54,7 @@ export class ImageReader {
       cold: new Map(),
       mark: undefined,
       time: manifest.time ?? 0,
+      sequences: new Sequences(),
       nextTable: manifest.nextTable,
       retired: [],
       usedIndexes: 0,

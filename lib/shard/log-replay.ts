@@ -15,6 +15,7 @@ import {
   type Section,
 } from "./records.js";
 import { addTable, allTables, outOfRoom, type Recovered, tableOf } from "./recovered.js";
+import type { PushOrigin, WorkerRecord } from "./sequences.js";
 import { retireTable } from "./shard-state.js";
 
 /** Applies the log. @throws CORRUPT naming file, offset and LSN. */
@@ -62,6 +63,9 @@ function replay(recovered: Recovered, record: LogRecord): void {
     }
     case RECORD.decay:
       if (!known) decayTable(recovered, decodeJson(payload) as DecayNote);
+      return;
+    case RECORD.worker:
+      if (!known) recovered.sequences.apply(decodeJson(payload) as WorkerRecord, record.lsn);
       return;
     case RECORD.checkpoint:
       return;
@@ -111,8 +115,17 @@ export function replayRows(recovered: Recovered, record: LogRecord, rows: RowsRe
   recovered.time = Math.max(recovered.time, rows.time);
   // Only now: sections of one record meet in one page while rows are handed over, and a stamped page takes no more of it.
   for (const section of replayed) stampAll(recovered, record, section);
-  // The mark is that of what was recovered: not of a push of which nothing was.
-  if (rows.mark && (beyond === 0 || beyond < rows.parts.length)) recovered.mark = rows.mark;
+  // Mark and sequences are those of what was recovered: not of a push of which nothing was.
+  if (beyond > 0 && beyond === rows.parts.length) return;
+  if (rows.mark) recovered.mark = rows.mark;
+  // The manifest has those of its instant.
+  if (rows.origin && record.lsn > (recovered.manifest?.lsn ?? 0)) noteOrigin(recovered, record, rows.origin);
+}
+
+function noteOrigin({ sequences }: Recovered, record: LogRecord, origin: PushOrigin): void {
+  if (sequences.workers.get(origin.worker)?.session !== origin.session)
+    throw corrupt(record, `it is of session ${origin.session} of worker ${origin.worker}, which never began`);
+  sequences.applied(origin, record.lsn);
 }
 
 /** Replays a section in pieces that fit the arena's scratch. Its pages are marked when all sections are. */

@@ -6,6 +6,7 @@ import { EmbershardError } from "../base/errors.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import type { ColdNote } from "./cold-rows.js";
 import type { HandOverNote } from "./hand-over.js";
+import type { WorkersNote } from "./sequences.js";
 
 export const manifestKey = Uint8Array.of(0);
 export const manifestFormat = 1;
@@ -41,6 +42,8 @@ export interface Manifest {
   readonly cold?: readonly ColdNote[] | undefined;
   /** The caller's mark, base64. */
   readonly mark?: string | undefined;
+  /** Workers and what they have pushed; absent where there never was one. */
+  readonly workers?: WorkersNote | undefined;
   /** Of a version only. */
   readonly version?: VersionNote | undefined;
   /** For each arena the generation of each page's image, by number of page; 0 = none. */

@@ -45,6 +45,8 @@ export interface ShardOptions {
   readonly leftoverBytes?: number | undefined;
   /** Rows that a table with a limit of memory may have in it; what fits the limit, unless given. */
   readonly hotRows?: ((table: ArenaTable) => number) | undefined;
+  /** A worker that has not been seen for so long is forgotten; an hour unless given. */
+  readonly workerExpiryMs?: number | undefined;
   /** The directory may have no log yet: it has just been made. */
   readonly mayBeNew: boolean;
 }
@@ -116,6 +118,7 @@ export async function recoverShard(
     ledger: recovered.ledger,
     committed: manifest && { ...manifest, pages: recovered.ledger.count() },
     mark: recovered.mark,
+    sequences: recovered.sequences,
     time: recovered.time,
     nextTable: recovered.nextTable,
     retired: recovered.retired,

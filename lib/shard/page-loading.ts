@@ -12,6 +12,7 @@ import { decodePageHeader, decodePageKey, loadPage, type PageKey } from "./page-
 import { PageLedger } from "./page-ledger.js";
 import { rangesToRead } from "./page-ranges.js";
 import { addTable, outOfRoom, type Recovered, tableOf } from "./recovered.js";
+import { Sequences } from "./sequences.js";
 
 /** The manifest, or undefined in a store that never had a checkpoint. @throws CORRUPT, NEWER_FORMAT, IO */
 export async function readManifest(pages: PageStore): Promise<Manifest | undefined> {
@@ -46,6 +47,7 @@ export async function loadPages(
     garbage: [],
     cold: new Map(),
     mark: manifest?.mark === undefined ? undefined : new Uint8Array(Buffer.from(manifest.mark, "base64")),
+    sequences: Sequences.of(manifest?.workers, manifest?.lsn ?? 0),
     time: manifest?.time ?? 0,
     nextTable: manifest?.nextTable ?? 1,
     retired: [],

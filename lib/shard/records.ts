@@ -1,7 +1,17 @@
 // What the records of a shard's log hold. docs/formats/records.md is the document; the log frames, numbers and checks them.
 
+import type { PushOrigin } from "./sequences.js";
+
 /** Types of records. */
-export const RECORD = { rows: 1, define: 2, drop: 3, checkpoint: 4, handOver: 5, decay: 6 } as const;
+export const RECORD = {
+  rows: 1,
+  define: 2,
+  drop: 3,
+  checkpoint: 4,
+  handOver: 5,
+  decay: 6,
+  worker: 8,
+} as const;
 
 /** Kinds of sections in a record of rows. */
 export const SECTION = {
@@ -29,13 +39,15 @@ export interface DecayNote {
 export const rowsHeaderBytes = 64;
 export const sectionHeaderBytes = 48;
 
-/** What a record of rows says of the request. Worker, session, sequence and clock are those of a remote one, else 0. */
+/** What a record of rows says of the request. */
 export interface RowsHeader {
   readonly step: number;
   /** When it was made, milliseconds since the epoch; 0 where no table of the record keeps times. */
   readonly time: number;
   readonly mark: Uint8Array | undefined;
   readonly sections: number;
+  /** Of a push from elsewhere. */
+  readonly origin?: PushOrigin | undefined;
 }
 
 export interface SectionHeader {
@@ -60,7 +72,7 @@ export function sectionBytes(n: number, valueBytes: number): number {
 }
 
 /** Header and mark of a record of rows, padded to 8. */
-export function encodeRowsHeader({ step, time, mark, sections }: RowsHeader): Uint8Array {
+export function encodeRowsHeader({ step, time, mark, sections, origin }: RowsHeader): Uint8Array {
   const bytes = new Uint8Array(rowsHeaderBytes + padded(mark?.length ?? 0));
   const view = new DataView(bytes.buffer);
   view.setUint32(12, step, true);
@@ -70,7 +82,28 @@ export function encodeRowsHeader({ step, time, mark, sections }: RowsHeader): Ui
   view.setUint32(44, time >>> 0, true);
   view.setUint32(48, Math.floor(time / 0x1_0000_0000), true);
   if (mark) bytes.set(mark, rowsHeaderBytes);
+  if (origin) {
+    view.setUint32(0, origin.worker, true);
+    view.setBigUint64(4, origin.session, true);
+    view.setBigUint64(16, origin.sequence, true);
+    view.setBigUint64(24, origin.clock, true);
+    view.setUint16(52, origin.first, true);
+    view.setUint16(54, origin.last, true);
+  }
   return bytes;
+}
+
+function decodeOrigin(view: DataView): PushOrigin | undefined {
+  const worker = view.getUint32(0, true);
+  if (worker === 0) return undefined;
+  return {
+    worker,
+    session: view.getBigUint64(4, true),
+    sequence: view.getBigUint64(16, true),
+    clock: view.getBigUint64(24, true),
+    first: view.getUint16(52, true),
+    last: view.getUint16(54, true),
+  };
 }
 
 export function encodeSectionHeader(header: SectionHeader): Uint8Array {
@@ -132,7 +165,8 @@ export function decodeRows(payload: Uint8Array): RowsRecord | undefined {
     at = end;
   }
   const time = view.getUint32(44, true) + view.getUint32(48, true) * 0x1_0000_0000;
-  return { step: view.getUint32(12, true), time, mark, sections: count, parts };
+  const origin = decodeOrigin(view);
+  return { step: view.getUint32(12, true), time, mark, sections: count, parts, origin };
 }
 
 const encoder = new TextEncoder();

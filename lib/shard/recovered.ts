@@ -7,6 +7,7 @@ import type { ColdRows } from "./cold-rows.js";
 import type { Manifest } from "./manifest.js";
 import type { PageKey } from "./page-image.js";
 import type { PageLedger } from "./page-ledger.js";
+import type { Sequences } from "./sequences.js";
 import type { RetiredTable } from "./shard-state.js";
 
 /** What recovery has found, to go on with. */
@@ -18,6 +19,8 @@ export interface Recovered {
   readonly garbage: PageKey[];
   readonly cold: Map<number, ColdRows>;
   mark: Uint8Array | undefined;
+  /** What workers have pushed. */
+  readonly sequences: Sequences;
   /** The latest time of a write. */
   time: number;
   nextTable: number;

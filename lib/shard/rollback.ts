@@ -38,6 +38,8 @@ export async function rollBack(state: ShardState, name: string): Promise<Rollbac
       at: clock.now(),
       nextTable: Math.max(state.nextTable, version.manifest.nextTable),
       time: state.time || undefined,
+      // A push that comes again after the rollback is one of those that were rolled back, not a new one.
+      workers: state.sequences.note(),
       version: undefined,
       imageBytes: undefined,
     };

@@ -10,6 +10,7 @@ import type { ColdRows } from "./cold-rows.js";
 import type { Interruption } from "./interruption.js";
 import type { PageKey } from "./page-image.js";
 import type { PageLedger } from "./page-ledger.js";
+import type { Sequences } from "./sequences.js";
 import type { KnownVersion } from "./version.js";
 
 /** Pages of a dropped table: out of use, and not given away until a checkpoint has forgotten what they held. */
@@ -72,6 +73,8 @@ export interface ShardState {
   committed: CommittedCheckpoint | undefined;
   /** The caller's mark of the last push that had one. */
   mark: Uint8Array | undefined;
+  /** What workers have pushed. No rollback takes it back. */
+  readonly sequences: Sequences;
   /** The latest time that a write has had, milliseconds since the epoch: a clock that goes back does not lower it. */
   time: number;
   /** The number that the next table gets. */

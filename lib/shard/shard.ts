@@ -1,4 +1,3 @@
-import type { WriteRequest } from "../api/backend.js";
 import type { CheckpointInfo, CheckpointOptions } from "../api/checkpoint-types.js";
 import type { EvictionRequest, ForgetOptions } from "../api/eviction-request.js";
 import type { EvictedRows, EvictionCounts, ScanBatch } from "../api/row-batches.js";
@@ -29,11 +28,13 @@ import { type Scans, scanRows } from "./scanning.js";
 import { decayTable, newTable, noTable } from "./schema.js";
 import { guarded, lostAtClose, retireTable, type ShardLog, type ShardState, timeNow } from "./shard-state.js";
 import { ShardVersions } from "./shard-versions.js";
-import { borrowedLengths, demandLengths, type RowWrite } from "./staging.js";
+import type { RowWrite } from "./staging.js";
 import { Turns } from "./turns.js";
 import { demandVersion } from "./version.js";
 import type { VersionRequest } from "./version-making.js";
-import { type Applied, boundBytes, tryWrite } from "./writing.js";
+import { Workers } from "./workers.js";
+import { Writer, type WrittenNow } from "./writer.js";
+import type { ShardRequest } from "./writing.js";
 
 export type { ShardOptions } from "./opening.js";
 
@@ -57,6 +58,8 @@ export class Shard {
   readonly #evicting: Evicting;
   readonly #coldTier: ColdTier;
   readonly versions: ShardVersions;
+  /** Those who push from elsewhere. */
+  readonly workers: Workers;
   readonly #scans: Scans = new Set();
   readonly #acknowledging = new Interruption();
   readonly #keepVersions: number | undefined;
@@ -64,7 +67,7 @@ export class Shard {
   readonly #line = new Line();
   /** Changes of what tables there are. */
   readonly #definitions = new Line();
-  readonly #turns: Turns;
+  readonly #writer: Writer;
   #closed = false;
 
   /** Recovers what the directory holds. @throws CORRUPT, NEWER_FORMAT, OUT_OF_MEMORY, IO */
@@ -84,11 +87,10 @@ export class Shard {
 
   private constructor(
     state: ShardState,
-    options: Partial<Pick<ShardOptions, "checkpoint" | "keepVersions" | "hotRows">>,
+    options: Partial<Pick<ShardOptions, "checkpoint" | "keepVersions" | "hotRows" | "workerExpiryMs">>,
     replayed: number,
   ) {
     this.#state = state;
-    this.#turns = new Turns(state.pause);
     this.replayed = replayed;
     this.#keepVersions = options.keepVersions;
     this.#checkpointing = new Checkpointing(state, options.checkpoint);
@@ -96,8 +98,32 @@ export class Shard {
     this.#evicting = new Evicting(state, this.#checkpointing);
     this.versions = new ShardVersions(state, this.#checkpointing, () => this.#demandOpen());
     const roomFor = (bytes: () => number) => this.#roomFor(bytes);
+    const reached = (durable: Promise<void> | undefined) => this.#reached(durable);
     const owner = { line: this.#line, roomFor, mover: this.#mover, hotRows: options.hotRows };
     this.#coldTier = new ColdTier(state, this.#checkpointing, this.#scans, owner);
+    this.workers = new Workers(state, {
+      line: this.#line,
+      clock: state.clock,
+      expiryMs: options.workerExpiryMs,
+      writable: () => this.failure === undefined,
+      demandWritable: () => this.#demandWritable(),
+      roomFor,
+      reached,
+    });
+    this.#writer = new Writer(state, {
+      line: this.#line,
+      turns: new Turns(state.pause),
+      scans: this.#scans,
+      checkpointing: this.#checkpointing,
+      mover: this.#mover,
+      evicting: this.#evicting,
+      coldTier: this.#coldTier,
+      present: (table) => this.present(table),
+      demandThere: (table, what) => this.#demandThere(table, what),
+      demandWritable: () => this.#demandWritable(),
+      roomFor,
+      reached,
+    });
   }
 
   get tables(): ReadonlyMap<string, ArenaTable> {
@@ -286,70 +312,19 @@ export class Shard {
    * Makes several tables' writes as one: all or none. The arrays are borrowed until it settles. Resolves to the rows
    * touched (for deletes, those that existed).
    *
-   * @throws NON_FINITE, TOO_LARGE, READ_ONLY, OUT_OF_MEMORY, CLOSED: nothing has changed then.
+   * @throws NON_FINITE, TOO_LARGE, READ_ONLY, OUT_OF_MEMORY, CLOSED: nothing has changed then. FENCED, SESSION_EXPIRED of
+   *   one that says where it comes from: it may have been applied earlier.
    */
-  async write(writes: readonly RowWrite[], request: WriteRequest): Promise<number> {
-    this.#demandOpen();
-    this.#checkpointing.health.demandWritable();
-    const sizes = borrowedLengths(writes, request.mark);
-    let outcome: ReturnType<typeof tryWrite> | undefined;
-    if (
-      this.#line.last === undefined &&
-      this.#coldTier.admits(writes) &&
-      this.#state.log.room(boundBytes(this.#state, writes, request)) === undefined
-    ) {
-      outcome = guarded(this.#state, () => tryWrite(this.#state, this.#scans, writes, request));
-    }
-    if (outcome === undefined || "full" in outcome)
-      outcome = await this.#line.do(() => this.#waitAndWrite(writes, request, sizes));
-    const { touched, lsn, bytes } = outcome;
-    this.#checkpointing.noteLogged(bytes);
-    this.#mover.consider();
-    for (const { table, keys } of writes) {
-      // A rollback may have come first.
-      const now = this.present(table);
-      if (now) this.#evicting.consider(now, keys.length);
-    }
-    this.#coldTier.consider();
-    for (const { table } of writes) {
-      const now = this.present(table);
-      const room = now && this.#evicting.within(now);
-      if (room) await room;
-    }
-    if (lsn > 0 && request.ack !== "memory") {
-      const { log } = this.#state;
-      const durable = request.ack === "os" ? log.written(lsn) : log.synced(lsn);
-      if (durable) await this.#reached(durable);
-    }
-    const turn = this.#turns.afterWrite();
-    if (turn) await turn;
-    return touched;
+  async write(writes: readonly RowWrite[], request: ShardRequest): Promise<number> {
+    return (await this.#writer.write(writes, request)).touched;
   }
 
-  /** Writes as soon as there is room, in the log and in the arenas; meanwhile nobody else does. */
-  async #waitAndWrite(
-    writes: readonly RowWrite[],
-    request: WriteRequest,
-    sizes: readonly number[],
-  ): Promise<Applied> {
-    await this.#roomFor(() => 0);
-    this.#demandUnchanged(writes, request, sizes);
-    const prepared = await this.#coldTier.prepare(writes);
-    for (;;) {
-      await this.#roomFor(() => boundBytes(this.#state, writes, request));
-      this.#demandUnchanged(writes, request, sizes);
-      const present = prepared.map((write) => ({ ...write, table: this.present(write.table)! }));
-      const outcome = guarded(this.#state, () => tryWrite(this.#state, this.#scans, present, request));
-      if (!("full" in outcome)) return outcome;
-      await this.#mover.relieve(outcome.full, (bytes) => this.#roomFor(bytes));
-    }
-  }
-
-  /** What was checked before waiting may hold no more: a table may be gone, and arrays that are borrowed may be, too. */
-  #demandUnchanged(writes: readonly RowWrite[], request: WriteRequest, sizes: readonly number[]): void {
-    for (const { table } of writes)
-      this.#demandThere(table, "was dropped while the write waited; nothing was changed");
-    demandLengths(writes, request.mark, sizes);
+  /**
+   * As write, in this turn of the event loop, which ends the loan of the arrays; undefined where it would have to wait:
+   * nothing has changed then. `settled` is to be awaited before it is acknowledged.
+   */
+  tryWriteNow(writes: readonly RowWrite[], request: ShardRequest): WrittenNow | undefined {
+    return this.#writer.tryWriteNow(writes, request);
   }
 
   #demandThere(table: ArenaTable, what: string): void {
@@ -451,6 +426,11 @@ export class Shard {
     return { writtenLsn: this.#state.log.writtenLsn, release: this.#state.log.hold() };
   }
 
+  #demandWritable(): void {
+    this.#demandOpen();
+    this.#checkpointing.health.demandWritable();
+  }
+
   #demandOpen(): void {
     if (this.#closed) throw new EmbershardError("CLOSED", "the store is closed");
     if (this.#state.broken) throw this.#state.broken;
@@ -464,6 +444,7 @@ export class Shard {
     if (this.#closed) return;
     while (this.#line.last) await Promise.allSettled([this.#line.last]);
     this.#closed = true;
+    this.workers.close();
     this.#mover.close();
     this.#evicting.close();
     await this.#coldTier.close();

@@ -58,6 +58,7 @@ export async function readVersion(source: VersionSource, version: Version): Prom
     ledger: recovered.ledger,
     committed: { ...manifest, pages: recovered.ledger.count() },
     mark: recovered.mark,
+    sequences: recovered.sequences,
     time: recovered.time,
     nextTable: recovered.nextTable,
     retired: [],

@@ -9,19 +9,29 @@ import { slotCount } from "./arena-set.js";
 import { type HandOver, movedBytes, moveForRun, movingBytes, pagesToCome } from "./hand-over.js";
 import { moveCandidates, movedCandidateBytes, movingCandidateBytes } from "./hand-over-candidates.js";
 import { encodeRowsHeader, RECORD, sectionBytes } from "./records.js";
+import { ofSlots } from "./remaining-writes.js";
 import { orderingBytes, splitRun } from "./runs.js";
 import type { Scans } from "./scanning.js";
+import type { PushOrigin } from "./sequences.js";
 import { lastLsn, type ShardState, timeNow } from "./shard-state.js";
 import { type RowWrite, type Run, stage, stagingBytes, valueBytesOf } from "./staging.js";
+
+/** A write that a shard is asked for, which may come from elsewhere. */
+export interface ShardRequest extends WriteRequest {
+  /** Where it comes from: it is made at most once, then, however often it comes. */
+  readonly origin?: PushOrigin | undefined;
+}
 
 /** What a write did. */
 export interface Applied {
   /** Rows touched; for deletes, those that existed. */
   readonly touched: number;
-  /** Of its record; 0 when it was not logged. */
+  /** Of its record, or, where it had been made before, of a record not before that; 0 when it was not logged. */
   readonly lsn: number;
   /** Of its record's columns. */
   readonly bytes: number;
+  /** It had been made before, whole, and nothing was done. */
+  readonly repeated: boolean;
 }
 
 interface PlannedWrite {
@@ -36,7 +46,7 @@ function movingNow({ arenas }: ShardState): HandOver | undefined {
 }
 
 /** A bound of the bytes of a write's record. */
-export function boundBytes(state: ShardState, writes: readonly RowWrite[], { mark }: WriteRequest): number {
+export function boundBytes(state: ShardState, writes: readonly RowWrite[], { mark }: ShardRequest): number {
   const moving = movingNow(state);
   let bytes = 128 + (mark?.length ?? 0);
   for (const write of writes) {
@@ -49,15 +59,32 @@ export function boundBytes(state: ShardState, writes: readonly RowWrite[], { mar
 }
 
 /**
- * Makes a write whose record fits the log's buffer. Gives the arena that is full when one is: nothing has changed then.
+ * Makes a write whose record fits the log's buffer, or what of it has not been made before. Gives the arena that is full
+ * when one is: nothing has changed then.
  *
- * @throws NON_FINITE, TOO_LARGE: nothing has changed then.
+ * @throws NON_FINITE, TOO_LARGE, FENCED, SESSION_EXPIRED: nothing has changed then.
  */
 export function tryWrite(
   state: ShardState,
   scans: Scans,
   writes: readonly RowWrite[],
-  request: WriteRequest,
+  request: ShardRequest,
+): Applied | { full: Arena } {
+  const { origin } = request;
+  if (origin === undefined) return writeAll(state, scans, writes, request);
+  const left = state.sequences.left(origin);
+  if (left.length === 0) return { touched: 0, lsn: state.sequences.lsnOf(origin), bytes: 0, repeated: true };
+  const whole = left[0].first === origin.first && left[0].last === origin.last;
+  const outcome = writeAll(state, scans, whole ? writes : ofSlots(state, writes, left), request);
+  if (!("full" in outcome)) state.sequences.applied(origin, outcome.lsn);
+  return outcome;
+}
+
+function writeAll(
+  state: ShardState,
+  scans: Scans,
+  writes: readonly RowWrite[],
+  request: ShardRequest,
 ): Applied | { full: Arena } {
   const { arenas, log, draining } = state;
   const moving = movingNow(state);
@@ -65,7 +92,7 @@ export function tryWrite(
   const full = reserve(state, plan);
   if (full) return { full };
   const logs = ({ table }: RowWrite) => table.definition.logged || draining;
-  const logged = writes.some(logs) || (writes.length === 0 && request.mark !== undefined);
+  const logged = writes.some(logs) || (writes.length === 0 && (request.mark ?? request.origin) !== undefined);
   const lsn = logged ? log.nextLsn : lastLsn(state);
   const time = writes.some(({ table }) => table.touchedOffset !== 0) ? timeNow(state) : 0;
   const list = new SectionList();
@@ -92,11 +119,13 @@ export function tryWrite(
   for (const arena of arenas.all) arena.refresh();
   // Not slice(): that of a Buffer shares the caller's memory.
   if (request.mark) state.mark = new Uint8Array(request.mark);
-  if (!logged) return { touched, lsn: 0, bytes: 0 };
-  const header = encodeRowsHeader({ step: request.step, time, mark: request.mark, sections: list.count });
+  if (!logged) return { touched, lsn: 0, bytes: 0, repeated: false };
+  const { step, mark, origin } = request;
+  const header = encodeRowsHeader({ step, time, mark, sections: list.count, origin });
   const given = log.append(RECORD.rows, 0, [header, ...list.parts]);
   assert(given === lsn, "a record gets the LSN that its pages were stamped with");
-  return { touched, lsn, bytes: list.parts.reduce((sum, part) => sum + part.length, 0) };
+  const bytes = list.parts.reduce((sum, part) => sum + part.length, 0);
+  return { touched, lsn, bytes, repeated: false };
 }
 
 /** The highest step of a table is what its rows' ages are counted from. */
