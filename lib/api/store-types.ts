@@ -322,6 +322,16 @@ export type PushRequest =
       readonly learningRate?: number;
     });
 
+/** What is known of somebody who pushes from elsewhere; numbers of 64 bits are decimal. */
+export interface WorkerStats {
+  readonly name: string;
+  readonly session: string;
+  /** The highest clock that it has told; null before its first push. */
+  readonly clock: string | null;
+  /** The highest sequence of a push that was applied; 0 before the first. */
+  readonly sequence: string;
+}
+
 export interface StoreStats {
   readonly directory: string;
   readonly format: number;
@@ -350,6 +360,8 @@ export interface StoreStats {
   } | null;
   /** How many there are, and the bytes on the disk that only they refer to, images of pages counted whole. */
   readonly versions: { readonly count: number; readonly ownBytes: number };
+  /** Absent where there is none. */
+  readonly workers?: readonly WorkerStats[];
   /** Given where the store is open as one of its versions. */
   readonly version?: string;
   readonly health: "ok" | "read-only";

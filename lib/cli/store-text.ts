@@ -1,4 +1,4 @@
-import type { StoreStats, TableStats } from "../api/store-types.js";
+import type { StoreStats, TableStats, WorkerStats } from "../api/store-types.js";
 import type { InspectedRow, InspectedRows } from "../embedded/inspection.js";
 import { bytesText, type Column, countText, durationText, plural, textTable } from "./text-table.js";
 
@@ -30,8 +30,18 @@ export function statsText(
   const [titles, ...rows] = textTable(columnsFor(stats.tables), stats.tables);
   const tables = rows.length === 0 ? ["no tables"] : [heading(titles), ...rows];
   const lines = facts.map(([name, text]) => `${heading(name.padEnd(10))}  ${text}`);
+  const [workerTitles, ...workers] = textTable(WORKER_COLUMNS, stats.workers ?? []);
+  if (workers.length > 0) tables.push("", heading(workerTitles), ...workers);
   return `${[...lines, "", ...tables].join("\n")}\n`;
 }
+
+const WORKER_COLUMNS: readonly Column<WorkerStats>[] = [
+  // Names are the workers' own: nothing of them may move the cursor.
+  { title: "worker", text: ({ name }) => name.replace(/\p{C}/gu, "?") },
+  { title: "session", align: "right", text: ({ session }) => session },
+  { title: "sequence", align: "right", text: ({ sequence }) => sequence },
+  { title: "clock", align: "right", text: ({ clock }) => clock ?? "" },
+];
 
 const TABLE_COLUMNS: readonly Column<TableStats>[] = [
   { title: "table", text: ({ name }) => name },

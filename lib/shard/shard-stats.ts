@@ -1,6 +1,6 @@
 // What is known of a shard and of its tables.
 import { rowStorageOf } from "../api/row-storage.js";
-import type { ColdStats, StoreStats, TableStats } from "../api/store-types.js";
+import type { ColdStats, StoreStats, TableStats, WorkerStats } from "../api/store-types.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import type { ColdRows } from "./cold-rows.js";
 import { versionBytes } from "./image-use.js";
@@ -35,10 +35,20 @@ export function shardStats(shard: Shard): ShardStats {
         }
       : null,
     versions: { count: state.versions.size, ownBytes: versionBytes(state) },
+    ...(state.sequences.workers.size > 0 && { workers: workerStats(shard) }),
     ...(state.version !== undefined && { version: state.version }),
     health: failure ? "read-only" : "ok",
     ...(failure && { reason: failure.message }),
   };
+}
+
+function workerStats({ workers }: Shard): WorkerStats[] {
+  return [...workers.known.values()].map(({ name, session, clock, slots }) => ({
+    name,
+    session: session.toString(),
+    clock: clock?.toString() ?? null,
+    sequence: slots.highest.toString(),
+  }));
 }
 
 export function allTableStats(shard: Shard): TableStats[] {

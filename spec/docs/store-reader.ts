@@ -48,10 +48,20 @@ export interface FoundRow extends FoundExtras {
   readonly lastStep: number;
 }
 
+export interface FoundWorker {
+  readonly number: number;
+  readonly session: bigint;
+  clock: bigint | undefined;
+  /** The sequence of each slot, of those that have had one. */
+  readonly slots: Map<number, bigint>;
+}
+
 export interface FoundStore {
   /** Rows by the table's name, then by key. */
   readonly tables: Map<string, Map<bigint, FoundRow>>;
   readonly mark: Uint8Array | undefined;
+  /** By name. */
+  readonly workers: Map<string, FoundWorker>;
   /** Candidates by their table's name, then by key; sketches by their table's name. */
   readonly candidates: Map<string, Map<bigint, { occurrences: number; lastStep: number }>>;
   readonly sketches: Map<string, FoundSketch>;
@@ -96,6 +106,7 @@ class Reader {
   /** Decays of tables' counters, by number. */
   readonly #epochs = new Map<number, number>();
   readonly #cold = new ColdReader();
+  readonly #workers = new Map<string, FoundWorker>();
   #mark: Uint8Array | undefined;
 
   async readPages(pages: Level<Uint8Array, Uint8Array>, key: Uint8Array): Promise<void> {
@@ -117,6 +128,12 @@ class Reader {
     for (const { number, epoch } of json.progress ?? []) this.#epochs.set(number, epoch);
     this.#cold.begin(json.cold ?? []);
     if (json.mark !== undefined) this.#mark = Buffer.from(json.mark, "base64");
+    for (const { number, name, session, clock, slots } of json.workers?.known ?? []) {
+      const worker = this.#worker(number, name, session);
+      if (clock !== undefined) worker.clock = BigInt(clock);
+      for (const [first, last, sequence] of slots)
+        for (let slot = first; slot <= last; slot++) worker.slots.set(slot, BigInt(sequence));
+    }
     let at = 32 + Math.ceil(jsonBytes / 8) * 8;
     const arenas = view.getUint32(20, true);
     const imageBytes = new Map<string, number>();
@@ -201,7 +218,7 @@ class Reader {
       return;
     }
     // Until its instant the manifest knows best what tables there are.
-    if ((type === 2 || type === 3 || type === 6) && lsn <= BigInt(this.lsn)) return;
+    if ((type === 2 || type === 3 || type === 6 || type === 8) && lsn <= BigInt(this.lsn)) return;
     const json = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString());
     if (type === 2) this.#define(json);
     else if (type === 3) {
@@ -211,7 +228,29 @@ class Reader {
       }
     } else if (type === 6) {
       if (this.#tables.get(json.number)?.logged) this.#epochs.set(json.number, json.epoch);
+    } else if (type === 8) {
+      if (json.expired === undefined) this.#worker(json.number, json.name, json.session);
+      for (const [name, { number }] of this.#workers)
+        if (json.expired?.includes(number)) this.#workers.delete(name);
     } else demand(type === 4 || type === 5, `a record of type ${type}`);
+  }
+
+  #worker(number: number, name: string, session: string): FoundWorker {
+    const worker = { number, session: BigInt(session), clock: undefined, slots: new Map() };
+    this.#workers.set(name, worker);
+    return worker;
+  }
+
+  #applyWorker(payload: DataView): void {
+    const number = payload.getUint32(0, true);
+    if (number === 0) return;
+    const worker = [...this.#workers.values()].find((one) => one.number === number);
+    demand(worker?.session === payload.getBigUint64(4, true), "a worker and its session");
+    const sequence = payload.getBigUint64(16, true);
+    const clock = payload.getBigUint64(24, true);
+    if (worker!.clock === undefined || clock > worker!.clock) worker!.clock = clock;
+    for (let slot = payload.getUint16(52, true); slot <= payload.getUint16(54, true); slot++)
+      if ((worker!.slots.get(slot) ?? 0n) < sequence) worker!.slots.set(slot, sequence);
   }
 
   #define(definition: Definition): void {
@@ -244,6 +283,7 @@ class Reader {
     }
     demand(at === payload.byteLength, "a record's length");
     for (const page of touched) if (page.lsn < lsn) page.lsn = lsn;
+    if (lsn > BigInt(this.lsn) && (skipped === 0 || skipped < sections)) this.#applyWorker(payload);
     if (payload.getUint32(36, true) === 1 && (skipped === 0 || skipped < sections)) {
       this.#mark = new Uint8Array(payload.buffer, payload.byteOffset + 64, markBytes).slice();
     }
@@ -386,7 +426,7 @@ class Reader {
       }
     }
     const arenas = new Set([...this.#pages.keys()].map((name) => name.split("/")[0])).size;
-    return { tables, candidates, sketches, mark: this.#mark, replayed, arenas };
+    return { tables, candidates, sketches, mark: this.#mark, workers: this.#workers, replayed, arenas };
   }
 }
 
