@@ -6,5 +6,11 @@ export interface HashBlock {
   checksum(offset: number, length: number, seed: bigint): bigint;
 }
 
+/** One that can compute CRC-32C, too, which LevelDB's files have. */
+export interface ChecksumBlock extends HashBlock {
+  /** CRC-32C of `length` bytes from `offset`, not masked. */
+  crc32c(offset: number, length: number): number;
+}
+
 /** Makes a block of exactly `bytes` bytes, zeroed. The kernel has one over WebAssembly memory. */
 export type BlockFactory = (bytes: number) => HashBlock;

@@ -186,29 +186,28 @@ export function identityOf({ storeId }: LogIdentity): Identity {
 }
 
 async function bytesIn(directory: string, names = /./): Promise<number> {
-  let bytes = 0;
-  for (const name of await readdir(directory).catch(() => [])) {
-    // A file may go while it is looked at: this is an estimate.
-    if (names.test(name))
-      bytes += await stat(join(directory, name)).then(
-        ({ size }) => size,
-        () => 0,
-      );
-  }
-  return bytes;
+  const there = (await readdir(directory).catch(() => [])).filter((name) => names.test(name));
+  // A file may go while it is looked at: this is an estimate.
+  const sizes = there.map((name) =>
+    stat(join(directory, name)).then(
+      ({ size }) => size,
+      () => 0,
+    ),
+  );
+  return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
 }
 
-/** A manifest with the entry it was read from. */
-export interface FoundManifest {
-  readonly manifest: Manifest;
-  readonly entry: StoredEntry;
+/** A page that a manifest names. */
+export interface NamedImage {
+  readonly arena: number;
+  readonly page: number;
+  readonly generation: number;
+  /** What the page store has for it; undefined where it has nothing. */
+  readonly entry: StoredEntry | undefined;
 }
 
-/** The pages that a manifest names, and what the page store has for each: undefined where it has nothing. */
-export function* imagesOf(
-  inventory: PageInventory,
-  manifest: Manifest,
-): Generator<{ arena: number; page: number; generation: number; entry: StoredEntry | undefined }> {
+/** The pages that a manifest names. */
+export function* imagesOf(inventory: PageInventory, manifest: Manifest): Generator<NamedImage> {
   for (const [arena, generations] of manifest.pages.entries()) {
     for (const [page, generation] of generations.entries()) {
       if (generation === 0) continue;

@@ -17,7 +17,7 @@ export interface StoredEntry {
   readonly file: LevelFile;
   readonly offset: number;
   readonly bytes: number;
-  /** Given in a write-ahead log, whose values lie in pieces. */
+  /** Given of a write-ahead log, where values lie in pieces; the whole log stays in memory for it. */
   readonly value?: Uint8Array | undefined;
 }
 
@@ -115,13 +115,14 @@ function proveEntry(entry: LevelEntry, file: LevelFile, window: HashBlock, base:
 }
 
 async function readLog(file: LevelFile, defects: LevelFileDefect[]): Promise<StoredEntry[]> {
-  const bytes = new Uint8Array(file.bytes);
-  const length = await file.read(bytes);
-  const { records, defects: found } = readLevelLog(bytes.subarray(0, length));
+  const block = createHashBlock(Math.max(64, file.bytes));
+  const length = await file.read(block.bytes.subarray(0, file.bytes));
+  const { records, defects: found } = readLevelLog(block.bytes.subarray(0, length), (from, to) =>
+    block.crc32c(from, to - from),
+  );
   const lastGood = records.at(-1)?.offset ?? -1;
   for (const { offset, reason } of found)
     defects.push({ file: file.name, offset, reason, crash: offset > lastGood });
-  const block = createHashBlock(Math.max(64, ...records.map(({ payload }) => payload.length)));
   const entries: StoredEntry[] = [];
   for (const { offset, payload } of records) {
     const changes = readWriteBatch(payload);
@@ -132,8 +133,8 @@ async function readLog(file: LevelFile, defects: LevelFileDefect[]): Promise<Sto
     for (const { key, value, sequence } of changes) {
       let proof: Proof = { kind: "unknown" };
       if (value) {
-        block.bytes.set(value);
-        proof = proveValue(key, value, (from, count, seed) => block.checksum(from, count, seed));
+        const at = value.byteOffset - block.bytes.byteOffset;
+        proof = proveValue(key, value, (from, count, seed) => block.checksum(at + from, count, seed));
       }
       entries.push({
         key: key.slice(),

@@ -9,16 +9,11 @@ import { markFileName } from "../store/durable-mark.js";
 import { segmentName } from "../store/log-format.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { makeTable, parts } from "../table/candidates.js";
-import { type Examination, imagesOf, logFolder, pagesFolder } from "./examination.js";
+import { type Examination, imagesOf, logFolder, type NamedImage, pagesFolder } from "./examination.js";
 import { followLog } from "./log-inventory.js";
-import { currentEntry, type StoredEntry } from "./page-inventory.js";
+import { currentEntry, type PageInventory, type StoredEntry } from "./page-inventory.js";
 import type { Affected, Finding, Part, Severity } from "./report.js";
 import { describeKey } from "./stored-values.js";
-
-/** What is known of a store that a process works on: up to where the log was written when it was looked at. */
-export interface LiveState {
-  readonly writtenLsn: number;
-}
 
 /** Everything wrong with a store. */
 export function judge(found: Examination): Finding[] {
@@ -27,12 +22,13 @@ export function judge(found: Examination): Finding[] {
   const manifestEntry = currentEntry(found.pages, manifestKey);
   const manifest = manifestEntry?.proof.kind === "manifest" ? manifestEntry.proof.manifest : undefined;
   const tables = tablesOf(manifest);
+  const images = imageLists(found.pages);
   judgeFiles(found, findings);
   judgeManifest(found, manifestEntry, manifest, findings);
-  if (manifest) judgeImages(found, manifest, tables, undefined, findings);
-  judgeVersions(found, findings);
+  if (manifest) judgeImages(images(manifest), tables, undefined, findings);
+  judgeVersions(found, images, findings);
   judgeCold(found, tables, findings);
-  judgeRemains(found, manifest, findings);
+  judgeRemains(found, manifest, images, findings);
   judgeLog(found, manifest, findings);
   return findings;
 }
@@ -103,15 +99,26 @@ function judgeManifest(
   }
 }
 
+type ImageLists = (manifest: Manifest) => readonly NamedImage[];
+
+/** Gives what each manifest names, looked up once. */
+function imageLists(pages: PageInventory): ImageLists {
+  const known = new Map<Manifest, readonly NamedImage[]>();
+  return (manifest) => {
+    const images = known.get(manifest) ?? [...imagesOf(pages, manifest)];
+    known.set(manifest, images);
+    return images;
+  };
+}
+
 /** Demands each page of a manifest. */
 function judgeImages(
-  { pages }: Examination,
-  manifest: Manifest,
+  images: readonly NamedImage[],
   tables: ReadonlyMap<number, ArenaTable>,
   version: string | undefined,
   findings: Finding[],
 ): void {
-  for (const { arena, page, generation, entry } of imagesOf(pages, manifest)) {
+  for (const { arena, page, generation, entry } of images) {
     const what = `page ${page} of arena ${arena}, generation ${generation}`;
     const more = { what, ...(version !== undefined && { affects: { versions: [version] } }) };
     if (!entry) {
@@ -150,13 +157,13 @@ export function imageFault(
   return undefined;
 }
 
-function judgeVersions(found: Examination, findings: Finding[]): void {
+function judgeVersions(found: Examination, images: ImageLists, findings: Finding[]): void {
   for (const [entry] of found.pages.entries.values()) {
     if (entry.key[0] !== 2 || entry.deletion || !entry.file.current) continue;
     const name = new TextDecoder().decode(entry.key.subarray(1));
     const file = join(pagesFolder, entry.file.name);
     if (entry.proof.kind === "version")
-      judgeImages(found, entry.proof.manifest, tablesOf(entry.proof.manifest), name, findings);
+      judgeImages(images(entry.proof.manifest), tablesOf(entry.proof.manifest), name, findings);
     else if (entry.proof.kind === "damaged")
       findings.push(
         finding("damage", "version", file, entry.proof.reason, {
@@ -192,20 +199,23 @@ function judgeCold(
 }
 
 /** Damaged values that nothing refers to, and values that nobody knows. */
-function judgeRemains({ pages }: Examination, manifest: Manifest | undefined, findings: Finding[]): void {
-  const named = new Set<string>();
+function judgeRemains(
+  { pages }: Examination,
+  manifest: Manifest | undefined,
+  images: ImageLists,
+  findings: Finding[],
+): void {
+  const named = new Set<StoredEntry>();
   const manifests = manifest ? [manifest] : [];
   for (const [entry] of pages.entries.values())
     if (entry.proof.kind === "version") manifests.push(entry.proof.manifest);
-  for (const one of manifests)
-    for (const { entry } of imagesOf(pages, one))
-      if (entry) named.add(Buffer.from(entry.key).toString("hex"));
-  for (const [id, entries] of pages.entries) {
+  for (const one of manifests) for (const { entry } of images(one)) if (entry) named.add(entry);
+  for (const entries of pages.entries.values()) {
     for (const [i, entry] of entries.entries()) {
       const { proof, key, file, offset, deletion } = entry;
       if (deletion || !file.current) continue;
       // What counts of manifest, versions and their pages has been judged.
-      if (i === 0 && (key[0] === 0 || key[0] === 2 || key[0] === coldPrefix || named.has(id))) continue;
+      if (i === 0 && (key[0] === 0 || key[0] === 2 || key[0] === coldPrefix || named.has(entry))) continue;
       const more = { offset, what: describeKey(key) };
       if (proof.kind === "damaged")
         findings.push(

@@ -1,5 +1,5 @@
-// What is read of a store lies in two windows, used in turn for all of its files: while one is looked at, the other is
-// filled. Memory that no file was read into before costs more than reading into it.
+// What is read of a store lies in three windows, used in turn for all of its files: while one is looked at, the others are
+// filled: with one alone nothing would be read between the end of a read and the next turn of the event loop. Memory that no file was read into before costs more than reading into it.
 import type { HashBlock } from "../base/hash-block.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import type { LevelFile, LevelFileDefect } from "../store/level-files.js";
@@ -8,11 +8,13 @@ import { type LevelBlock, readLevelTableIndex, trailerBytes } from "../store/lev
 /** Bytes of a window, unless a block is longer. */
 export const windowBytes = 2 << 20;
 
-/** Two windows. They grow when something longer is read. */
+const windowCount = 3;
+
+/** The windows. They grow when something longer is read. */
 export class Windows {
   readonly #blocks: HashBlock[] = [];
 
-  /** Window 0 or 1, of `bytes` bytes at least; what it held may be lost. */
+  /** Window 0, 1 or 2, of `bytes` bytes at least; what it held may be lost. */
   at(turn: number, bytes: number): HashBlock {
     const known = this.#blocks[turn];
     if (known && known.bytes.length >= bytes) return known;
@@ -54,34 +56,37 @@ export async function* piecesOf(
   }
 }
 
-/** Fills a window with each piece, the next one while one is used. A window holds its piece until the next is asked for. */
+/** Fills a window with each piece, the next two while one is used. A window holds its piece until the next is asked for. */
 export async function* filledPieces(
   pieces: AsyncGenerator<TablePiece>,
   windows: Windows,
 ): AsyncGenerator<{ piece: TablePiece; window: HashBlock }> {
-  let turn = 0;
-  const fill = async () => {
+  const fill = async (turn: number) => {
     const { done, value: piece } = await pieces.next();
     if (done) return undefined;
     const length = piece.to - piece.from;
     const window = windows.at(turn, length);
-    turn = 1 - turn;
     const filled = await piece.file.read(window.bytes.subarray(0, length), piece.from);
     if (filled < length) window.bytes.fill(0, filled, length);
     return { piece, window };
   };
-  let filling = fill();
+  const filling: ReturnType<typeof fill>[] = [];
+  const begin = (turn: number) => {
+    const next = fill(turn % windowCount);
+    // Awaited only when the pieces before it are done; it must not count as unhandled meanwhile.
+    next.catch(() => undefined);
+    filling.push(next);
+  };
   try {
-    for (;;) {
-      const filled = await filling;
+    for (let turn = 0; turn < windowCount - 1; turn++) begin(turn);
+    for (let turn = windowCount - 1; ; turn++) {
+      const filled = await filling.shift()!;
       if (!filled) return;
-      filling = fill();
-      // Awaited only when this piece is done; it must not count as unhandled meanwhile.
-      filling.catch(() => undefined);
+      begin(turn);
       yield filled;
     }
   } finally {
     // A read under way must not meet a closed file.
-    await Promise.allSettled([filling]);
+    await Promise.allSettled(filling);
   }
 }

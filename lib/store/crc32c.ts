@@ -35,8 +35,15 @@ export function crc32c(bytes: Uint8Array, from: number, to: number): number {
   return ~crc >>> 0;
 }
 
+/** Computes CRC-32C of bytes `from`, inclusive, to `to`, exclusive, of something: as `crc32c` here, or faster. */
+export type Crc32c = (from: number, to: number) => number;
+
 /** What LevelDB stores for a checksum, so that the checksum of bytes that hold one is not trivial (util/crc32c.h). */
-export function maskedCrc32c(bytes: Uint8Array, from: number, to: number): number {
-  const crc = crc32c(bytes, from, to);
+export function masked(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
+}
+
+/** The checksum of bytes `from` to `to` as LevelDB stores it. */
+export function maskedCrc32c(bytes: Uint8Array, from: number, to: number): number {
+  return masked(crc32c(bytes, from, to));
 }

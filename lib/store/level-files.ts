@@ -59,19 +59,26 @@ async function tryOpen(directory: string, final: boolean): Promise<LevelFiles | 
     const names = await listFiles(directory);
     const tables: LevelFile[] = [];
     const logs: LevelFile[] = [];
-    for (const { name, number, kind } of names) {
+    const opened = await Promise.allSettled(
+      names.map(async ({ name }) => {
+        const handle = await openUnlessGone(join(directory, name));
+        if (handle) handles.push(handle);
+        return handle && { handle, bytes: (await handle.stat()).size };
+      }),
+    );
+    for (const [i, { name, number, kind }] of names.entries()) {
       const table = version?.tables.get(number);
       const current =
         kind === "log"
           ? !version || number >= version.logNumber || number === version.prevLogNumber
           : !version || table !== undefined;
-      const handle = await openUnlessGone(join(directory, name));
-      if (!handle) {
+      const outcome = opened[i];
+      if (outcome.status === "rejected") throw outcome.reason;
+      if (!outcome.value) {
         if (current && !final) return await close().then(() => undefined);
         continue;
       }
-      handles.push(handle);
-      const bytes = (await handle.stat()).size;
+      const { handle, bytes } = outcome.value;
       (kind === "log" ? logs : tables).push({
         name,
         number,

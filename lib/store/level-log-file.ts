@@ -1,6 +1,6 @@
 // Files in LevelDB's log format (doc/log_format.md): its write-ahead logs `*.log` and its `MANIFEST-*`.
 import { ByteReader } from "./byte-reader.js";
-import { maskedCrc32c } from "./crc32c.js";
+import { type Crc32c, crc32c, masked } from "./crc32c.js";
 import { viewOf } from "./log-format.js";
 
 /** A place in a file of LevelDB's that does not add up. */
@@ -14,6 +14,7 @@ export interface LevelDefect {
 export interface LevelLogRecord {
   /** Where it begins in the file. */
   readonly offset: number;
+  /** A view of the bytes that it was read from. */
   readonly payload: Uint8Array;
 }
 
@@ -22,12 +23,19 @@ const headerBytes = 7;
 // 3 is a middle part.
 const [full, first, last] = [1, 2, 4];
 
-/** Reads all records of a file. Behind a defect it goes on with the next block, as LevelDB does. */
-export function readLevelLog(bytes: Uint8Array): { records: LevelLogRecord[]; defects: LevelDefect[] } {
+/**
+ * Reads all records of a file. Behind a defect it goes on with the next block, as LevelDB does. The bytes are taken over:
+ * parts of a record are moved together within them. `crc` is that of `bytes`.
+ */
+export function readLevelLog(
+  bytes: Uint8Array,
+  crc: Crc32c = (from, to) => crc32c(bytes, from, to),
+): { records: LevelLogRecord[]; defects: LevelDefect[] } {
   const view = viewOf(bytes);
   const records: LevelLogRecord[] = [];
   const defects: LevelDefect[] = [];
-  let parts: Uint8Array[] | undefined;
+  /** Where the parts of a record lie that have been read. */
+  let parts: { readonly from: number; to: number } | undefined;
   let began = 0;
   const defect = (offset: number, reason: string, tail = false) => {
     defects.push({ offset, reason, tail });
@@ -50,20 +58,22 @@ export function readLevelLog(bytes: Uint8Array): { records: LevelLogRecord[]; de
       at = blockEnd;
       continue;
     }
-    if (type < full || type > last || view.getUint32(at, true) !== maskedCrc32c(bytes, at + 6, end)) {
+    if (type < full || type > last || view.getUint32(at, true) !== masked(crc(at + 6, end))) {
       defect(at, "a record's checksum does not match", blockEnd === bytes.length);
       at = blockEnd;
       continue;
     }
-    const part = bytes.subarray(at + headerBytes, end);
+    const from = at + headerBytes;
     if (type === full || type === first) {
       if (parts) defect(at, "a record begins within another");
       began = at;
-      parts = [part];
-    } else if (parts) parts.push(part);
-    else if (defects.length === 0) defect(at, "a record has no beginning");
+      parts = { from, to: end };
+    } else if (parts) {
+      bytes.copyWithin(parts.to, from, end);
+      parts.to += end - from;
+    } else if (defects.length === 0) defect(at, "a record has no beginning");
     if (parts && (type === full || type === last)) {
-      records.push({ offset: began, payload: parts.length === 1 ? parts[0] : Buffer.concat(parts) });
+      records.push({ offset: began, payload: bytes.subarray(parts.from, parts.to) });
       parts = undefined;
     }
     at = end;
