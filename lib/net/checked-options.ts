@@ -19,7 +19,7 @@ const limitRanges: Readonly<Record<keyof SocketLimits, Range>> = {
   answerMs: [0, longestMs],
   readerBytesPerSecond: [0, 2 ** 32 - 1],
   readerMs: [0, longestMs],
-  idleSeconds: [0, 960],
+  idleSeconds: [8, 960],
   lifetimeMinutes: [0, 240],
 };
 
@@ -27,11 +27,6 @@ const limitRanges: Readonly<Record<keyof SocketLimits, Range>> = {
 export function checkLimits(limits: SocketLimits): void {
   for (const [name, range] of Object.entries(limitRanges) as [keyof SocketLimits, Range][])
     checkWhole(name, limits[name], range);
-  if (limits.idleSeconds > 0 && limits.idleSeconds < 8)
-    throw new EmbershardError(
-      "INVALID_OPTIONS",
-      `idleSeconds is ${limits.idleSeconds}; expected 0 (never) or 8 to 960`,
-    );
 }
 
 /** Throws INVALID_OPTIONS unless a connection can be made with these. */

@@ -70,7 +70,10 @@ export interface SocketLimits {
   readonly readerBytesPerSecond: number;
   /** See `readerBytesPerSecond`. 0: for ever. */
   readonly readerMs: number;
-  /** Seconds without any byte in either direction after which the system's timer drops a connection: 0 (never) or 8 to 960. */
+  /**
+   * Seconds without any byte in either direction after which a connection is dropped, also one that was closed here and whose
+   * other end does not answer: 8 to 960.
+   */
   readonly idleSeconds: number;
   /** Minutes that a connection may last: 0 (for ever) to 240. */
   readonly lifetimeMinutes: number;

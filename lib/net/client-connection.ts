@@ -1,0 +1,222 @@
+import { randomFillSync } from "node:crypto";
+import type { Socket } from "node:net";
+import type { Clock } from "../base/clock.js";
+import { checkClose } from "./checked-options.js";
+import type { Connection, ConnectOptions, Receiver } from "./connection.js";
+import { headerBytes, maskInPlace, OPCODES, type Opcode, writeHeader } from "./frame-header.js";
+import { FrameReader } from "./frame-reader.js";
+
+/** Messages up to this long are copied into one piece: that costs less than a piece more for the system. */
+const joinedBytes = 4 << 10;
+/** After both sides should have closed, the other end has so long to do it. */
+const closingMs = 2000;
+
+export interface ClientSetting {
+  readonly clock: Clock;
+  readonly options: ConnectOptions;
+  /** Told what the receiver threw. */
+  failed(error: unknown): void;
+}
+
+/** The client's end of a connection, over a stream: see `Connection`. */
+export class ClientConnection implements Connection {
+  readonly peer: string;
+  readonly #socket: Socket;
+  readonly #receiver: Receiver;
+  readonly #setting: ClientSetting;
+  readonly #reader: FrameReader;
+  #waited = false;
+  #heard = false;
+  #closeSent = false;
+  #ended = false;
+  /** What `closed` will be told: without it, that there was no word. */
+  #farewell: readonly [number, string] | undefined;
+  /** A ping that came while our last answer had not gone out. Only the newest needs an answer (RFC 6455, 5.5.3). */
+  #pongWaits = false;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(socket: Socket, receiver: Receiver, setting: ClientSetting) {
+    this.#socket = socket;
+    this.#receiver = receiver;
+    this.#setting = setting;
+    this.peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    const front = receiver.front?.bind(receiver);
+    this.#reader = new FrameReader(setting.options, {
+      message: (bytes) => this.#guard(() => receiver.message(bytes)),
+      ...(front && { front: (bytes, total) => this.#guard(() => front(bytes, total)) }),
+      filled: () => this.#guard(() => receiver.filled?.()),
+      ping: (payload) => this.#answerPing(payload),
+      pong: () => undefined,
+      close: (code, reason) => this.#closeCame(code, reason),
+      violation: (code, reason) => this.#violated(code, reason),
+    });
+    socket.on("drain", () => this.#drain());
+    this.#watchSilence();
+  }
+
+  get waitingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  send(parts: readonly Uint8Array[], taken?: () => void): void {
+    if (this.#ended || this.#closeSent) {
+      taken?.();
+      return;
+    }
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    const random = this.#setting.options.mask === "random";
+    if (!taken || random || length <= joinedBytes) {
+      this.#writeJoined(OPCODES.binary, parts, length);
+      taken?.();
+    } else this.#writeParts(parts, length, taken);
+    if (this.waitingBytes > 0) this.#waited = true;
+  }
+
+  close(code: number, reason: string): void {
+    checkClose(code, reason);
+    if (this.#ended || this.#closeSent) return;
+    this.#sendClose(code, reason);
+    // It says what the other end answers, which is what we said; without an answer the connection is dropped.
+    this.#timer(closingMs, () => this.terminate());
+  }
+
+  terminate(): void {
+    this.#reader.stop();
+    this.#socket.destroy();
+  }
+
+  /** Where the next bytes of the stream, and only they, are to be written; undefined: to a buffer, for `read`. */
+  get target(): Uint8Array | undefined {
+    return this.#reader.target;
+  }
+
+  /** `length` bytes have been written to `target`. */
+  filled(length: number): void {
+    this.#heard = true;
+    this.#guard(() => this.#reader.advance(length));
+  }
+
+  /** Bytes have come, borrowed until this returns. */
+  read(bytes: Uint8Array): void {
+    this.#heard = true;
+    this.#guard(() => this.#reader.read(bytes));
+  }
+
+  /** The socket is gone. */
+  ended(reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#reader.stop();
+    this.#cancelTimer?.();
+    const [code, said] = this.#farewell ?? [1006, reason];
+    this.#guard(() => this.#receiver.closed(code, said));
+  }
+
+  /** One write of a copy: header and parts, masked where that is asked for. */
+  #writeJoined(opcode: Opcode, parts: readonly Uint8Array[], length: number): void {
+    const header = headerBytes(length);
+    const bytes = Buffer.allocUnsafe(header + length);
+    const mask = this.#setting.options.mask === "random" ? randomFillSync(new Uint8Array(4)) : undefined;
+    writeHeader(bytes, opcode, length, mask);
+    let at = header;
+    for (const part of parts) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    if (mask) maskInPlace(bytes.subarray(header), mask);
+    this.#socket.write(bytes);
+  }
+
+  /** The system gets the parts themselves, in one call. */
+  #writeParts(parts: readonly Uint8Array[], length: number, taken: () => void): void {
+    const socket = this.#socket;
+    const header = Buffer.allocUnsafe(headerBytes(length));
+    writeHeader(header, OPCODES.binary, length);
+    const filled = parts.filter((part) => part.length > 0);
+    socket.cork();
+    socket.write(header);
+    for (const [i, part] of filled.entries()) {
+      if (i < filled.length - 1) socket.write(part);
+      // Called with an error when the connection ends first: `closed` tells that.
+      else socket.write(part, () => this.#guard(taken));
+    }
+    socket.uncork();
+  }
+
+  #drain(): void {
+    if (this.#ended || this.waitingBytes > 0) return;
+    if (this.#pongWaits) {
+      this.#pongWaits = false;
+      this.#writeJoined(OPCODES.pong, [], 0);
+    }
+    if (!this.#waited) return;
+    this.#waited = false;
+    this.#guard(() => this.#receiver.drained?.());
+  }
+
+  /** While our own bytes wait, answers would pile up behind them: then one stands for all, and any answer shows that we live. */
+  #answerPing(payload: Uint8Array): void {
+    if (this.#closeSent) return;
+    if (this.waitingBytes === 0) this.#writeJoined(OPCODES.pong, [payload], payload.length);
+    else this.#pongWaits = true;
+  }
+
+  #closeCame(code: number, reason: string): void {
+    this.#farewell = [code, reason];
+    if (!this.#closeSent) this.#sendClose(code === 1005 ? 1000 : code, "");
+    this.#socket.end();
+    this.#timer(closingMs, () => this.terminate());
+  }
+
+  #violated(code: number, reason: string): void {
+    this.#farewell = [code, reason];
+    if (!this.#closeSent) this.#sendClose(code, reason);
+    this.#socket.end();
+    this.#timer(closingMs, () => this.terminate());
+  }
+
+  #sendClose(code: number, reason: string): void {
+    this.#closeSent = true;
+    const text = Buffer.from(reason, "utf8");
+    const payload = Buffer.alloc(2 + text.length);
+    payload.writeUInt16BE(code);
+    payload.set(text, 2);
+    this.#writeJoined(OPCODES.close, [payload], payload.length);
+  }
+
+  /** Looks four times in `silenceMs` whether something came. Counted, not timed: see `ConnectionWatch`. */
+  #watchSilence(): void {
+    const { silenceMs } = this.#setting.options;
+    if (silenceMs === 0) return;
+    let quiet = 0;
+    const look = () => {
+      quiet = this.#heard ? 0 : quiet + 1;
+      this.#heard = false;
+      if (quiet >= 4) {
+        this.#farewell = [1006, `nothing came for ${silenceMs} ms`];
+        this.terminate();
+        return;
+      }
+      if (quiet === 2 && this.waitingBytes === 0) this.#writeJoined(OPCODES.ping, [], 0);
+      this.#timer(Math.ceil(silenceMs / 4), look);
+    };
+    this.#timer(Math.ceil(silenceMs / 4), look);
+  }
+
+  #timer(delayMs: number, callback: () => void): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = this.#ended ? undefined : this.#setting.clock.after(delayMs, callback);
+  }
+
+  /** Runs the receiver's code. What it throws ends the connection, and is told. */
+  #guard<T>(run: () => T): T | undefined {
+    try {
+      return run();
+    } catch (error) {
+      this.#farewell ??= [1006, "the receiver failed"];
+      this.terminate();
+      this.#setting.failed(error);
+      return undefined;
+    }
+  }
+}
