@@ -6,8 +6,10 @@ import type { Connection, ConnectOptions, Receiver } from "./connection.js";
 import { headerBytes, maskInPlace, OPCODES, type Opcode, writeHeader } from "./frame-header.js";
 import { FrameReader } from "./frame-reader.js";
 
-/** Messages up to this long are copied into one piece: that costs less than a piece more for the system. */
-const joinedBytes = 4 << 10;
+/** Messages up to this long are copied into one piece: that costs less than pieces do on their way to the system. */
+const joinedBytes = 32 << 10;
+/** Room for such a message and its header. */
+const scratchBytes = joinedBytes + 16;
 /** After both sides should have closed, the other end has so long to do it. */
 const closingMs = 2000;
 
@@ -33,6 +35,8 @@ export class ClientConnection implements Connection {
   #farewell: readonly [number, string] | undefined;
   /** A ping that came while our last answer had not gone out. Only the newest needs an answer (RFC 6455, 5.5.3). */
   #pongWaits = false;
+  /** For messages in one piece, while the system has taken the last of them. */
+  #scratch: Buffer | undefined;
   #cancelTimer: (() => void) | undefined;
 
   constructor(socket: Socket, receiver: Receiver, setting: ClientSetting) {
@@ -85,17 +89,6 @@ export class ClientConnection implements Connection {
     this.#socket.destroy();
   }
 
-  /** Where the next bytes of the stream, and only they, are to be written; undefined: to a buffer, for `read`. */
-  get target(): Uint8Array | undefined {
-    return this.#reader.target;
-  }
-
-  /** `length` bytes have been written to `target`. */
-  filled(length: number): void {
-    this.#heard = true;
-    this.#guard(() => this.#reader.advance(length));
-  }
-
   /** Bytes have come, borrowed until this returns. */
   read(bytes: Uint8Array): void {
     this.#heard = true;
@@ -115,7 +108,7 @@ export class ClientConnection implements Connection {
   /** One write of a copy: header and parts, masked where that is asked for. */
   #writeJoined(opcode: Opcode, parts: readonly Uint8Array[], length: number): void {
     const header = headerBytes(length);
-    const bytes = Buffer.allocUnsafe(header + length);
+    const bytes = this.#pieceOf(header + length);
     const mask = this.#setting.options.mask === "random" ? randomFillSync(new Uint8Array(4)) : undefined;
     writeHeader(bytes, opcode, length, mask);
     let at = header;
@@ -125,6 +118,14 @@ export class ClientConnection implements Connection {
     }
     if (mask) maskInPlace(bytes.subarray(header), mask);
     this.#socket.write(bytes);
+    // The system still reads from it.
+    if (this.waitingBytes > 0) this.#scratch = undefined;
+  }
+
+  #pieceOf(length: number): Buffer {
+    if (length > scratchBytes) return Buffer.allocUnsafe(length);
+    this.#scratch ??= Buffer.allocUnsafe(scratchBytes);
+    return this.#scratch.subarray(0, length);
   }
 
   /** The system gets the parts themselves, in one call. */
