@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.js";
 import type { SocketLimits } from "./connection.js";
-import type { ServerConnection } from "./server-connection.js";
+import type { ServerConnection } from "./uwebsockets-connection.js";
 
 /**
  * Drops connections that hold what others need: no first message, a message that never ends, an answer that is never read.

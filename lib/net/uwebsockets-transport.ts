@@ -20,7 +20,7 @@ import type {
   SocketLimits,
 } from "./connection.js";
 import { ConnectionWatch } from "./connection-watch.js";
-import { ServerConnection, type SocketData } from "./server-connection.js";
+import { ServerConnection, type SocketData } from "./uwebsockets-connection.js";
 import { loadUWebSockets, type UWebSockets } from "./uwebsockets-module.js";
 
 export interface ServerTransportOptions {
