@@ -24,14 +24,14 @@ export interface RowRead<T> {
   readonly state?: Float32Array | undefined;
   /** u8[n]: 1 where the key has a row. */
   readonly found?: Uint8Array | undefined;
+  /** f32[n * counters], row by row: gets the counters as of now, 0 where a key has no row. */
+  readonly counters?: Float32Array | undefined;
   /** Read instead of the initial value where there is no row. */
   readonly fallback?: number | undefined;
 }
 
 /** A read as the public calls make it. */
 export interface TableRead<T> extends RowRead<T> {
-  /** f32[n * counters], row by row: gets the counters as of now, 0 where a key has no row. */
-  readonly counters?: Float32Array | undefined;
   /** Creates the rows that do not exist first, as durable as this. */
   readonly create?: Ack | undefined;
 }

@@ -128,12 +128,6 @@ export function defineTable(
     made: undefined,
   };
   read.end();
-  if (definition.memory !== undefined && (definition.eviction ?? counters)) {
-    throw new EmbershardError(
-      "INVALID_OPTIONS",
-      `table "${name}": found memory with eviction or counters, which know only of rows in memory: leave out one or the other`,
-    );
-  }
   if (tensor && (definition.eviction ?? counters)) {
     throw new EmbershardError(
       "INVALID_OPTIONS",

@@ -64,14 +64,8 @@ export class EmbeddedBackend implements Backend<ArenaTable> {
 
   pull(reads: readonly TableRead<ArenaTable>[]): Promise<void> | undefined {
     if (reads.some(({ create }) => create !== undefined)) return this.#createAndPull(reads);
-    const waits = reads.map((read) => this.#pull(read)).filter((wait) => wait !== undefined);
+    const waits = reads.map((read) => this.#shard.pull(read)).filter((wait) => wait !== undefined);
     return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);
-  }
-
-  #pull(read: TableRead<ArenaTable>): Promise<void> | undefined {
-    const reading = this.#shard.pull(read);
-    read.counters?.set(this.#shard.counters(read.table, read.keys));
-    return reading;
   }
 
   async #createAndPull(reads: readonly TableRead<ArenaTable>[]): Promise<void> {

@@ -123,6 +123,7 @@ export interface KernelExports {
     perPage: number,
     into: number,
   ): number;
+  scoreRecords(table: number, by: number, records: number, n: number, stride: number, into: number): void;
   findVictims(
     table: number,
     by: number,

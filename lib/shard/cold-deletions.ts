@@ -1,11 +1,20 @@
 // Values of rows that were deleted, and how they go.
 import type { PageBatch } from "../store/page-store.js";
+import type { ArenaTable } from "../table/arena-table.js";
 import type { ColdRows } from "./cold-rows.js";
 import { encodeColdKey } from "./cold-values.js";
 import type { ShardState } from "./shard-state.js";
 
 /** Deletions of one batch. */
 export const deletionsOfBatch = 4096;
+
+/** Notes that rows are gone for good, by the record of that LSN: of one that was cold once there may still be a value. */
+export function noteGone({ cold }: ShardState, table: ArenaTable, keys: BigUint64Array, lsn: number): void {
+  const rows = cold.size > 0 ? cold.get(table.definition.number) : undefined;
+  if (!rows) return;
+  if (rows.written) for (const key of keys) rows.deleted.set(key, lsn);
+  rows.forgetReads(keys);
+}
 
 /** Deletes the values of rows that were deleted up to `lsn`, which is durable. */
 export async function purgeDeleted(state: ShardState, cold: ColdRows, lsn: number): Promise<void> {

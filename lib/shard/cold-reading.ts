@@ -2,6 +2,8 @@
 // too: the page store answers so, and changes a row's value only while the row is resident.
 import { EmbershardError } from "../base/errors.js";
 import { MAX_FREQUENCY, R_FREQUENCY } from "../kernel/layout.js";
+import type { Arena } from "../table/arena.js";
+import { readExtras } from "./cold-columns.js";
 import { lookUpCold, type MissingKeys, missingKeys } from "./cold-lookup.js";
 import type { ColdRows } from "./cold-rows.js";
 import { type ColdValues, valueHeaderBytes } from "./cold-values.js";
@@ -23,9 +25,11 @@ export function pullColdRows(state: ShardState, cold: ColdRows, read: RowRead): 
   const missing = missingKeys(state.arenas.front, keys, found);
   cold.hits += keys.length - missing.places.length;
   const values = lookUpCold(state, cold, missing.keys);
+  // That of now: a rollback gives the shard others.
+  const { front } = state.arenas;
   const deliver = (given: ColdValues) => {
     demandThere(read);
-    deliverRows(state, cold, { ...read, found }, missing, given);
+    deliverRows(front, cold, { ...read, found }, missing, given);
   };
   if (values instanceof Promise) return values.then(deliver);
   deliver(values);
@@ -79,12 +83,13 @@ export function coldOccurrences(
   return undefined;
 }
 
-function demandThere({ table, keys, into, state, found }: RowRead): void {
+function demandThere({ table, keys, into, state, found, counters }: RowRead): void {
   const { length } = keys;
   const whole =
     into.length === length * table.dim &&
     (state === undefined || state.length === length * table.stateFloats) &&
-    (found === undefined || found.length === length);
+    (found === undefined || found.length === length) &&
+    (counters === undefined || counters.length === length * table.counters);
   if (!whole)
     throw new EmbershardError(
       "INVALID_ARGUMENT",
@@ -93,50 +98,44 @@ function demandThere({ table, keys, into, state, found }: RowRead): void {
 }
 
 function deliverRows(
-  { arenas: { front } }: ShardState,
+  front: Arena,
   cold: ColdRows,
   read: RowRead,
   { places, ranks }: MissingKeys,
   { slots, count, bytes }: ColdValues,
 ): void {
   if (count === 0) return;
-  const { index, dim, stateFloats } = cold.table;
-  const piece = Math.max(1, Math.floor(pieceBytes / cold.valueBytes));
+  const { table, valueBytes } = cold;
+  const { index, dim, stateFloats, counters } = table;
+  const piece = Math.max(1, Math.floor(pieceBytes / valueBytes));
   for (let from = 0; from < count; from += piece) {
     const n = Math.min(piece, count - from);
-    front.beginScratch(n * (cold.valueBytes + 4 * (dim + stateFloats + 1)) + 4 * 64);
-    const values = front.takeScratch(n * cold.valueBytes);
+    front.beginScratch(n * (valueBytes + 4 * (dim + stateFloats + counters + 3)) + 8 * 64);
+    const values = front.takeScratch(n * valueBytes);
     const rows = front.takeScratch(4 * n * dim);
-    const states = front.takeScratch(4 * n * stateFloats);
+    const states = read.state && stateFloats > 0 ? front.takeScratch(4 * n * stateFloats) : 0;
     const frequencies = front.takeScratch(4 * n);
-    front.bytes.set(bytes.subarray(from * cold.valueBytes, (from + n) * cold.valueBytes), values);
+    front.bytes.set(bytes.subarray(from * valueBytes, (from + n) * valueBytes), values);
     const records = values + valueHeaderBytes;
-    front.kernel.readRecords(
-      index,
-      records,
-      n,
-      cold.valueBytes,
-      rows,
-      stateFloats > 0 ? states : 0,
-      frequencies,
-      0,
-    );
-    const weightsThere = front.f32.subarray(rows / 4, rows / 4 + n * dim);
-    const statesThere = front.f32.subarray(states / 4, states / 4 + n * stateFloats);
+    front.kernel.readRecords(index, records, n, valueBytes, rows, states, frequencies, 0);
+    const counted = read.counters ? readExtras(front, table, records, n, valueBytes).counters : 0;
+    const { f32 } = front;
     for (let j = 0; j < places.length; j++) {
       const slot = slots[ranks[j]] - from;
       if (slot < 0 || slot >= n) continue;
       const place = places[j];
-      read.into.set(weightsThere.subarray(slot * dim, (slot + 1) * dim), place * dim);
-      read.state?.set(
-        statesThere.subarray(slot * stateFloats, (slot + 1) * stateFloats),
-        place * stateFloats,
-      );
+      read.into.set(f32.subarray(rows / 4 + slot * dim, rows / 4 + (slot + 1) * dim), place * dim);
+      if (states) copyFloats(f32, states / 4 + slot * stateFloats, read.state!, place, stateFloats);
+      if (counted) copyFloats(f32, counted / 4 + slot * counters, read.counters!, place, counters);
       read.found![place] = 1;
       cold.misses++;
     }
     noteHot(cold, front.u32.subarray(frequencies / 4, frequencies / 4 + n), front.u64, records);
   }
+}
+
+function copyFloats(from: Float32Array, at: number, into: Float32Array, place: number, width: number): void {
+  into.set(from.subarray(at, at + width), place * width);
 }
 
 /** How much more often than a row that was demoted one must have been pushed to be promoted by a pull: hysteresis. */

@@ -29,7 +29,7 @@ export class ColdRows {
   /** Whether the page store may have values of this table at all. */
   written = false;
   readonly stage: ColdStage;
-  /** Of each read under way the keys whose values have ceased to be what they were when it began. */
+  /** Of each read or demotion under way the keys that have become cold, or ceased to be, or gone, since it began. */
   readonly watches = new Set<Set<bigint>>();
   /** Rows read since the store was opened: that were resident; that were cold. */
   hits = 0;
@@ -62,10 +62,16 @@ export class ColdRows {
     return { table: this.table.definition.number, rows: this.rows, digest: this.digest.toString() };
   }
 
-  /** What was read of these keys, or is being read, is no longer to be used. */
+  /** What was read or copied of these keys, or is being read, is no longer to be used. */
   forgetReads(keys: Iterable<bigint>): void {
     if (this.watches.size === 0) return;
     for (const key of keys) for (const watch of this.watches) watch.add(key);
+  }
+
+  /** The values of keys that were kept at hand are no longer to be used. */
+  forgetStaged(keys: BigUint64Array): void {
+    const halves = new Uint32Array(keys.buffer, keys.byteOffset, 2 * keys.length);
+    for (let i = 0; i < keys.length; i++) this.stage.remove(halves[2 * i], halves[2 * i + 1]);
   }
 
   /** Rows have become cold. */

@@ -1,8 +1,8 @@
 // Scanning cold rows: those of the page store as of the scan's beginning, then those that moved past the scan.
 
 import type { ScanBatch } from "../api/row-batches.js";
-import type { Arena } from "../table/arena.js";
 import type { ArenaSet } from "./arena-set.js";
+import { columnsOf } from "./cold-columns.js";
 import { lookUpCold } from "./cold-lookup.js";
 import type { ColdRows } from "./cold-rows.js";
 import { checkColdValues, coldKeysOf, damaged, decodeColdKey, valueHeaderBytes } from "./cold-values.js";
@@ -74,7 +74,8 @@ export async function* scanOwed(
   }
 }
 
-function joinValues(
+/** The values of entries one behind the other. @throws CORRUPT where one has another length */
+export function joinValues(
   cold: ColdRows,
   keys: BigUint64Array,
   entries: readonly { readonly value: Uint8Array }[],
@@ -88,7 +89,7 @@ function joinValues(
 }
 
 /** Keys whose values count for nothing: those of rows that are resident, or deleted. */
-function remainsAmong(cold: ColdRows, arenas: ArenaSet, keys: BigUint64Array): Set<bigint> {
+export function remainsAmong(cold: ColdRows, arenas: ArenaSet, keys: BigUint64Array): Set<bigint> {
   const resident = new Uint8Array(keys.length);
   containsRows(arenas, cold.table, keys, resident);
   return new Set(keys.filter((key, i) => resident[i] === 1 || cold.deleted.has(key)));
@@ -120,34 +121,4 @@ function copyResident(
   const values = new Uint8Array(found.length * cold.valueBytes);
   for (const [i, record] of records.entries()) values.set(record, i * cold.valueBytes + valueHeaderBytes);
   return { keys: BigUint64Array.from(found), values };
-}
-
-/** Takes values apart, which lie one behind the other. */
-function columnsOf(front: Arena, cold: ColdRows, keys: BigUint64Array, values: Uint8Array): ScanBatch {
-  const { index, dim, stateFloats } = cold.table;
-  const n = keys.length;
-  front.beginScratch(n * (cold.valueBytes + 4 * (dim + stateFloats) + 8) + 5 * 64);
-  const at = front.takeScratch(values.length);
-  const rows = front.takeScratch(4 * n * dim);
-  const states = front.takeScratch(4 * n * stateFloats);
-  const frequencies = front.takeScratch(4 * n);
-  const steps = front.takeScratch(4 * n);
-  front.bytes.set(values, at);
-  front.kernel.readRecords(
-    index,
-    at + valueHeaderBytes,
-    n,
-    cold.valueBytes,
-    rows,
-    stateFloats > 0 ? states : 0,
-    frequencies,
-    steps,
-  );
-  return {
-    keys: keys.slice(),
-    rows: front.f32.slice(rows / 4, rows / 4 + n * dim),
-    state: front.f32.slice(states / 4, states / 4 + n * stateFloats),
-    frequency: front.u32.slice(frequencies / 4, frequencies / 4 + n),
-    lastStep: front.u32.slice(steps / 4, steps / 4 + n),
-  };
 }

@@ -1,14 +1,25 @@
 import { EmbershardError } from "../base/errors.js";
 import { PAGE_BYTES } from "../kernel/layout.js";
 import type { ArenaTable } from "../table/arena-table.js";
+import type { ScoreSample } from "../table/victims.js";
 import type { Checkpointing } from "./checkpointing.js";
 import { lookUpCold, missingKeys } from "./cold-lookup.js";
 import { ColdPurging } from "./cold-purging.js";
 import { coldOccurrences, containsColdRows, pullColdRows } from "./cold-reading.js";
 import { type ColdRows, coldRowsOf } from "./cold-rows.js";
 import type { ColdValues } from "./cold-values.js";
+import {
+  type ColdEviction,
+  coldEvictionBytes,
+  evictColdRows,
+  readColdChunk,
+  sampleCold,
+  victimsAmong,
+} from "./cold-victims.js";
 import { Cooling } from "./cooling.js";
 import { frequencyAt } from "./demoting.js";
+import type { Rule } from "./eviction-rules.js";
+import type { Hand } from "./eviction-sweep.js";
 import { occurrencesOf } from "./forgetting.js";
 import type { Line } from "./line.js";
 import type { Mover } from "./mover.js";
@@ -122,6 +133,46 @@ export class ColdTier {
     const missing = missingKeys(this.#state.arenas.front, keys, found);
     const most = cold.stage.capacity;
     await this.#track(Promise.resolve(lookUpCold(this.#state, cold, missing.keys.slice(0, most))));
+  }
+
+  /** Scores of cold rows. @throws CORRUPT, IO */
+  sample(table: ArenaTable, by: number): Promise<ScoreSample> {
+    return this.#track(sampleCold(this.#state, this.#coldOf(table)!, by));
+  }
+
+  /** Lets cold rows go, in the line of the writes: those that came in for one stay. @throws CORRUPT, IO, READ_ONLY, CLOSED */
+  async slice(
+    table: ArenaTable,
+    hand: Hand,
+    rule: Rule,
+    limit: number,
+    teller: () => ((rows: NonNullable<ColdEviction["rows"]>) => void) | undefined,
+  ): Promise<ColdEviction & { looked: number }> {
+    const cold = this.#coldOf(table)!;
+    const state = this.#state;
+    const chunk = await this.#track(readColdChunk(state, cold, hand.coldKey, rule.by));
+    const looked = chunk.keys.length;
+    const nothing = { evicted: 0, lsn: 0, rows: undefined, looked };
+    try {
+      const victims = victimsAmong(chunk, rule, limit);
+      const whole = victims.length < limit || victims[limit - 1] === looked - 1;
+      if (!whole) hand.coldKey = chunk.keys[victims[limit - 1]] + 1n;
+      else if (chunk.next !== undefined) hand.coldKey = chunk.next;
+      else hand.next(state.arenas, true);
+      if (victims.length === 0) return nothing;
+      return await this.#owner.line.do(async () => {
+        await this.#owner.roomFor(() => coldEvictionBytes(victims.length));
+        if (state.cold.get(table.definition.number) !== cold || !state.tables.has(table.definition.name))
+          return nothing;
+        const still = victims.filter((i) => !chunk.gone.has(chunk.keys[i]));
+        const tell = teller();
+        const gone = guarded(state, () => evictColdRows(state, cold, chunk, still, tell !== undefined));
+        if (gone.rows) tell?.(gone.rows);
+        return { ...gone, looked };
+      });
+    } finally {
+      cold.watches.delete(chunk.gone);
+    }
   }
 
   /** A table is being dropped: what the page store has of it counts for nothing when the record is durable. */

@@ -153,17 +153,25 @@ export class Cooling {
   async #slice(cold: ColdRows): Promise<void> {
     const victims = guarded(this.#state, () => this.#choose(cold));
     if (!victims) return;
-    if (victims.changed > 0) {
-      await reachedInLog(this.#state, this.#state.log.synced(victims.lsn));
-      if (this.#stopped()) return;
-      try {
-        await writeVictims(this.#state, victims);
-      } catch (error) {
-        if (error instanceof EmbershardError && error.code === "IO") this.#owner.pagesFailed(error);
-        throw error;
+    try {
+      if (victims.changed > 0) {
+        await reachedInLog(this.#state, this.#state.log.synced(victims.lsn));
+        if (this.#stopped()) return;
+        await this.#write(victims);
       }
+      await this.#take(victims);
+    } finally {
+      cold.watches.delete(victims.gone);
     }
-    await this.#take(victims);
+  }
+
+  async #write(victims: Victims): Promise<void> {
+    try {
+      await writeVictims(this.#state, victims);
+    } catch (error) {
+      if (error instanceof EmbershardError && error.code === "IO") this.#owner.pagesFailed(error);
+      throw error;
+    }
   }
 
   /** Has victims leave the arena, in the line of the writes or by a write that waits for it. */

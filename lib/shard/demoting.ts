@@ -30,6 +30,8 @@ export interface Victims {
   readonly values: Uint8Array;
   /** The last record when they were copied. */
   readonly lsn: number;
+  /** Keys whose rows are gone since; one that was made anew may look like the copy. A watch of `cold`, until they are demoted. */
+  readonly gone: Set<bigint>;
 }
 
 /** Rows that one slice demotes, at most. */
@@ -58,7 +60,7 @@ export function frequencyAt(arenas: readonly Arena[], table: ArenaTable, part: n
 
 /**
  * Copies up to `limit` rows of an arena that were pushed at most `threshold` times, going on from `cursor`; undefined when
- * none was met.
+ * none was met. Whoever has them lets go of their watch.
  */
 export function copyRows(
   state: ShardState,
@@ -94,6 +96,8 @@ export function copyRows(
   const records = new Uint8Array(n * recordBytes);
   records.set(arena.bytes.subarray(changedAt, changedAt + changed * recordBytes));
   records.set(arena.bytes.subarray(cleanAt, cleanAt + (n - changed) * recordBytes), changed * recordBytes);
+  const gone = new Set<bigint>();
+  cold.watches.add(gone);
   return {
     cold,
     arena,
@@ -104,6 +108,7 @@ export function copyRows(
     storeKeys: arena.bytes.slice(storeKeys, storeKeys + 13 * changed),
     values: arena.bytes.slice(values, values + changed * cold.valueBytes),
     lsn: lastLsn(state),
+    gone,
   };
 }
 
@@ -112,14 +117,13 @@ export function copyRows(
  * of a row's older value is written over, the promotion that ended its use is durable.
  */
 export async function writeVictims(state: ShardState, victims: Victims): Promise<void> {
-  const { cold, keys, storeKeys, values, changed, lsn } = victims;
+  const { cold, keys, storeKeys, values, changed, gone } = victims;
   const batch = state.pages.batch();
   let count = 0;
   for (let i = 0; i < changed; i++) {
-    const deleted = cold.deleted.size > 0 ? cold.deleted.get(keys[i]) : undefined;
-    // Deleted since it was copied: its value goes, and must not come back.
-    if (deleted !== undefined && deleted > lsn) continue;
-    if (deleted !== undefined) cold.deleted.delete(keys[i]);
+    // Gone since it was copied: its value goes, and must not come back.
+    if (gone.size > 0 && gone.has(keys[i])) continue;
+    if (cold.deleted.size > 0) cold.deleted.delete(keys[i]);
     batch.put(
       storeKeys.subarray(13 * i, 13 * (i + 1)),
       values.subarray(i * cold.valueBytes, (i + 1) * cold.valueBytes),
@@ -133,9 +137,11 @@ export async function writeVictims(state: ShardState, victims: Victims): Promise
 
 /** Demotes those victims that have not changed since they were copied; there is room in the log. Returns its bytes. */
 export function demoteRows(state: ShardState, scans: Scans, victims: Victims): number {
-  const { cold, arena, records, n } = victims;
+  const { cold, arena } = victims;
   const { table } = cold;
   const { recordBytes } = table;
+  const records = recordsLeft(victims);
+  const n = records.length / recordBytes;
   const { kernel } = arena;
   const { log } = state;
   arena.beginScratch(n * (recordBytes + 16) + 5 * 64);
@@ -164,10 +170,25 @@ export function demoteRows(state: ShardState, scans: Scans, victims: Victims): n
   ]);
   cold.add(run.n, digest);
   cold.demotions += run.n;
+  cold.forgetReads(arena.u64.subarray(run.keys / 8, run.keys / 8 + run.n));
   if (scans.size > 0) {
     const keys = arena.u64.slice(run.keys / 8, run.keys / 8 + run.n);
     const positions = arena.u32.slice(run.positions / 4, run.positions / 4 + run.n);
     for (const scan of scans) scan.noteDemotion(table, arena, keys, positions);
   }
   return list.parts.reduce((sum, part) => sum + part.length, 0);
+}
+
+/** The copies of rows that are not gone since. */
+function recordsLeft({ cold, records, n, gone }: Victims): Uint8Array {
+  if (gone.size === 0) return records;
+  const { recordBytes } = cold.table;
+  const view = new DataView(records.buffer, records.byteOffset, records.length);
+  const left = new Uint8Array(records.length);
+  let count = 0;
+  for (let i = 0; i < n; i++) {
+    if (gone.has(view.getBigUint64(i * recordBytes, true))) continue;
+    left.set(records.subarray(i * recordBytes, (i + 1) * recordBytes), recordBytes * count++);
+  }
+  return left.subarray(0, recordBytes * count);
 }

@@ -8,6 +8,7 @@ import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { findVictims, searchBytes, type VictimCursor, type VictimSearch } from "../table/victims.js";
 import { SectionList } from "./applying.js";
+import { noteGone } from "./cold-deletions.js";
 import { encodeRowsHeader, RECORD, SECTION, sectionBytes } from "./records.js";
 import { lastLsn, type ShardState } from "./shard-state.js";
 
@@ -55,6 +56,7 @@ export function evictSlice(
   arena.bytes.fill(0, counts, counts + 4 * n);
   const removed = arena.kernel.deleteRows(table.index, keys, n, positions, keys, BigInt(lsn));
   assert(removed === n, "a victim is in the index");
+  if (state.cold.size > 0) noteGone(state, table, arena.u64.subarray(keys / 8, keys / 8 + n), lsn);
   if (logged) {
     const list = new SectionList();
     list.add({ arena, n, keys, positions, counts }, table, SECTION.evict, 0, []);

@@ -1,19 +1,44 @@
 import type { EvictedRows, EvictionCounts, EvictionReason } from "../api/row-batches.js";
 import { EmbershardError } from "../base/errors.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { BY } from "../table/victims.js";
+import { BY, type ScoreSample } from "../table/victims.js";
 import type { Checkpointing } from "./checkpointing.js";
+import type { ColdEviction } from "./cold-victims.js";
 import { evictSlice, sliceBytes, sliceRows } from "./evict-slice.js";
 import { EvictionAudience, EvictionProgress, intervalOf } from "./eviction-progress.js";
-import { chooseThreshold, policyOf, type Rule, rowsOver } from "./eviction-rules.js";
+import { chooseThreshold, coldRowCount, policyOf, type Rule, rowsOf, rowsOver } from "./eviction-rules.js";
 import { type EvictionJob, Hand, isDone } from "./eviction-sweep.js";
 import { guarded, type ShardState, timeNow } from "./shard-state.js";
 
 /** Places that a slice looks at, at most; of norms, which take reading all weights, fewer. */
 const slicePlaces = 1 << 17;
 const normPlaces = 1 << 14;
+/** Where fewer than one in so many cold rows that were looked at went, the threshold is chosen anew. */
+const seldom = 64;
 /** How often a shard that is read-only is looked at again. */
 const idleMs = 100;
+
+/** Tells who listens of rows that have gone. */
+type Teller = (rows: NonNullable<ColdEviction["rows"]>) => void;
+
+/** Looks at rows that are cold, for a table that has some. */
+export interface ColdVictims {
+  sample(table: ArenaTable, by: number): Promise<ScoreSample>;
+  /**
+   * One slice: those of `limit` rows at most that the rule lets go, from where the hand is; told in the turn in which they go.
+   *
+   * @throws CORRUPT, IO, CLOSED, READ_ONLY
+   */
+  slice(
+    table: ArenaTable,
+    hand: Hand,
+    rule: Rule,
+    limit: number,
+    teller: () => Teller | undefined,
+  ): Promise<ColdEviction & { readonly looked: number }>;
+  /** Values of rows that are gone can be taken out. */
+  consider(): void;
+}
 
 /**
  * Lets rows go, a slice at a time: right after a write that brought a table above its capacity, in the same turn, and
@@ -22,6 +47,7 @@ const idleMs = 100;
 export class Evicting {
   readonly #state: ShardState;
   readonly #checkpointing: Checkpointing;
+  readonly #cold: ColdVictims;
   readonly #progress = new Map<ArenaTable, EvictionProgress>();
   /** By number of the table: a rollback makes another object of it, and may bring back one that was dropped. */
   readonly #audiences = new Map<number, EvictionAudience>();
@@ -32,9 +58,10 @@ export class Evicting {
   #closed = false;
   #cancelTimer: () => void = () => {};
 
-  constructor(state: ShardState, checkpointing: Checkpointing) {
+  constructor(state: ShardState, checkpointing: Checkpointing, cold: ColdVictims) {
     this.#state = state;
     this.#checkpointing = checkpointing;
+    this.#cold = cold;
     this.resume();
   }
 
@@ -61,14 +88,18 @@ export class Evicting {
     if (!definition.eviction || this.#state.version !== undefined) return;
     const progress = this.#progressOf(table);
     progress.written += written;
-    const over = rowsOver(this.#state.arenas, table);
-    if (over > 0 && written > 0 && !this.#telling && this.#mayWrite()) this.#evictOver(table, over);
+    const over = rowsOver(this.#state, table);
+    const atOnce = over > 0 && written > 0 && !this.#hasCold(table);
+    if (atOnce && !this.#telling && this.#mayWrite()) this.#evictOver(table, over);
     this.#noteDue(table);
     if (definition.eviction.maxAgeMs !== undefined && written === 0) this.#armTimer();
     this.#wake();
   }
 
-  /** Resolves when a table has at most a slice of rows too many, or nothing can be evicted now. Undefined: it is so. */
+  /**
+   * Resolves when a table has at most a slice of rows too many (none, where some are cold: those do not go in the turn of
+   * the write), or nothing can be evicted now. Undefined: it is so.
+   */
   within(table: ArenaTable): Promise<void> | undefined {
     if (!table.definition.eviction || !this.#isFarOver(table) || this.#telling) return undefined;
     return new Promise((resolve) => {
@@ -133,17 +164,17 @@ export class Evicting {
   }
 
   #noteDue(table: ArenaTable): void {
-    const { arenas } = this.#state;
-    for (const { reason, rule } of this.#progressOf(table).due(
-      table,
-      arenas.rows(table),
-      timeNow(this.#state),
-    ))
+    const state = this.#state;
+    for (const { reason, rule } of this.#progressOf(table).due(table, rowsOf(state, table), timeNow(state)))
       this.#add(table, reason, rule, 0, () => {});
   }
 
   #isFarOver(table: ArenaTable): boolean {
-    return rowsOver(this.#state.arenas, table) > sliceRows;
+    return rowsOver(this.#state, table) > (this.#hasCold(table) ? 0 : sliceRows);
+  }
+
+  #hasCold(table: ArenaTable): boolean {
+    return coldRowCount(this.#state.cold, table) > 0;
   }
 
   #isThere(table: ArenaTable): boolean {
@@ -182,11 +213,11 @@ export class Evicting {
   #nextWork(): ArenaTable | EvictionJob | undefined {
     for (const table of this.#progress.keys()) {
       if (!this.#isThere(table)) this.#forget(table);
-      else if (rowsOver(this.#state.arenas, table) > 0) return table;
+      else if (rowsOver(this.#state, table) > 0) return table;
     }
     for (const job of this.#jobs.slice()) {
       if (!this.#isThere(job.table)) this.#end(job, this.#goneError(job.table));
-      else if (isDone(job, this.#state.arenas)) this.#end(job);
+      else if (isDone(job, rowsOf(this.#state, job.table))) this.#end(job);
       else return job;
     }
     return undefined;
@@ -225,7 +256,7 @@ export class Evicting {
         this.#endAll(this.#checkpointing.health.failure);
         await new Promise<void>((resolve) => this.#state.clock.after(idleMs, resolve));
       } else if (room) await Promise.allSettled([this.#checkpointing.health.waits.guard(room)]);
-      else if (!this.#state.held) this.#work(work);
+      else if (!this.#state.held) await this.#work(work);
       this.#resolveWaiting();
     }
     this.#resolveWaiting();
@@ -233,14 +264,77 @@ export class Evicting {
     if (this.#state.broken) this.#endAll(this.#state.broken);
   }
 
-  #work(work: ArenaTable | EvictionJob): void {
+  async #work(work: ArenaTable | EvictionJob): Promise<void> {
+    const table = "hand" in work ? work.table : work;
     try {
-      if ("hand" in work) guarded(this.#state, () => this.#advance(work));
-      else this.#evictOver(work, rowsOver(this.#state.arenas, work));
+      if (this.#hasCold(table)) await this.#workOverCold(work, table);
+      else if ("hand" in work) guarded(this.#state, () => this.#advance(work));
+      else this.#evictOver(work, rowsOver(this.#state, work));
+      this.#cold.consider();
     } catch (error) {
-      // The shard has stopped, and whoever calls it next is told.
-      if (error !== this.#state.broken) throw error;
+      // The shard has stopped, or cannot write now, and whoever calls it next is told.
+      if (!(error instanceof EmbershardError)) throw error;
+      if (error === this.#state.broken || this.#closed) return;
+      if ("hand" in work) {
+        if (this.#jobs.includes(work)) this.#end(work, error);
+        return;
+      }
+      this.#endWaiting();
+      await new Promise<void>((resolve) => this.#state.clock.after(idleMs, resolve));
     }
+  }
+
+  /** One slice of a table that has cold rows: of an arena, or of those. */
+  async #workOverCold(work: ArenaTable | EvictionJob, table: ArenaTable): Promise<void> {
+    const job = "hand" in work ? work : undefined;
+    const progress = this.#progressOf(table);
+    const hand = job?.hand ?? progress.hand;
+    const wanted = job
+      ? job.rule
+        ? sliceRows
+        : Math.min(job.rows - job.evicted, sliceRows)
+      : Math.min(rowsOver(this.#state, table), sliceRows);
+    const reason = job?.reason ?? "capacity";
+    const rule = job?.rule ?? (await this.#thresholdOverCold(table, wanted));
+    if (!this.#isThere(table) || !this.#mayWrite() || wanted <= 0) return;
+    const inArena = hand.arena(this.#state.arenas) !== undefined;
+    const outcome = inArena
+      ? {
+          looked: 0,
+          ...guarded(this.#state, () => this.#slice(table, hand, rule, wanted, reason, !job?.rule)),
+        }
+      : await this.#coldSlice(table, hand, rule, wanted, reason);
+    if (!job?.rule) {
+      const few = inArena ? 2 * outcome.evicted < wanted : seldom * outcome.evicted < outcome.looked;
+      progress.lasts = few ? 0 : progress.lasts - outcome.evicted;
+    }
+    if (!job) return;
+    job.evicted += outcome.evicted;
+    job.lsn = outcome.lsn || job.lsn;
+  }
+
+  async #thresholdOverCold(table: ArenaTable, wanted: number): Promise<Rule> {
+    const progress = this.#progressOf(table);
+    const by = policyOf(table);
+    if (progress.threshold?.by !== by || progress.lasts <= 0) {
+      const sample = await this.#cold.sample(table, by);
+      progress.threshold = chooseThreshold(this.#state, table, by, wanted, [sample]);
+      progress.lasts = progress.threshold.lasts;
+    }
+    return progress.threshold;
+  }
+
+  async #coldSlice(table: ArenaTable, hand: Hand, rule: Rule, limit: number, reason: EvictionReason) {
+    const { audience } = this.#progressOf(table);
+    const teller = () =>
+      audience.listeners.size === 0
+        ? undefined
+        : (rows: Parameters<Teller>[0]) => this.#tell(audience, { reason, ...rows });
+    const outcome = await this.#cold.slice(table, hand, rule, limit, teller);
+    audience.counts.slices++;
+    audience.counts[reason] += outcome.evicted;
+    if (outcome.lsn > 0) this.#checkpointing.noteLogged(8 * outcome.evicted);
+    return outcome;
   }
 
   #resolveWaiting(): void {
@@ -252,8 +346,12 @@ export class Evicting {
 
   /** Nothing can be evicted: who waits for room goes on, who asked is told why. */
   #endAll(error: EmbershardError): void {
-    for (const { resolve } of this.#waiting.splice(0)) resolve();
+    this.#endWaiting();
     for (const job of this.#jobs.slice()) this.#end(job, error);
+  }
+
+  #endWaiting(): void {
+    for (const { resolve } of this.#waiting.splice(0)) resolve();
   }
 
   #end(job: EvictionJob, error?: EmbershardError): void {
@@ -290,7 +388,7 @@ export class Evicting {
     const progress = this.#progressOf(table);
     const by = policyOf(table);
     if (progress.threshold?.by !== by || progress.lasts <= 0) {
-      progress.threshold = chooseThreshold(this.#state.arenas, table, by, wanted);
+      progress.threshold = chooseThreshold(this.#state, table, by, wanted);
       progress.lasts = progress.threshold.lasts;
     }
     const outcome = this.#slice(table, hand, progress.threshold, wanted, reason, true);
@@ -311,21 +409,25 @@ export class Evicting {
     const state = this.#state;
     const progress = this.#progressOf(table);
     const copied = progress.audience.listeners.size > 0;
+    const hasCold = this.#hasCold(table);
+    if (!hand.arena(state.arenas)) hand.next(state.arenas, hasCold);
     let places = by === BY.norm ? normPlaces : slicePlaces;
     let evicted = 0;
     let lsn = 0;
     for (let part = 0; part <= state.arenas.all.length && places > 0 && evicted < limit; part++) {
       if (part > 0 && !this.#mayWrite()) break;
       const arena = hand.arena(state.arenas);
+      // Cold rows come next, which take waiting for; or this was the last round.
+      if (!arena || (!round && hand.rounds > 0)) break;
       table.describeScore(arena);
       const search = { by, threshold: score, places, limit: limit - evicted };
       const result = evictSlice(state, arena, table, hand.cursor, search, copied);
       places -= result.looked;
       evicted += result.evicted;
       lsn = result.lsn || lsn;
-      if (result.ended) hand.next(state.arenas);
+      if (result.ended) hand.next(state.arenas, hasCold);
       if (result.rows) this.#tell(progress.audience, { reason, ...result.rows });
-      if (!result.ended || (!round && hand.rounds > 0)) break;
+      if (!result.ended) break;
     }
     const { counts } = progress.audience;
     counts.slices++;

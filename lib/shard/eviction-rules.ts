@@ -2,8 +2,13 @@
 import type { EvictionRequest } from "../api/eviction-request.js";
 import { PAGE_BYTES, T_SEGMENTS, TABLE_BYTES, TABLES } from "../kernel/layout.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { BY, sampleScores, scoreOfFloat } from "../table/victims.js";
+import { BY, type ScoreSample, sampleScores, scoreOfFloat } from "../table/victims.js";
 import type { ArenaSet } from "./arena-set.js";
+import { coldKeyBytes, valueHeaderBytes } from "./cold-values.js";
+import type { ShardState } from "./shard-state.js";
+
+/** Where rows are counted. */
+export type RowsOfTables = Pick<ShardState, "arenas" | "cold">;
 
 /** Part of a table whose rows are victims at any time, at least: so much is looked at to find one that is among the worst. */
 const worstPart = 1 / 20;
@@ -13,15 +18,25 @@ const sampleSize = 4096;
 /** Entries of a segment of the index that has just split, about: one that is full holds 12,800. */
 const leastSegment = 6000;
 
+/** Rows of a table, cold ones included. */
+export function rowsOf({ arenas, cold }: RowsOfTables, table: ArenaTable): number {
+  return arenas.rows(table) + coldRowCount(cold, table);
+}
+
+/** Rows of a table that are cold. */
+export function coldRowCount(cold: RowsOfTables["cold"], { definition }: ArenaTable): number {
+  return cold.size === 0 ? 0 : (cold.get(definition.number)?.rows ?? 0);
+}
+
 /** Rows that a table has too many. */
-export function rowsOver(set: ArenaSet, table: ArenaTable): number {
+export function rowsOver(state: RowsOfTables, table: ArenaTable): number {
   const { eviction } = table.definition;
   if (!eviction || (eviction.maxRows === undefined && eviction.maxBytes === undefined)) return 0;
   const most = Math.min(
     eviction.maxRows ?? Number.POSITIVE_INFINITY,
-    rowsWithin(set, table, eviction.maxBytes),
+    rowsWithin(state.arenas, table, eviction.maxBytes),
   );
-  return Math.max(0, set.rows(table) - most);
+  return Math.max(0, rowsOf(state, table) - most);
 }
 
 /**
@@ -30,6 +45,9 @@ export function rowsOver(set: ArenaSet, table: ArenaTable): number {
  */
 function rowsWithin(set: ArenaSet, table: ArenaTable, bytes: number | undefined): number {
   if (bytes === undefined) return Number.POSITIVE_INFINITY;
+  // With a limit of memory that says what pages may take; a row counts as what it takes when it is cold.
+  if (table.definition.memory !== undefined)
+    return Math.max(1, Math.floor(bytes / (coldKeyBytes + valueHeaderBytes + table.recordBytes)));
   const indexPages = set.all.reduce(
     (sum, { data }) => sum + data.getUint32(TABLES + table.index * TABLE_BYTES + T_SEGMENTS, true) + 1,
     0,
@@ -57,14 +75,22 @@ export interface Threshold {
 
 /**
  * A score that about one in twenty rows has or is below, more where more than that have to go. Chosen from a sample, of all
- * rows where they are few: then exactly `wanted` rows are at or below it, but for equal ones.
+ * rows where they are few: then exactly `wanted` rows are at or below it, but for equal ones. `cold` are scores of cold rows.
  */
-export function chooseThreshold(set: ArenaSet, table: ArenaTable, by: number, wanted: number): Threshold {
-  const rows = set.rows(table);
-  const samples = set.all.map((arena) => {
+export function chooseThreshold(
+  state: RowsOfTables,
+  table: ArenaTable,
+  by: number,
+  wanted: number,
+  cold: readonly ScoreSample[] = [],
+): Threshold {
+  const { all } = state.arenas;
+  const rows = rowsOf(state, table);
+  const samples = all.map((arena) => {
     table.describeScore(arena);
-    return sampleScores(arena, table, by, Math.ceil(sampleSize / set.all.length));
+    return sampleScores(arena, table, by, Math.ceil(sampleSize / all.length));
   });
+  samples.push(...cold);
   const n = samples.reduce((sum, { scores }) => sum + scores.length, 0);
   const scores = new Uint32Array(n);
   let at = 0;

@@ -7,23 +7,30 @@ import type { VictimCursor } from "../table/victims.js";
 import type { ArenaSet } from "./arena-set.js";
 import type { Rule } from "./eviction-rules.js";
 
-/** Where a search is in a table: it goes round and round. */
+/** Where a search is in a table: it goes round and round, over the arenas and, where there are some, the cold rows. */
 export class Hand {
   #number = 0;
   readonly cursor: VictimCursor = { page: 0, place: 0 };
-  /** How often it has come to the end of the last arena. */
+  /** The key from which on cold rows are looked at next. */
+  coldKey = 0n;
+  /** How often it has come to the end of the last part. */
   rounds = 0;
 
-  arena(set: ArenaSet): Arena {
+  /** The arena that it is in; undefined when it has come to the cold rows. */
+  arena(set: ArenaSet): Arena | undefined {
     return set.all[this.#number];
   }
 
-  /** Goes on to the next arena. */
-  next(set: ArenaSet): void {
-    this.#number = (this.#number + 1) % set.all.length;
-    if (this.#number === 0) this.rounds++;
+  /** Goes on to the next part: arenas, then cold rows where `hasCold`. */
+  next(set: ArenaSet, hasCold: boolean): void {
+    this.#number++;
+    if (this.#number >= set.all.length + (hasCold ? 1 : 0)) {
+      this.#number = 0;
+      this.rounds++;
+    }
     this.cursor.page = 0;
     this.cursor.place = 0;
+    this.coldKey = 0n;
   }
 }
 
@@ -42,7 +49,7 @@ export interface EvictionJob {
   readonly ended: (error?: unknown) => void;
 }
 
-/** Whether a job has nothing left to do. */
-export function isDone({ rule, rows, hand, evicted, table }: EvictionJob, set: ArenaSet): boolean {
-  return rule ? hand.rounds > 0 : evicted >= rows || set.rows(table) === 0;
+/** Whether a job has nothing left to do in a table of `there` rows. */
+export function isDone({ rule, rows, hand, evicted }: EvictionJob, there: number): boolean {
+  return rule ? hand.rounds > 0 : evicted >= rows || there === 0;
 }

@@ -140,8 +140,9 @@ function replaySection(
   const { n, values, valueBytes } = section;
   noteStep(section, table, step);
   const widths = columnWidths(section, table);
-  // The rows that a section demotes have one sum of checksums.
-  const ofAll = section.kind === SECTION.demote ? 8 : 0;
+  // The rows that a section demotes have one sum of checksums; those that it evicts from among the cold ones no place.
+  const ofAll =
+    section.kind === SECTION.demote ? 8 : section.kind === SECTION.evictCold && n === 0 ? valueBytes : 0;
   if (widths.reduce((sum, width) => sum + width * n, ofAll) !== valueBytes)
     throw corrupt(record, "its columns do not have the table's width");
   const rowBytes = 16 + widths.reduce((sum, width) => sum + width, 0);

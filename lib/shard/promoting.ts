@@ -53,7 +53,8 @@ export function promoteRows(
     arena.refresh();
     const keys = arena.u64.slice(run.keys / 8, run.keys / 8 + run.n);
     const positions = arena.u32.slice(run.positions / 4, run.positions / 4 + run.n);
-    ceaseToBeCold(cold, keys);
+    cold.forgetStaged(keys);
+    cold.forgetReads(keys);
     for (const scan of scans) scan.notePromotion(table, arena, keys, positions);
   }
   // Only now: a call that grows an arena's memory moves it.
@@ -110,11 +111,4 @@ function runOf(arena: Arena, records: number, n: number): Run {
     steps: 0,
     counters: 0,
   };
-}
-
-/** What was read of these keys, or is being read, is no longer to be used. */
-function ceaseToBeCold(cold: ColdRows, keys: BigUint64Array): void {
-  const halves = new Uint32Array(keys.buffer);
-  for (let i = 0; i < keys.length; i++) cold.stage.remove(halves[2 * i], halves[2 * i + 1]);
-  cold.forgetReads(keys);
 }

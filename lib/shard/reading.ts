@@ -21,6 +21,7 @@ export function pullRows(set: ArenaSet, read: RowRead): void {
     if (set.all.length === 1) pullChunk(set.front, read, from, n);
     else pullScattered(set, read, from, n, rowBytes);
   }
+  if (read.counters) read.counters.set(readCounters(set, table, keys));
 }
 
 interface Columns {
@@ -168,7 +169,7 @@ function pullBehind(
 }
 
 /** Reads counters as of now: f32[n * counters], row by row, 0 where a key has no row. The caller owns the array. */
-export function readCounters(set: ArenaSet, table: ArenaTable, keys: BigUint64Array): Float32Array {
+function readCounters(set: ArenaSet, table: ArenaTable, keys: BigUint64Array): Float32Array {
   const { counters } = table;
   const into = new Float32Array(keys.length * counters);
   const chunk = 8192;

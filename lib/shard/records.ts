@@ -26,6 +26,7 @@ export const SECTION = {
   sketch: 9,
   promote: 10,
   demote: 11,
+  evictCold: 12,
   assignHistory: 13,
   assignStateHistory: 14,
 } as const;

@@ -22,7 +22,7 @@ import { Interruption } from "./interruption.js";
 import { Line } from "./line.js";
 import { Mover } from "./mover.js";
 import { recoverShard, type ShardOptions } from "./opening.js";
-import { type RowRead, readCounters } from "./reading.js";
+import type { RowRead } from "./reading.js";
 import { type DecayNote, encodeJson, RECORD } from "./records.js";
 import { type Scans, scanRows } from "./scanning.js";
 import { decayTable, newTable, noTable } from "./schema.js";
@@ -95,12 +95,12 @@ export class Shard {
     this.#keepVersions = options.keepVersions;
     this.#checkpointing = new Checkpointing(state, options.checkpoint);
     this.#mover = new Mover(state, this.#checkpointing, this.#scans);
-    this.#evicting = new Evicting(state, this.#checkpointing);
     this.versions = new ShardVersions(state, this.#checkpointing, () => this.#demandOpen());
     const roomFor = (bytes: () => number) => this.#roomFor(bytes);
     const reached = (durable: Promise<void> | undefined) => this.#reached(durable);
     const owner = { line: this.#line, roomFor, mover: this.#mover, hotRows: options.hotRows };
     this.#coldTier = new ColdTier(state, this.#checkpointing, this.#scans, owner);
+    this.#evicting = new Evicting(state, this.#checkpointing, this.#coldTier);
     this.workers = new Workers(state, {
       line: this.#line,
       clock: state.clock,
@@ -252,7 +252,6 @@ export class Shard {
   async evict(table: ArenaTable, request: EvictionRequest): Promise<number> {
     this.#demandOpen();
     this.#checkpointing.health.demandWritable();
-    demandAllInPages([table], "eviction");
     const byRule = !("rows" in request);
     const rule = byRule ? ruleOf(table, request, timeNow(this.#state)) : undefined;
     if (byRule && rule === undefined) return 0;
@@ -274,12 +273,6 @@ export class Shard {
   }
 
   // Rows.
-
-  /** f32[n * counters] of keys, row by row; 0 where there is no row. */
-  counters(table: ArenaTable, keys: BigUint64Array): Float32Array {
-    this.#demandOpen();
-    return guarded(this.#state, () => readCounters(this.#state.arenas, table, keys));
-  }
 
   /**
    * Reads rows as of the call: at once, or, where the page store has to be asked for cold ones, when the promise resolves;

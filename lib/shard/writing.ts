@@ -6,6 +6,7 @@ import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { applyRun, logRun, SectionList } from "./applying.js";
 import { slotCount } from "./arena-set.js";
+import { noteGone } from "./cold-deletions.js";
 import { type HandOver, movedBytes, moveForRun, movingBytes, pagesToCome } from "./hand-over.js";
 import { moveCandidates, movedCandidateBytes, movingCandidateBytes } from "./hand-over-candidates.js";
 import { encodeRowsHeader, RECORD, sectionBytes } from "./records.js";
@@ -112,7 +113,8 @@ function writeAll(
       const applied = applyRun(run, write, request.step, BigInt(lsn));
       touched += applied.n;
       if (applied.n > 0) noteStep(write, request.step);
-      if (write.kind === "delete") noteDeletions(state, write, run, lsn);
+      if (write.kind === "delete" && state.cold.size > 0)
+        noteGone(state, write.table, run.arena.u64.subarray(run.keys / 8, run.keys / 8 + applied.n), lsn);
       if (sections) logRun(sections, applied, write);
     }
   }
@@ -133,20 +135,6 @@ function noteStep({ table, kind, history }: RowWrite, step: number): void {
   if (kind === "push") table.highestStep = Math.max(table.highestStep, step);
   else if (history)
     table.highestStep = history.lastStep.reduce((most, one) => Math.max(most, one), table.highestStep);
-}
-
-/** Of a row that was cold once the page store may still have a value. */
-function noteDeletions(
-  { cold }: ShardState,
-  { table }: RowWrite,
-  { arena, keys, n }: Run,
-  lsn: number,
-): void {
-  const rows = cold.size > 0 ? cold.get(table.definition.number) : undefined;
-  if (!rows?.written) return;
-  const gone = arena.u64.subarray(keys / 8, keys / 8 + n);
-  for (const key of gone) rows.deleted.set(key, lsn);
-  rows.forgetReads(gone);
 }
 
 function planWrites(

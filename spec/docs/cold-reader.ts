@@ -54,8 +54,14 @@ export class ColdReader {
         known.digest -= h64Raw(record, BigInt(table));
       }
     }
+    if (kind === 12) {
+      const view = viewOf(values);
+      known.digest -= view.getBigUint64(0, true);
+      for (let at = 8; at < values.length; at += 8, known.rows--)
+        known.deleted.add(view.getBigUint64(at, true));
+    }
     for (const key of keys) {
-      if (kind === 5) known.deleted.add(key);
+      if (kind === 5 || kind === 7) known.deleted.add(key);
       if (kind === 6 || kind === 11) known.deleted.delete(key);
     }
   }

@@ -284,6 +284,34 @@ test("rows beyond memory: cold, promoted, deleted, and their tables dropped", as
   await assertSame(await readCopy(directory), directory, settings);
 });
 
+test("rows beyond memory that are evicted, resident and cold, with counters and times", async ({
+  directory,
+}) => {
+  const store = await openStore(directory, settings);
+  const random = new Prng(8);
+  const table = await store.table("large", {
+    dim: 900,
+    optimizer: sgd({ learningRate: 1 }),
+    memory: 1 << 20,
+    eviction: { maxRows: 500, policy: "lru" },
+    counters: { names: ["show", "click"], decay: 0.5 },
+  });
+  const told: bigint[] = [];
+  table.onEvicted(({ keys }) => void told.push(...keys));
+  for (let i = 0; i < 40; i++) {
+    const n = 1 + random.below(80);
+    const keys = BigUint64Array.from({ length: n }, () => BigInt(random.below(1500)) << 30n);
+    await table.push(keys, new Float32Array(n * 900).fill(0.25), { step: i });
+    if (i % 7 === 3) await table.decay();
+    if (i === 20) await store.checkpoint();
+  }
+  await table.evict({ rows: 40 });
+  const { cold, rows } = await table.stats();
+  assert.ok(cold!.rows > 30 && cold!.rows < rows && told.length > 200, JSON.stringify({ cold, rows }));
+  await store.close();
+  await assertSame(await readCopy(directory), directory, settings);
+});
+
 test("several arenas, with rows that moved from one to another", async ({ directory }) => {
   const options: StoreOptions = { ...settings, arenaBytes: 32 << 20 };
   const store = await openStore(directory, options);

@@ -385,18 +385,7 @@ class Reader {
         if (frequency >>> 31 === 0) continue;
         const key = page.view.getBigUint64(row, true);
         demand(!rows.has(key), `key ${key} stands twice`);
-        rows.set(key, {
-          weights: readWeights(page.view, row, table),
-          state: readState(page.view, row, table),
-          frequency: frequency & 0x3fff_ffff,
-          lastStep: page.view.getUint32(row + 12, true),
-          ...new Extras(
-            page.view,
-            row + partsOf(table).extras,
-            table,
-            this.#epochs.get(table.number) ?? 0,
-          ).read(),
-        });
+        rows.set(key, this.#readRow(page.view, row, table));
         if (table.blocks) {
           const sketch = sketches.get(table.name) ?? new FoundSketch(table);
           sketches.set(table.name, sketch);
@@ -416,17 +405,21 @@ class Reader {
       if (table.blocks !== undefined) continue;
       const rows = tables.get(table.name)!;
       for (const [key, record] of this.#cold.rowsOf(table.number, bytesOf(table), (one) => rows.has(one))) {
-        const view = viewOf(record);
-        rows.set(key, {
-          weights: readWeights(view, 0, table),
-          state: readState(view, 0, table),
-          frequency: view.getUint32(8, true) & 0x3fff_ffff,
-          lastStep: view.getUint32(12, true),
-        });
+        rows.set(key, this.#readRow(viewOf(record), 0, table));
       }
     }
     const arenas = new Set([...this.#pages.keys()].map((name) => name.split("/")[0])).size;
     return { tables, candidates, sketches, mark: this.#mark, workers: this.#workers, replayed, arenas };
+  }
+
+  #readRow(view: DataView, row: number, table: Definition): FoundRow {
+    return {
+      weights: readWeights(view, row, table),
+      state: readState(view, row, table),
+      frequency: view.getUint32(row + 8, true) & 0x3fff_ffff,
+      lastStep: view.getUint32(row + 12, true),
+      ...new Extras(view, row + partsOf(table).extras, table, this.#epochs.get(table.number) ?? 0).read(),
+    };
   }
 }
 

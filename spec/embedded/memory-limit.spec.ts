@@ -82,11 +82,6 @@ test("versions are refused of a store with such a table, and a rollback that wou
   await twin.push(keys, new Float32Array(400 * dim).fill(1));
   assert.is(await codeOf(() => store.checkpoint({ version: "now" })), "UNSUPPORTED");
   assert.is(await codeOf(() => store.rollback("before")), "UNSUPPORTED");
-  assert.is(await codeOf(() => twin.table.evict({ rows: 1 })), "UNSUPPORTED");
-  assert.is(
-    await codeOf(() => store.table("u", { ...options, eviction: { maxRows: 9 } })),
-    "INVALID_OPTIONS",
-  );
   await store.checkpoint();
   await twin.compareAll();
   await store.dropTable("t");

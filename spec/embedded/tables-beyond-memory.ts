@@ -37,5 +37,5 @@ export async function openLimited(rows: number, options: Partial<ShardOptions> =
 /** What is refused with a limit of memory is none of its business. */
 function canBeLimited(options: TableOptions | undefined): boolean {
   if (typeof options !== "object" || options === null) return false;
-  return options.logged !== false && options.eviction === undefined && options.counters === undefined;
+  return options.logged !== false;
 }

@@ -25,9 +25,14 @@ export function tableLaws(name: string, open: Open): void {
   ]);
 }
 
-/** What holds of tables that are larger than their memory, too: they cannot evict. */
+/** What holds of tables that are larger than their memory, too; they evict by the laws of `coldEvictionLaws`. */
 export function limitedTableLaws(name: string, open: Open): void {
   declare(name, open, [rowLaws, optimizerLaws, schemaLaws, tensorLaws, admissionLaws, durabilityLaws]);
+}
+
+/** Laws of eviction alone, for tables whose rows are cold. */
+export function coldEvictionLaws(name: string, open: Open): void {
+  declare(name, open, [evictionLaws]);
 }
 
 /** What holds of tables however their rows are stored. */

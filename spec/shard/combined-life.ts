@@ -4,6 +4,8 @@
 import type { EvictionRequest, Table } from "../../lib/api/store-types.js";
 import { Prng } from "../../lib/base/prng.js";
 import type { EmbeddedStore } from "../../lib/embedded/embedded-store.js";
+import { decodeRows, RECORD, SECTION } from "../../lib/shard/records.js";
+import type { ShardLog } from "../../lib/shard/shard-state.js";
 import { MemoryDisk } from "../embedded/memory-store.js";
 import { randomFloats, randomKeys } from "../laws/twin.js";
 import { combinedOptions, evictionOf } from "./combined-tables.js";
@@ -16,6 +18,14 @@ interface Span {
   readonly begin: CombinedWorld;
   readonly changes: readonly Change[];
 }
+
+/** Kinds of sections of what a shard does by itself. */
+const ownKinds: ReadonlySet<number> = new Set([
+  SECTION.evict,
+  SECTION.promote,
+  SECTION.demote,
+  SECTION.evictCold,
+]);
 
 const turns = async (n: number) => {
   for (let i = 0; i < n; i++) await new Promise((resolve) => setImmediate(resolve));
@@ -51,7 +61,14 @@ export class CombinedLife {
   readonly tally = { evicted: 0, kills: 0, rollbacks: 0, versions: 0, arenas: 1, handedOver: 0, decays: 0 };
   readonly log: string[] = [];
 
-  constructor(seed: number, wide: boolean) {
+  /** Rows that a table keeps in memory, the others being cold; undefined: all. */
+  readonly #hotRows: number | undefined;
+  /** A write that has been called and has not taken effect: with cold rows it waits, and rows may go before it. */
+  #waiting: { readonly change: Change; done: boolean } | undefined;
+  #placed = 0;
+
+  constructor(seed: number, wide: boolean, hotRows?: number) {
+    this.#hotRows = hotRows;
     this.#disk = new MemoryDisk(seed);
     this.#random = new Prng(seed);
     this.#wide = wide;
@@ -125,7 +142,39 @@ export class CombinedLife {
       segmentBytes: this.#wide ? 1 << 21 : 1 << 16,
       arenaBytes: this.#wide ? 32 << 20 : 256 << 20,
       clock: this.#clock,
+      ...(this.#hotRows !== undefined && { hotRows: () => this.#hotRows! }),
     });
+    this.#watchLog();
+  }
+
+  /** Learns from the log when a write takes effect. */
+  #watchLog(): void {
+    const log = this.#disk.shard!.state.log as { append: ShardLog["append"] };
+    const append = log.append.bind(log);
+    log.append = (type, flags, given) => {
+      const lsn = append(type, flags, given);
+      const record = type === RECORD.rows ? decodeRows(Buffer.concat(given as Uint8Array[])) : undefined;
+      const waiting = this.#waiting;
+      if (waiting && !waiting.done && record?.parts.every(({ kind }) => !ownKinds.has(kind))) {
+        this.#placed = this.#become(waiting.change);
+        waiting.done = true;
+      }
+      return lsn;
+    };
+  }
+
+  /** Makes a change to a table. Returns the number of what there is then. */
+  async #make(table: Table, change: Change, work: () => Promise<unknown>): Promise<number> {
+    if (table.options.memory === undefined) {
+      const state = this.#become(change);
+      await work();
+      return state;
+    }
+    const waiting = { change, done: false };
+    this.#waiting = waiting;
+    await work();
+    if (!waiting.done) throw new Error("a write has left no record");
+    return this.#placed;
   }
 
   /** Handles of all tables, those that are missing made. A handle is good, and heard, for as long as the process lives. */
@@ -134,7 +183,9 @@ export class CombinedLife {
       const member = this.#now.members.get(name);
       const known = this.#tables.get(name);
       if (known && known.options.number === member?.number) continue;
-      const options = member ? undefined : combinedOptions(this.#random, this.#wide);
+      const options = member
+        ? undefined
+        : combinedOptions(this.#random, this.#wide, this.#hotRows !== undefined);
       const table = await this.#store.table(name, options);
       this.#tables.set(name, table);
       this.#hear(table);
@@ -186,17 +237,26 @@ export class CombinedLife {
     const ack = !logged || random.below(2) === 0 ? "memory" : "os";
     let state = 0;
     if (chosen === 11) {
-      state = this.#become((world) => void world.members.get(name)!.oracle.delete(keys));
-      await table.delete(keys, { ack });
+      state = await this.#make(
+        table,
+        (world) => void world.members.get(name)!.oracle.delete(keys),
+        () => table.delete(keys, { ack }),
+      );
     } else if (chosen > 11) {
-      state = this.#become((world) => void world.members.get(name)!.oracle.pull(keys, { create: true }));
-      await table.pull(keys, { create: true });
+      state = await this.#make(
+        table,
+        (world) => void world.members.get(name)!.oracle.pull(keys, { create: true }),
+        () => table.pull(keys, { create: true }),
+      );
     } else if (chosen > 8) {
       const states = random.below(2) === 0 ? randomFloats(random, n * table.stateFloats) : undefined;
       const column = () => Uint32Array.from({ length: n }, () => random.below(20));
       const history = random.below(2) === 0 ? { frequency: column(), lastStep: column() } : undefined;
-      state = this.#become((world) => world.assign(name, keys, values, states, history));
-      await table.assign(keys, values, { ack, ...(states && { state: states }), ...history });
+      state = await this.#make(
+        table,
+        (world) => world.assign(name, keys, values, states, history),
+        () => table.assign(keys, values, { ack, ...(states && { state: states }), ...history }),
+      );
     } else {
       const named = table.options.counters?.names ?? [];
       this.#step += random.below(3);
@@ -207,8 +267,11 @@ export class CombinedLife {
             counters: { [named[named.length - 1]]: randomFloats(random, n).map(Math.abs) },
           }),
       };
-      state = this.#become((world) => world.push(name, keys, values, given));
-      await table.push(keys, values, { ...given, ack });
+      state = await this.#make(
+        table,
+        (world) => world.push(name, keys, values, given),
+        () => table.push(keys, values, { ...given, ack }),
+      );
     }
     if (logged && ack === "os") this.#acknowledged = Math.max(this.#acknowledged, state);
   }
@@ -264,6 +327,8 @@ export class CombinedLife {
   }
 
   async #checkpoint(asVersion: boolean): Promise<void> {
+    // Versions are refused where rows may be cold.
+    if (this.#hotRows !== undefined) asVersion = false;
     await this.#checkpointing;
     const name = asVersion ? `v${++this.#made}` : undefined;
     const from = this.#changes.length;
@@ -338,9 +403,14 @@ export class CombinedLife {
   /** Waits until nothing goes on by itself. */
   async #settle(): Promise<void> {
     await this.#checkpointing;
-    await turns(20);
+    await this.#quiet();
     while (this.#disk.shard!.state.arenas.moving?.done === false) await turns(1);
-    await turns(20);
+    await this.#quiet();
+  }
+
+  /** What the shard does by itself ends; looking at cold rows takes it longer. */
+  #quiet(): Promise<void> {
+    return turns(this.#hotRows === undefined ? 20 : 250);
   }
 
   async #rollBack(): Promise<void> {
@@ -367,7 +437,7 @@ export class CombinedLife {
 
   /** Is a world that is known, but for rows that went since. */
   async #becomeOf(world: CombinedWorld): Promise<void> {
-    await turns(12);
+    await this.#quiet();
     const difference = await this.#lostFrom(world);
     if (difference !== undefined) throw new Error(`what was rolled back to: ${difference}`);
     await this.#goOnFrom(world);
@@ -411,9 +481,9 @@ export class CombinedLife {
     await this.#settle();
     const before = recordsOf(this.#disk.shard!);
     this.#acknowledged = this.#changes.length;
-    const closing = this.#store.close();
+    // Cold rows that are being let go as it closes still go.
+    await this.#store.close();
     this.#life++;
-    await closing;
     this.#lost = new Map();
     await this.#open();
     demand(before.differenceFrom(recordsOf(this.#disk.shard!)));
@@ -446,7 +516,7 @@ export class CombinedLife {
     for (const name of this.#versions.keys())
       if (!(await this.#store.versions()).some((version) => version.name === name))
         throw new Error(`version ${name} is missing`);
-    await turns(12);
+    await this.#quiet();
     const unlogged = await this.#unlogged();
     let whole: CombinedWorld | undefined;
     const found = await firstOf(this.#base, this.#changes, this.#acknowledged, async (world) => {

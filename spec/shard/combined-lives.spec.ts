@@ -5,10 +5,15 @@ import { CombinedLife } from "./combined-life.js";
 
 const first = Number(process.env.EMBERSHARD_SEED ?? 1);
 
-async function live(lives: number, acts: number, wide: boolean): Promise<Record<string, number>> {
+async function live(
+  lives: number,
+  acts: number,
+  wide: boolean,
+  hotRows?: number,
+): Promise<Record<string, number>> {
   const sum: Record<string, number> = {};
   for (let seed = first; seed < first + lives; seed++) {
-    const life = new CombinedLife(seed, wide);
+    const life = new CombinedLife(seed, wide, hotRows);
     try {
       await life.begin();
       for (let i = 0; i < acts; i++) await life.act();
@@ -27,6 +32,16 @@ test("tables that combine everything live as their oracles", async () => {
   if (process.env.EMBERSHARD_RUNS) console.log(tally);
   for (const name of ["evicted", "kills", "rollbacks", "versions", "decays"])
     assert.ok(tally[name] >= lives / 2, `${name} ${tally[name]}`);
+});
+
+test("... and when most of their rows are cold", async () => {
+  const lives = Number(process.env.EMBERSHARD_RUNS ?? 2);
+  for (const hotRows of [1, 25]) {
+    const tally = await live(lives, 80, false, hotRows);
+    if (process.env.EMBERSHARD_RUNS) console.log(hotRows, tally);
+    for (const name of ["evicted", "kills", "decays"])
+      assert.ok(tally[name] >= lives / 2, `${name} ${tally[name]}`);
+  }
 });
 
 test("... and while their rows are handed over to further arenas", async () => {

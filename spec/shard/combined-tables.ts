@@ -45,8 +45,8 @@ export function evictionOf(random: Prng, wide: boolean, counters: boolean): Evic
   };
 }
 
-/** Options of a table; `wide` rows fill an arena of 32 MiB with about 2,000 of them. */
-export function combinedOptions(random: Prng, wide: boolean): TableOptions {
+/** Options of a table; `wide` rows fill an arena of 32 MiB with about 2,000 of them, a `limited` one has cold rows. */
+export function combinedOptions(random: Prng, wide: boolean, limited = false): TableOptions {
   const evicts = random.below(5) > 0;
   const counts = random.below(3) > 0;
   const names = ["show", "click"].slice(0, 1 + random.below(2));
@@ -62,7 +62,8 @@ export function combinedOptions(random: Prng, wide: boolean): TableOptions {
     ...(admission && { admission }),
     ...(evicts && { eviction: evictionOf(random, wide, counts) }),
     ...(counts && { counters: { names, decay: 0.9 } }),
-    ...(random.below(4) === 0 && { logged: false }),
+    ...(random.below(4) === 0 && !limited && { logged: false }),
+    ...(limited && { memory: 1 << 20 }),
   };
 }
 

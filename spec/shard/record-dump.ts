@@ -43,7 +43,10 @@ export function recordsOf(shard: Shard): RecordDump {
         for (let at = 0; at + headerBytes <= bytes.length; at += table.recordBytes) {
           if ((bytes.readUInt32LE(at + 8) & live) === 0) continue;
           const name = `${table.definition.number}/${arena.number}/${bytes.readBigUInt64LE(at)}`;
-          records.set(name, Buffer.from(bytes.subarray(at, at + table.recordBytes)));
+          const record = Buffer.from(bytes.subarray(at, at + table.recordBytes));
+          // Being clean is forgotten at an opening.
+          record[11] &= 0xbf;
+          records.set(name, record);
         }
       }
     }

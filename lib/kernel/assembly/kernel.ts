@@ -68,7 +68,7 @@ export {
   writeHistory,
   writeRows,
 } from "./rows";
-export { findVictims, sampleScores } from "./victims";
+export { findVictims, sampleScores, scoreRecords } from "./victims";
 
 /** Where the module's static data ends: before PAGE_LSNS, which a spec holds it to. */
 export function staticEnd(): usize {

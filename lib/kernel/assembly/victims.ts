@@ -98,6 +98,13 @@ export function sampleScores(
   return count;
 }
 
+/** Writes the scores of `n` whole records that lie `stride` bytes apart from `records` on to u32[n] at `into`. */
+export function scoreRecords(table: u32, by: u32, records: usize, n: i32, stride: u32, into: usize): void {
+  const t = tableAt(table);
+  for (let i = 0; i < n; i++)
+    store<u32>(into + ((<usize>i) << 2), scoreOf(t, records + <usize>i * <usize>stride, by));
+}
+
 /**
  * Goes over a table's rows from a place on and writes keys (u64[limit]) and addresses >>> 3 (u32[limit]) of those whose score
  * is at most `threshold`, until there are `limit`, or `places` places have been looked at (to the end of the page), or
