@@ -153,7 +153,8 @@ function readType(field) {
 
 function writeType(field) {
   const bulk = field.attributes.bulk !== undefined;
-  const type = bulk ? `Bulk<${plainType(field, "")}>` : plainType(field, "Input");
+  const array = field.elementBytes === 1 ? "ArrayBufferView" : plainType(field, "");
+  const type = bulk ? `Bulk<${array}>` : plainType(field, "Input");
   return field.required ? `: ${type}` : `?: ${type} | undefined`;
 }
 

@@ -11,38 +11,44 @@ const assignColumns = Column.Values | Column.State | Column.Counts | Column.Last
 const pullColumns = assignColumns | counterColumns;
 const largestSlotCount = 65536;
 
+/** A vector that is not here yet, and empty in the body. */
+interface Missing {
+  readonly name: string;
+  readonly bytes: number;
+}
+
 /**
- * Checks a body that was read. `outsideBytes` are those of its bulk that is not here yet; it is empty in the body.
+ * Checks a body that was read, of which a vector may be missing.
  *
  * @throws BAD_FRAME
  */
-export function checkBody(body: Body, outsideBytes: number | undefined): void {
+export function checkBody(body: Body, missing: Missing | undefined): void {
   switch (body.kind) {
     case "Pull":
       demandColumns(body.parts, pullColumns);
-      demandKeys(body.keys, body.parts, outsideBytes);
+      demandKeys(body.keys, body.parts, missing);
       return;
     case "Contains":
     case "Occurrences":
     case "Prefetch":
-      demandKeys(body.keys, body.parts, outsideBytes);
+      demandKeys(body.keys, body.parts, missing);
       return;
     case "Delete":
       demandWrite(body.write);
-      demandKeys(body.keys, body.parts, outsideBytes);
+      demandKeys(body.keys, body.parts, missing);
       return;
     case "Push":
-      checkWritten(body, pushColumns, outsideBytes);
+      checkWritten(body, pushColumns, missing);
       return;
     case "Assign":
       for (const { columns } of body.parts)
         if (((columns & Column.Counts) === 0) !== ((columns & Column.LastStep) === 0))
           throw bad("an assignment has a column of counts without one of last steps, or the other way round");
-      checkWritten(body, assignColumns, outsideBytes);
+      checkWritten(body, assignColumns, missing);
       return;
     case "Rows": {
       demandColumns(body.parts, pullColumns);
-      demandData(body.data, body.parts, outsideBytes);
+      demandData(body.data, body.parts, missing);
       const keys = sumOf(body.parts);
       if (body.found && body.found.length !== Math.ceil(keys / 8))
         throw bad(
@@ -57,7 +63,7 @@ export function checkBody(body: Body, outsideBytes: number | undefined): void {
     case "ScanRows":
     case "Evicted":
     case "ChangedRows":
-      demandBatch(body.rows, outsideBytes);
+      demandBatch(body.rows, missing);
       return;
     case "Evict":
     case "Forget":
@@ -78,13 +84,12 @@ export function checkBody(body: Body, outsideBytes: number | undefined): void {
 function checkWritten(
   body: Body & { kind: "Push" | "Assign" },
   allowed: number,
-  outside: number | undefined,
+  missing: Missing | undefined,
 ) {
   demandWrite(body.write);
   demandColumns(body.parts, allowed);
-  // What lies outside is the last vector.
-  demandKeys(body.keys, body.parts, undefined);
-  demandData(body.data, body.parts, outside);
+  demandKeys(body.keys, body.parts, missing);
+  demandData(body.data, body.parts, missing);
 }
 
 function demandWrite({ worker, session, sequence, firstSlot, lastSlot, mark }: Write): void {
@@ -128,25 +133,23 @@ function sumOf(parts: readonly { readonly count: number }[]): number {
 function demandKeys(
   keys: BigUint64Array,
   parts: readonly { readonly count: number }[],
-  outside: number | undefined,
+  missing: Missing | undefined,
 ): void {
-  const found = outside === undefined ? keys.length : outside / 8;
+  const found = missing?.name === "keys" ? missing.bytes / 8 : keys.length;
   const expected = sumOf(parts);
   if (found !== expected) throw bad(`found ${found} keys, its parts count ${expected}`);
 }
 
-function demandData(data: Uint8Array, shapes: readonly ColumnShape[], outside: number | undefined): void {
-  const found = outside ?? data.length;
+function demandData(data: Uint8Array, shapes: readonly ColumnShape[], missing: Missing | undefined): void {
+  const found = missing?.name === "data" ? missing.bytes : data.length;
   const expected = columnsBytes(shapes);
   if (found !== expected) throw bad(`found ${found} bytes of columns, its parts take ${expected}`);
 }
 
-function demandBatch(rows: RowBatch, outside: number | undefined): void {
+function demandBatch(rows: RowBatch, missing: Missing | undefined): void {
   if (rows.count > 0) demandDim(rows.dim);
-  if (outside === undefined) {
-    demandKeys(rows.keys, [rows], undefined);
-    demandData(rows.data, [rows], undefined);
-  }
+  demandKeys(rows.keys, [rows], missing);
+  demandData(rows.data, [rows], missing);
 }
 
 function demandSlotMap({ slotCount, runs, owners, replicaCount, runReplicas }: SlotMap): void {

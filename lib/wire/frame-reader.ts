@@ -7,6 +7,8 @@ import { verifyFrame } from "./verifier.js";
 
 /** Bulk of a message of which only the beginning is here. */
 export interface Outside {
+  /** Of the vector. */
+  readonly name: string;
   /** Where it begins in the message, and its bytes. It ends where the message does. */
   readonly at: number;
   readonly bytes: number;
@@ -21,7 +23,7 @@ export function readFrame(message: Uint8Array, terms: Terms): Frame {
   verifyFrame(message, message.length, terms);
   const reading = new Reading(message);
   const frame = reading.table(0, frameTable) as unknown as Frame;
-  checkBody(frame.body, reading.outside?.bytes);
+  checkBody(frame.body, undefined);
   return frame;
 }
 
@@ -42,7 +44,7 @@ export function readFront(
   const frame = reading.table(0, frameTable) as unknown as Frame;
   const { outside } = reading;
   if (reading.severalOutside || (outside && outside.at + outside.bytes !== totalBytes)) return undefined;
-  checkBody(frame.body, outside?.bytes);
+  checkBody(frame.body, outside);
   return { frame, outside };
 }
 
@@ -116,7 +118,7 @@ class Reading {
       case "tables":
         return this.#elements(at, (element) => this.table(element, field.table as number));
       default:
-        return this.#array(at, field.elementBytes as 1 | 2 | 4 | 8);
+        return this.#array(at, field.elementBytes as 1 | 2 | 4 | 8, field.name);
     }
   }
 
@@ -133,13 +135,17 @@ class Reading {
     return elements;
   }
 
-  #array(at: number, elementBytes: 1 | 2 | 4 | 8): Uint8Array | Uint16Array | Uint32Array | BigUint64Array {
+  #array(
+    at: number,
+    elementBytes: 1 | 2 | 4 | 8,
+    name: string,
+  ): Uint8Array | Uint16Array | Uint32Array | BigUint64Array {
     const start = at + this.#view.getUint32(at, true) + 4;
     const length = this.#view.getUint32(start - 4, true);
     const end = start + length * elementBytes;
     if (end > this.#bytes.length) {
       this.severalOutside ||= this.outside !== undefined;
-      this.outside = { at: start, bytes: length * elementBytes };
+      this.outside = { name, at: start, bytes: length * elementBytes };
       return empty[elementBytes];
     }
     if (elementBytes === 1) return this.#bytes.subarray(start, end);

@@ -56,7 +56,8 @@ export class FrameWriter {
     this.#vtables.clear();
     this.#bytes.fill(0, 0, 8);
     this.#bytes.set([0x45, 0x4d, 0x42, 0x31], 4); // EMB1
-    this.#view.setUint32(0, this.#table(frameTable, frame as unknown as Fields), true);
+    const root = this.#table(frameTable, frame as unknown as Fields);
+    this.#view.setUint32(0, root, true); // in the memory that there is now
     return this.#finish();
   }
 

@@ -7,6 +7,7 @@ import { FrameWriter } from "../../lib/wire/frame-writer.js";
 import { bodies, tables } from "../../lib/wire/generated/schema-tables.js";
 import { allTerms, withDefaults } from "./frame-values.js";
 import { readByAccessors } from "./peer-accessors.js";
+import { frameCompiler } from "./peer-compiler.js";
 import { kinds, sampleFrame } from "./sample-frames.js";
 
 test("the samples are of all kinds", () => {
@@ -27,5 +28,15 @@ for (const kind of kinds) {
     }
   });
 }
+
+test("what FlatBuffers' own compiler writes is read", async () => {
+  const compile = await frameCompiler();
+  for (const kind of kinds) {
+    for (let seed = 0; seed < 4; seed++) {
+      const frame = sampleFrame(kind, new Prng(seed));
+      assert.equal(readFrame(compile(frame), allTerms), withDefaults(frame), `${kind}, seed ${seed}`);
+    }
+  }
+});
 
 test.run();

@@ -129,7 +129,7 @@ export interface AssignInput {
   readonly write: WriteInput;
   readonly parts: readonly WritePartInput[];
   readonly keys: Bulk<BigUint64Array>;
-  readonly data: Bulk<Uint8Array>;
+  readonly data: Bulk<ArrayBufferView>;
 }
 
 /** Notice: the answer to a request is not wanted any more. What it has done stays; a scan or watch ends. */
@@ -808,7 +808,7 @@ export interface PushInput {
   readonly write: WriteInput;
   readonly parts: readonly WritePartInput[];
   readonly keys: Bulk<BigUint64Array>;
-  readonly data: Bulk<Uint8Array>;
+  readonly data: Bulk<ArrayBufferView>;
 }
 
 /** An answer in JSON; numbers beyond 2^53 are strings. */
@@ -863,7 +863,7 @@ export interface RowBatchInput {
   readonly element?: ElementType | undefined;
   readonly columns?: Column | undefined;
   readonly keys: Bulk<BigUint64Array>;
-  readonly data: Bulk<Uint8Array>;
+  readonly data: Bulk<ArrayBufferView>;
 }
 
 /** An answer to a pull. */
@@ -885,7 +885,7 @@ export interface RowsInput {
   readonly clock?: number | undefined;
   readonly parts: readonly RowsPartInput[];
   readonly found?: Uint8Array | undefined;
-  readonly data: Bulk<Uint8Array>;
+  readonly data: Bulk<ArrayBufferView>;
 }
 
 /** Some rows of one part of a pull. */
