@@ -55,7 +55,7 @@ test("a push in parts borrows keys and gradients, and is one message when they a
 
 test("a front is written before rows that lie in memory", () => {
   const memory = new Uint8Array(8192).fill(0xee);
-  const rows = new Float32Array(memory.buffer, 4096, 20 * 4 + 2 + 30 * 2);
+  const rows = new Float32Array(memory.buffer, 4096, 140);
   rows.forEach((_, i) => {
     rows[i] = i;
   });
@@ -78,10 +78,7 @@ test("a front is written before rows that lie in memory", () => {
   written.copyTo(memory, at);
   const message = memory.subarray(at, at + written.bytes);
   assert.is(memory[at - 1], 0xee);
-  assert.is(
-    memory[at + written.bytes],
-    rows[19 * 4 + 31 * 2] === 0 ? 0 : new Uint8Array(rows.buffer)[at + written.bytes],
-  );
+  assert.equal([...rows.subarray(137)], [137, 138, 139]);
   const frame = readFrame(message, allTerms);
   const body = frame.body as Rows;
   assert.is(frame.id, 9);
