@@ -5,9 +5,9 @@ import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { ArenaSet } from "./arena-set.js";
 import type { Manifest } from "./manifest.js";
+import { claimAndLoad } from "./page-claiming.js";
 import { encodePageKey, type PageKey } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
-import { claimAndLoad } from "./page-loading.js";
 import { addTable, type Recovered } from "./recovered.js";
 import { Sequences } from "./sequences.js";
 

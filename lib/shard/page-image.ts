@@ -90,9 +90,13 @@ export interface PageHeader {
   readonly checksum: bigint;
 }
 
-/** Reads a page's header. Returns undefined for what is not the image of a page. @throws NEWER_FORMAT */
-export function decodePageHeader(value: Uint8Array): PageHeader | undefined {
-  if (value.length < pageHeaderBytes) return undefined;
+/**
+ * Reads the header that an image of `imageBytes`, all of `value` unless given, begins with. Returns undefined for what is not the image of a page.
+ *
+ * @throws NEWER_FORMAT
+ */
+export function decodePageHeader(value: Uint8Array, imageBytes = value.length): PageHeader | undefined {
+  if (imageBytes < pageHeaderBytes) return undefined;
   const view = new DataView(value.buffer, value.byteOffset, value.length);
   if (view.getUint32(0, true) !== magic) return undefined;
   const found = view.getUint16(4, true);
@@ -115,7 +119,7 @@ export function decodePageHeader(value: Uint8Array): PageHeader | undefined {
     checksum: view.getBigUint64(56, true),
   };
   if (
-    header.bodyBytes !== value.length - pageHeaderBytes ||
+    header.bodyBytes !== imageBytes - pageHeaderBytes ||
     header.bodyBytes !== header.places * header.recordBytes
   )
     return undefined;
@@ -123,12 +127,11 @@ export function decodePageHeader(value: Uint8Array): PageHeader | undefined {
 }
 
 /**
- * Copies a verified image's rows to page `at` of the arena, which has been claimed. Returns false when the checksum
- * differs.
+ * Makes rows that have been copied to page `at` of the arena, which has been claimed, that page; `bytes` begins with the
+ * header. Returns false when the checksum differs.
  */
-export function loadPage(arena: Arena, header: PageHeader, value: Uint8Array, at = header.page): boolean {
-  arena.bytes.set(value.subarray(pageHeaderBytes), at * 2 ** 17);
-  if (checksum(arena, at, value, header.bodyBytes) !== header.checksum) return false;
+export function acceptPage(arena: Arena, header: PageHeader, bytes: Uint8Array, at: number): boolean {
+  if (checksum(arena, at, bytes, header.bodyBytes) !== header.checksum) return false;
   arena.setPagePlaces(at, header.places);
   arena.setPageLsn(at, header.lsn);
   return true;

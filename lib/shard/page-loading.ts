@@ -2,16 +2,15 @@
 import { EmbershardError } from "../base/errors.js";
 import { KIND_ROWS } from "../kernel/layout.js";
 import type { PageStore } from "../store/page-store.js";
-import type { Arena } from "../table/arena.js";
-import type { ArenaTable } from "../table/arena-table.js";
 import type { ArenaSet } from "./arena-set.js";
 import { beginColdRows } from "./cold-replay.js";
 import { beginHandOver } from "./hand-over.js";
 import { decodeManifest, type Manifest, manifestKey } from "./manifest.js";
-import { decodePageHeader, decodePageKey, loadPage, type PageKey } from "./page-image.js";
+import { claimAndLoad, wantedKey } from "./page-claiming.js";
 import { PageLedger } from "./page-ledger.js";
 import { rangesToRead } from "./page-ranges.js";
-import { addTable, outOfRoom, type Recovered, tableOf } from "./recovered.js";
+import { takePlaced } from "./placed-pages.js";
+import { addTable, type Recovered, tableOf } from "./recovered.js";
 import { Sequences } from "./sequences.js";
 
 /** The manifest, or undefined in a store that never had a checkpoint. @throws CORRUPT, NEWER_FORMAT, IO */
@@ -66,7 +65,10 @@ export async function loadPages(
   for (const [number, { length }] of (manifest?.pages ?? []).entries())
     arenas.all[number].expectPages(Math.ceil(1.125 * length));
   let loaded = 0;
-  for (const range of rangesToRead(recovered.ledger, others, { strays })) {
+  const ranges = rangesToRead(recovered.ledger, others, { strays });
+  const placed = await pages.place?.(ranges);
+  if (placed) loaded += await takePlaced(recovered, pages, placed);
+  for (const range of placed ? [] : ranges) {
     for await (const entries of pages.entries(range))
       for (const { key, value } of entries) loaded += takePage(recovered, key, value);
   }
@@ -82,56 +84,10 @@ export async function loadPages(
 
 /** Returns 1 when the value is a current page, 0 when nothing refers to it. */
 function takePage(recovered: Recovered, keyBytes: Uint8Array, value: Uint8Array): number {
-  const key = decodePageKey(keyBytes);
-  if (!key)
-    throw new EmbershardError(
-      "CORRUPT",
-      `the page store has a key of ${keyBytes.length} bytes that is none of ours`,
-    );
-  if (!recovered.ledger.has(key)) {
-    recovered.garbage.push(key);
-    return 0;
-  }
+  const key = wantedKey(recovered, keyBytes);
+  if (!key) return 0;
   claimAndLoad(recovered, recovered.arenas.all[key.arena], key, value);
   return 1;
-}
-
-/**
- * Brings an image to page `at` of `arena`, its own number unless told otherwise. The value must be the page that its key
- * says; the arena's views may have changed.
- *
- * @throws CORRUPT naming the page, OUT_OF_MEMORY
- */
-export function claimAndLoad(
-  recovered: Pick<Recovered, "tables">,
-  arena: Arena,
-  key: PageKey,
-  value: Uint8Array | undefined,
-  at = key.page,
-): ArenaTable {
-  const where = `page ${key.page} of arena ${key.arena}, generation ${key.generation}`;
-  if (!value) throw new EmbershardError("CORRUPT", `${where} is missing`);
-  const header = decodePageHeader(value);
-  if (
-    !header ||
-    header.arena !== key.arena ||
-    header.page !== key.page ||
-    header.generation !== key.generation
-  ) {
-    throw new EmbershardError("CORRUPT", `${where} does not hold that page`);
-  }
-  const table = tableOf(recovered, header.table);
-  if (!table || table.recordBytes !== header.recordBytes || header.places > table.rowsPerPage) {
-    throw new EmbershardError(
-      "CORRUPT",
-      `${where} is of table number ${header.table}, which does not exist like that`,
-    );
-  }
-  if (!arena.kernel.claimPage(at, KIND_ROWS, table.index)) throw outOfRoom(where);
-  arena.refresh();
-  if (!loadPage(arena, header, value, at))
-    throw new EmbershardError("CORRUPT", `${where} does not match its checksum`);
-  return table;
 }
 
 function missing(recovered: Recovered): string {

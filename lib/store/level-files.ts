@@ -21,6 +21,8 @@ export interface LevelFile {
   readonly bytes: number;
   /** Whether LevelDB refers to it. Others are remains. */
   readonly current: boolean;
+  /** Its number in this process while it is open. */
+  readonly fd: number;
   /** Fills `into` from `position` on, the file's beginning unless given; resolves to the bytes read. */
   read(into: Uint8Array, position?: number): Promise<number>;
 }
@@ -84,6 +86,7 @@ async function tryOpen(directory: string, final: boolean): Promise<LevelFiles | 
         number,
         bytes,
         current,
+        fd: handle.fd,
         read: reader(handle, name, bytes),
       });
       if (table && table.bytes !== bytes)

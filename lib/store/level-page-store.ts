@@ -2,7 +2,17 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
 import { EmbershardError } from "../base/errors.js";
-import type { FoundValues, KeyRange, PageBatch, PageEntry, PageStore } from "./page-store.js";
+import { openLevelFiles } from "./level-files.js";
+import { findLevelPlaces, readPlace } from "./level-places.js";
+import type {
+  FoundValues,
+  KeyRange,
+  PageBatch,
+  PageEntry,
+  PageStore,
+  PlacedValues,
+  ValuePlace,
+} from "./page-store.js";
 
 // In Node, `level` is ClassicLevel; its types keep to what browsers have too.
 type Database = Level<Uint8Array, Uint8Array> & {
@@ -46,6 +56,8 @@ export class LevelPageStore implements PageStore {
   // Memory for the next batch: new memory for each would cost more in page faults than the copy.
   #spareStaging: Uint8Array | undefined;
   #writing: Promise<void> | undefined;
+  // Whether all there is lies in table files: LevelDB brings it there as it opens.
+  #settled = false;
 
   constructor(directory: string, { create = true }: PageStoreOptions = {}) {
     this.#directory = directory;
@@ -63,6 +75,19 @@ export class LevelPageStore implements PageStore {
     } finally {
       await iterator.close();
     }
+  }
+
+  async place(ranges: readonly KeyRange[]): Promise<PlacedValues | undefined> {
+    this.#usable();
+    if (!this.#settled) return undefined;
+    const files = await openLevelFiles(this.#directory);
+    let places: readonly ValuePlace[] | undefined;
+    try {
+      places = await this.#guard("read", findLevelPlaces(files, ranges));
+    } finally {
+      if (!places) await files.close();
+    }
+    return places && { places, read: readPlace, close: files.close };
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
@@ -100,6 +125,7 @@ export class LevelPageStore implements PageStore {
       await before?.catch(() => {});
       // What the engine takes after a write that failed it may lose: none begins before the one ahead has succeeded.
       const database = this.#usable();
+      this.#settled = false;
       const operations = changes.map(
         ({ key, value }): Operation => (value ? { type: "put", key, value } : { type: "del", key }),
       );
@@ -124,6 +150,7 @@ export class LevelPageStore implements PageStore {
     const settings = { ...options, createIfMissing: this.#create };
     this.#database = new Level<Uint8Array, Uint8Array>(this.#directory, settings) as Database;
     await this.#guard("open", this.#database.open());
+    this.#settled = true;
     this.#create = false;
   }
 

@@ -21,6 +21,14 @@ export interface LevelBlock {
   readonly size: number;
 }
 
+/** A block that a table file's index names. */
+export interface IndexedBlock extends LevelBlock {
+  /** No key in it comes after this one. */
+  readonly bound: Uint8Array;
+  /** The sequence of the bound if it is the block's last key, and that no deletion; else undefined. */
+  readonly sequence: number | undefined;
+}
+
 const footerBytes = 48;
 /** Index, filters and footer of nearly all files lie within so many bytes of the end: one read instead of four. */
 const tailBytes = 32_768;
@@ -30,16 +38,17 @@ export const trailerBytes = 5;
 
 /**
  * Reads what a table file says of its blocks, which is little, and checks it. Its blocks are in the order of keys, and, in
- * all files that LevelDB writes, of offsets.
+ * all files that LevelDB writes, of offsets. Its filters, which only keep LevelDB from looking, are checked unless told not to.
  *
  * @throws what `read` throws
  */
 export async function readLevelTableIndex(
   bytes: number,
   read: (into: Uint8Array, position: number) => Promise<number>,
-): Promise<{ blocks: LevelBlock[]; defects: LevelDefect[] }> {
+  { filters = true }: { readonly filters?: boolean } = {},
+): Promise<{ blocks: IndexedBlock[]; defects: LevelDefect[] }> {
   const defects: LevelDefect[] = [];
-  const blocks: LevelBlock[] = [];
+  const blocks: IndexedBlock[] = [];
   const defect = (offset: number, reason: string) => void defects.push({ offset, reason, tail: false });
   const readAt = async (offset: number, size: number): Promise<Uint8Array> => {
     const loaded = new Uint8Array(Math.max(0, Math.min(size, bytes - offset)));
@@ -59,7 +68,7 @@ export async function readLevelTableIndex(
     return { blocks, defects };
   }
   const index = readBlock(await load(footer.index));
-  const meta = readBlock(await load(footer.meta));
+  const meta = filters ? readBlock(await load(footer.meta)) : [];
   if (!meta) defect(footer.meta.offset, "the index of its filters does not match its checksum");
   for (const { value } of meta ?? []) {
     const handle = readHandle(new ByteReader(value));
@@ -67,10 +76,14 @@ export async function readLevelTableIndex(
       defect(handle?.offset ?? footer.meta.offset, "a filter does not match its checksum");
   }
   if (!index) defect(footer.index.offset, "its index does not match its checksum");
-  for (const { value } of index ?? []) {
+  for (const { key, value } of index ?? []) {
     const handle = readHandle(new ByteReader(value));
-    if (handle && handle.offset + handle.size + trailerBytes <= bytes) blocks.push(handle);
-    else defect(footer.index.offset, "its index names a block that is not there");
+    const bound = innerKey(key);
+    if (handle && bound && handle.offset + handle.size + trailerBytes <= bytes) {
+      // Where LevelDB shortens a bound it gives it the greatest sequence that there is.
+      const exact = !bound.deletion && Number.isSafeInteger(bound.sequence);
+      blocks.push({ ...handle, bound: bound.key, sequence: exact ? bound.sequence : undefined });
+    } else defect(footer.index.offset, "its index names a block that is not there");
   }
   return { blocks, defects };
 }
@@ -101,6 +114,44 @@ export function readLevelBlock(
   return proven || always || blockVerifies(window, handle)
     ? undefined
     : defect("a block does not match its checksum");
+}
+
+/** Bytes of a block that `readLoneEntry` wants: enough for the lengths and for a key of 64 bytes. */
+export const loneEntryBytes = 96;
+
+/**
+ * Reads the entry of a block that holds one entry and no more, from the block's first `loneEntryBytes`, or all of it.
+ * Undefined where it holds several, or its beginning does not add up. The value is not looked at; its length is given.
+ */
+export function readLoneEntry(
+  begin: Uint8Array,
+  block: LevelBlock,
+): (Omit<LevelEntry, "value"> & { readonly length: number }) | undefined {
+  const read = new ByteReader(begin, 0, Math.min(begin.length, block.size));
+  const [shared, own, length] = [read.varint(), read.varint(), read.varint()];
+  const key = read.take(own);
+  // Behind the value lie where it begins, and that there is one.
+  if (shared !== 0 || !key || read.at + length + 8 !== block.size) return undefined;
+  const inner = innerKey(key);
+  return inner && { ...inner, offset: block.offset + read.at, length };
+}
+
+/** What lies before the value in a block that holds one long value and no more. */
+export function loneEntryHead(key: Uint8Array, sequence: number, length: number): Uint8Array {
+  const own = key.length + 8;
+  const head = new Uint8Array(5 + own);
+  head.set([0, own, (length & 0x7f) | 0x80, ((length >>> 7) & 0x7f) | 0x80, length >>> 14]);
+  head.set(key, 5);
+  const view = viewOf(head);
+  view.setUint32(5 + key.length, ((sequence % 2 ** 24) * 256 + 1) >>> 0, true);
+  view.setUint32(9 + key.length, Math.floor(sequence / 2 ** 24), true);
+  return head;
+}
+
+/** How long the value is if a block of `blockBytes` holds it alone, under a key of `keyBytes`: of 16 KiB to 2 MiB, else undefined. */
+export function loneValueBytes(blockBytes: number, keyBytes: number): number | undefined {
+  const length = blockBytes - 8 - (5 + keyBytes + 8);
+  return keyBytes + 8 < 128 && length >= 2 ** 14 && length < 2 ** 21 ? length : undefined;
 }
 
 /** The footer that `bytes` ends with. */

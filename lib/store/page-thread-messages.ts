@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../base/errors.js";
-import type { PageEntry } from "./page-store.js";
+import type { KeyRange, PageEntry } from "./page-store.js";
 
 /** What the thread is asked for. Packed memory is transferred, and comes back with the reply of a write. */
 export type PageCall =
@@ -9,11 +9,14 @@ export type PageCall =
   | { readonly call: "write"; readonly memory: ArrayBuffer; readonly usedBytes: number }
   | { readonly call: "compact"; readonly gte: Uint8Array; readonly lt: Uint8Array }
   | { readonly call: "iterate"; readonly gte: Uint8Array; readonly lt: Uint8Array }
+  | { readonly call: "place"; readonly ranges: readonly KeyRange[] }
+  | { readonly call: "leave"; readonly placement: number }
   | { readonly call: "next" | "end"; readonly iteration: number };
 
 /**
  * `next` replies with entries, whose values are transferred one by one when they are large and packed when they are
- * small, or with neither at the end; `iterate` with the number of the iteration.
+ * small, or with neither at the end; `iterate` with the number of the iteration; `place` with the number of the placement, and
+ * entries packed whose values are fd, offset, length and what is unseen (or NaN) as f64[4], or with nothing.
  */
 export interface PageAnswer {
   readonly entries?: readonly PageEntry[];
@@ -23,6 +26,7 @@ export interface PageAnswer {
   /** Of `getMany`: where each value ends in `memory`. */
   readonly ends?: Uint32Array;
   readonly iteration?: number;
+  readonly placement?: number;
 }
 
 export interface PageRequest {

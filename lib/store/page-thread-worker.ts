@@ -3,7 +3,7 @@ import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { EmbershardError } from "../base/errors.js";
 import { EntryBuffer, unpackEntries } from "./entry-buffer.js";
 import { LevelPageStore, type PageStoreOptions } from "./level-page-store.js";
-import type { KeyRange, PageEntry } from "./page-store.js";
+import type { KeyRange, PageEntry, PlacedValues } from "./page-store.js";
 import type { PageAnswer, PageCall, PageReply, PageRequest } from "./page-thread-messages.js";
 
 const port = parentPort as MessagePort;
@@ -17,6 +17,9 @@ interface Iteration {
 
 const iterations = new Map<number, Iteration>();
 let iterationCount = 0;
+/** Files of values that the caller reads by itself, by the number of their descriptors, which all threads share. */
+const placements = new Map<number, PlacedValues>();
+let placementCount = 0;
 // From here on handing a value's own memory over costs less than copying it.
 const largeBytes = 2 ** 14;
 
@@ -32,10 +35,12 @@ async function serve(body: PageCall): Promise<PageAnswer> {
     case "open":
     case "reopen":
       await endIterations();
+      await leaveAll();
       await store.reopen();
       return {};
     case "close":
       await endIterations();
+      await leaveAll();
       await store.close();
       return {};
     case "get":
@@ -50,6 +55,11 @@ async function serve(body: PageCall): Promise<PageAnswer> {
     case "compact":
       await store.compact(body);
       return {};
+    case "place":
+      return place(body.ranges);
+    case "leave":
+      await leave(body.placement);
+      return {};
     case "iterate":
       return { iteration: iterate(body) };
     case "next":
@@ -58,6 +68,26 @@ async function serve(body: PageCall): Promise<PageAnswer> {
       await endIteration(body.iteration);
       return {};
   }
+}
+
+async function place(ranges: readonly KeyRange[]): Promise<PageAnswer> {
+  const placed = await store.place(ranges);
+  if (!placed) return {};
+  placements.set(++placementCount, placed);
+  const buffer = new EntryBuffer(new ArrayBuffer(72 * placed.places.length + 64));
+  for (const { key, fd, offset, length, unseen = Number.NaN } of placed.places)
+    buffer.add(key, new Uint8Array(Float64Array.of(fd, offset, length, unseen).buffer));
+  return { placement: placementCount, usedBytes: buffer.usedBytes, memory: buffer.take() };
+}
+
+async function leave(number: number): Promise<void> {
+  const placed = placements.get(number);
+  placements.delete(number);
+  await placed?.close();
+}
+
+async function leaveAll(): Promise<void> {
+  await Promise.all([...placements.keys()].map(leave));
 }
 
 function iterate(range: KeyRange): number {

@@ -5,7 +5,16 @@ import "level";
 import { EmbershardError } from "../base/errors.js";
 import { EntryBuffer, unpackEntries } from "./entry-buffer.js";
 import type { PageStoreOptions } from "./level-page-store.js";
-import type { FoundValues, KeyRange, PageBatch, PageEntry, PageStore } from "./page-store.js";
+import { readPlace } from "./level-places.js";
+import type {
+  FoundValues,
+  KeyRange,
+  PageBatch,
+  PageEntry,
+  PageStore,
+  PlacedValues,
+  ValuePlace,
+} from "./page-store.js";
 import type { PageAnswer, PageCall, PageReply, PageRequest } from "./page-thread-messages.js";
 
 /**
@@ -88,6 +97,20 @@ class ThreadPageStore implements PageStore {
         await this.#call({ call: "end", iteration: iteration! });
       }
     }
+  }
+
+  async place(ranges: readonly KeyRange[]): Promise<PlacedValues | undefined> {
+    const { placement, memory, usedBytes } = await this.#call({ call: "place", ranges });
+    if (placement === undefined) return undefined;
+    const places = [...unpackEntries(memory!, usedBytes!)].map(({ key, value }): ValuePlace => {
+      const [fd, offset, length, unseen] = new Float64Array(value!.buffer, value!.byteOffset, 4);
+      return { key, fd, offset, length, unseen: Number.isNaN(unseen) ? undefined : unseen };
+    });
+    const close = async () => {
+      // When the thread is gone, so are its files.
+      if (this.#worker) await this.#call({ call: "leave", placement });
+    };
+    return { places, read: readPlace, close };
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
