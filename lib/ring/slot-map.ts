@@ -21,43 +21,56 @@ export interface SlotMap {
   readonly ownerOf: Uint16Array;
 }
 
-/** A slot map as JSON: what `runsOf` says stands for `ownerOf`. */
+/** Slots from 0 on in runs of one owner: parallel arrays. */
+export interface Runs {
+  /** u16[runs]: indices of owners. */
+  readonly owners: Uint16Array;
+  /** u32[runs]: how many slots, together all. */
+  readonly lengths: Uint32Array;
+}
+
+/** A slot map as JSON: runs stand for `ownerOf`. */
 export interface SlotMapJson {
   readonly epoch: number;
   readonly slots: number;
   readonly owners: readonly Owner[];
-  readonly runs: readonly number[];
+  readonly runOwners: readonly number[];
+  readonly runLengths: readonly number[];
 }
 
-/** `ownerOf` run by run: pairs of an owner and the number of slots in a row that are its, less one. u16[2 * runs]. */
-export function runsOf(ownerOf: Uint16Array): Uint16Array {
-  const runs = new Uint16Array(2 * ownerOf.length);
-  let at = -2;
+/** `ownerOf` run by run: what goes over the wire. */
+export function runsOf(ownerOf: Uint16Array): Runs {
+  const owners = new Uint16Array(ownerOf.length);
+  const lengths = new Uint32Array(ownerOf.length);
+  let runs = 0;
   for (let slot = 0; slot < ownerOf.length; slot++) {
-    if (slot > 0 && ownerOf[slot] === ownerOf[slot - 1]) runs[at + 1]++;
-    else {
-      at += 2;
-      runs[at] = ownerOf[slot];
-    }
+    if (slot === 0 || ownerOf[slot] !== ownerOf[slot - 1]) owners[runs++] = ownerOf[slot];
+    lengths[runs - 1]++;
   }
-  return runs.slice(0, at + 2);
+  return { owners: owners.slice(0, runs), lengths: lengths.slice(0, runs) };
 }
 
 /**
- * `ownerOf` from its runs.
+ * `ownerOf` from its runs, as another side sent them.
  *
- * @throws BAD_FRAME if they do not name `slots` slots of owners below `owners`.
+ * @throws BAD_FRAME if they do not name `slots` slots of owners below `ownerCount`.
  */
-export function ownersOfRuns(runs: ArrayLike<number>, slots: number, owners: number): Uint16Array {
+export function ownersOfRuns(
+  { owners, lengths }: { readonly owners: ArrayLike<number>; readonly lengths: ArrayLike<number> },
+  slots: number,
+  ownerCount: number,
+): Uint16Array {
+  if (owners.length !== lengths.length)
+    throw bad(`${owners.length} owners of ${lengths.length} runs`, "as many");
   const ownerOf = new Uint16Array(slots);
   let slot = 0;
-  if (runs.length % 2 !== 0) throw bad(`${runs.length} numbers in its runs`, "pairs");
-  for (let i = 0; i < runs.length; i += 2) {
-    const end = slot + runs[i + 1] + 1;
+  for (let i = 0; i < owners.length; i++) {
+    const end = slot + lengths[i];
     // Negations, so that NaN is refused, too.
-    if (!(runs[i] >= 0 && runs[i] < owners)) throw bad(`owner ${runs[i]}`, `one of ${owners}`);
-    if (!(end > slot && end <= slots)) throw bad(`runs beyond slot ${slot}`, `${slots} slots`);
-    ownerOf.fill(runs[i], slot, end);
+    if (!(owners[i] >= 0 && owners[i] < ownerCount)) throw bad(`owner ${owners[i]}`, `one of ${ownerCount}`);
+    if (!(end > slot && end <= slots))
+      throw bad(`a run of ${lengths[i]} from slot ${slot}`, `1 to ${slots - slot}`);
+    ownerOf.fill(owners[i], slot, end);
     slot = end;
   }
   if (slot !== slots) throw bad(`owners of ${slot} slots`, `of ${slots}`);
@@ -66,7 +79,8 @@ export function ownersOfRuns(runs: ArrayLike<number>, slots: number, owners: num
 
 /** The map as plain data, for JSON. */
 export function slotMapJson({ epoch, owners, ownerOf }: SlotMap): SlotMapJson {
-  return { epoch, slots: ownerOf.length, owners, runs: [...runsOf(ownerOf)] };
+  const runs = runsOf(ownerOf);
+  return { epoch, slots: ownerOf.length, owners, runOwners: [...runs.owners], runLengths: [...runs.lengths] };
 }
 
 /**
@@ -76,19 +90,24 @@ export function slotMapJson({ epoch, owners, ownerOf }: SlotMap): SlotMapJson {
  */
 export function readSlotMap(json: unknown): SlotMap {
   if (typeof json !== "object" || json === null) throw bad(String(json), "an object");
-  const { epoch, slots, owners, runs } = json as Partial<Record<keyof SlotMapJson, unknown>>;
-  if (!Array.isArray(owners) || !Array.isArray(runs)) throw bad("no owners or no runs", "arrays of both");
-  if (typeof slots !== "number" || !runs.every((one) => Number.isInteger(one)))
-    throw bad("slots or runs that are no numbers", "whole numbers");
+  const given = json as Partial<Record<keyof SlotMapJson, unknown>>;
+  const { epoch, slots, owners } = given;
+  if (!Array.isArray(owners)) throw bad("no owners", "an array of them");
+  const runs = { owners: numbersOf(given.runOwners), lengths: numbersOf(given.runLengths) };
   try {
-    checkSlots(slots);
+    checkSlots(slots as number);
   } catch (cause) {
     throw bad(`${slots} slots`, "a power of two", cause);
   }
-  const ownerOf = ownersOfRuns(runs as number[], slots, owners.length);
+  const ownerOf = ownersOfRuns(runs, slots as number, owners.length);
   const map = { epoch: epoch as number, owners: owners as Owner[], ownerOf };
   checkOwners(map);
   return map;
+}
+
+function numbersOf(given: unknown): number[] {
+  if (Array.isArray(given) && given.every((one) => Number.isInteger(one))) return given;
+  throw bad("runs that are no whole numbers", "an array of them");
 }
 
 /**
@@ -96,7 +115,7 @@ export function readSlotMap(json: unknown): SlotMap {
  *
  * @throws BAD_FRAME.
  */
-export function checkOwners({ epoch, owners }: SlotMap): void {
+export function checkOwners({ epoch, owners }: Pick<SlotMap, "epoch" | "owners">): void {
   if (!Number.isSafeInteger(epoch) || epoch < 1) throw bad(`epoch ${epoch}`, "a whole number from 1");
   if (owners.length === 0 || owners.length > mostOwners)
     throw bad(`${owners.length} owners`, `1 to ${mostOwners}`);
@@ -123,9 +142,9 @@ export function checkOwners({ epoch, owners }: SlotMap): void {
 export function placementFingerprint({ owners, ownerOf }: Pick<SlotMap, "owners" | "ownerOf">): string {
   const runs = runsOf(ownerOf);
   const lines = [`${ownerOf.length}`];
-  for (let i = 0; i < runs.length; i += 2) {
-    const { node, shard } = owners[runs[i]];
-    lines.push(`${node}/${shard} ${runs[i + 1] + 1}`);
+  for (const [i, owner] of runs.owners.entries()) {
+    const { node, shard } = owners[owner];
+    lines.push(`${node}/${shard} ${runs.lengths[i]}`);
   }
   const text = new TextEncoder().encode(`${lines.join("\n")}\n`);
   return xxh64(text).toString(16).padStart(16, "0");

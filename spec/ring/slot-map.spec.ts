@@ -21,11 +21,17 @@ test("runs are what owners are, and owners what runs are", () => {
     const ownerOf = Uint16Array.from(list.flatMap(([owner, n]) => new Array<number>(n).fill(owner)));
     const runs = runsOf(ownerOf);
     assert.equal(ownersOfRuns(runs, ownerOf.length, 6), ownerOf);
-    for (let i = 2; i < runs.length; i += 2) assert.is.not(runs[i], runs[i - 2]);
+    for (let i = 1; i < runs.owners.length; i++) assert.is.not(runs.owners[i], runs.owners[i - 1]);
   });
   fc.assert(property, { seed: 1 });
-  assert.equal([...runsOf(new Uint16Array(65_536))], [0, 65_535]);
-  assert.equal([...runsOf(Uint16Array.of(3, 3, 1))], [3, 1, 1, 0]);
+  assert.equal(runsOf(new Uint16Array(65_536)), {
+    owners: Uint16Array.of(0),
+    lengths: Uint32Array.of(65_536),
+  });
+  assert.equal(runsOf(Uint16Array.of(3, 3, 1)), {
+    owners: Uint16Array.of(3, 1),
+    lengths: Uint32Array.of(2, 1),
+  });
 });
 
 test("a map comes back from JSON as it was, and is short", () => {
@@ -39,31 +45,36 @@ test("what is no slot map is refused", () => {
   const good = slotMapJson(firstMap(three, { slots: 16 }));
   assert.is(readSlotMap(good).ownerOf.length, 16);
   const owner = good.owners[0];
+  const one = { runOwners: [0], runLengths: [16] };
   const wrong: [unknown, RegExp][] = [
     [null, /found null/],
     [5, /found 5/],
-    [{}, /no owners or no runs/],
+    [{}, /no owners/],
     [{ ...good, epoch: 0 }, /epoch 0/],
     [{ ...good, epoch: "1" }, /epoch 1/],
     [{ ...good, slots: 17 }, /17 slots/],
     [{ ...good, slots: 2 ** 40 }, /slots, expected a power of two/],
-    [{ ...good, slots: "16" }, /no numbers/],
+    [{ ...good, slots: "16" }, /16 slots/],
     [{ ...good, slots: 32 }, /owners of 16 slots, expected of 32/],
-    [{ ...good, slots: 8 }, /runs beyond slot/],
-    [{ ...good, runs: [0] }, /1 numbers in its runs/],
-    [{ ...good, runs: [0, 15.5] }, /no numbers/],
-    [{ ...good, runs: [0, -1, 0, 15] }, /runs beyond slot 0/],
-    [{ ...good, runs: [0, null] }, /no numbers/],
-    [{ ...good, runs: [6, 15] }, /owner 6, expected one of 6/],
-    [{ ...good, runs: [-1, 15] }, /owner -1/],
-    [{ ...good, owners: [], runs: [] }, /owners of 0 slots/],
-    [{ ...good, owners: [null], runs: [0, 15] }, /without a node's name/],
-    [{ ...good, owners: [{ ...owner, node: "" }], runs: [0, 15] }, /without a node's name/],
-    [{ ...good, owners: [{ ...owner, host: 5 }], runs: [0, 15] }, /without a node's name/],
-    [{ ...good, owners: [{ ...owner, host: "h".repeat(256) }], runs: [0, 15] }, /256 characters/],
-    [{ ...good, owners: [{ ...owner, shard: -1 }], runs: [0, 15] }, /shard -1/],
-    [{ ...good, owners: [{ ...owner, port: 65_536 }], runs: [0, 15] }, /port 65536/],
-    [{ ...good, owners: [owner, owner], runs: [0, 15] }, /two owners a\/0/],
+    [{ ...good, slots: 8 }, /a run of/],
+    [{ ...good, ...one, runLengths: [15] }, /owners of 15 slots/],
+    [{ ...good, ...one, runOwners: [0, 1] }, /2 owners of 1 runs/],
+    [{ ...good, ...one, runLengths: undefined }, /no whole numbers/],
+    [{ ...good, ...one, runLengths: [15.5] }, /no whole numbers/],
+    [{ ...good, ...one, runLengths: [null] }, /no whole numbers/],
+    [{ ...good, ...one, runLengths: [0] }, /a run of 0 from slot 0/],
+    [{ ...good, ...one, runLengths: [-1] }, /a run of -1/],
+    [{ ...good, ...one, runLengths: [17] }, /a run of 17 from slot 0, expected 1 to 16/],
+    [{ ...good, ...one, runOwners: [6] }, /owner 6, expected one of 6/],
+    [{ ...good, ...one, runOwners: [-1] }, /owner -1/],
+    [{ ...good, owners: [], runOwners: [], runLengths: [] }, /owners of 0 slots/],
+    [{ ...good, ...one, owners: [null] }, /without a node's name/],
+    [{ ...good, ...one, owners: [{ ...owner, node: "" }] }, /without a node's name/],
+    [{ ...good, ...one, owners: [{ ...owner, host: 5 }] }, /without a node's name/],
+    [{ ...good, ...one, owners: [{ ...owner, host: "h".repeat(256) }] }, /256 characters/],
+    [{ ...good, ...one, owners: [{ ...owner, shard: -1 }] }, /shard -1/],
+    [{ ...good, ...one, owners: [{ ...owner, port: 65_536 }] }, /port 65536/],
+    [{ ...good, ...one, owners: [owner, owner] }, /two owners a\/0/],
   ];
   for (const [json, message] of wrong) {
     try {
