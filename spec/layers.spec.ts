@@ -10,9 +10,10 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 /** For each layer the other layers that it may import. */
 const layers: Readonly<Record<string, readonly string[]>> = {
   index: ["repair", "transfer", "embedded", "api", "base"],
-  cli: ["index", "repair", "transfer", "embedded", "shard", "table", "store", "api", "base"],
-  repair: ["embedded", "shard", "table", "store", "kernel", "api", "base"],
-  embedded: ["transfer", "shard", "table", "store", "api", "base"],
+  cli: ["index", "node", "ring", "repair", "transfer", "embedded", "shard", "table", "store", "api", "base"],
+  repair: ["embedded", "shard", "table", "store", "ring", "kernel", "api", "base"],
+  node: ["ring", "api", "base"],
+  embedded: ["transfer", "shard", "table", "store", "ring", "api", "base"],
   transfer: ["api", "base"],
   shard: ["table", "store", "kernel", "api", "base"],
   table: ["kernel", "api", "base"],
@@ -46,7 +47,7 @@ const packages: Readonly<Record<string, RegExp>> = {
   "node:worker_threads": /^lib\/(store\/|cli\/|kernel\/memory-(advice|populating)\.ts$)/,
   "node:crypto": /^lib\/(embedded|net|repair|transfer|cli)\//,
   "node:fs": /^lib\/(embedded|store|cli)\//,
-  "node:fs/promises": /^lib\/(embedded|repair|store|transfer|cli)\//,
+  "node:fs/promises": /^lib\/(embedded|node|repair|store|transfer|cli)\//,
   "node:module": /^lib\/(base\/system-calls\.ts|cli\/)/,
   "node:os": /^lib\/(embedded|transfer|cli)\//,
   "node:path": /^lib\/(embedded|repair|store|transfer|cli)\//,

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
+import { isPlacementRecord, type PlacementRecord } from "../ring/placement-record.js";
 import { slotCount } from "../shard/arena-set.js";
 import type { PageStore } from "../store/page-store.js";
 
@@ -14,6 +15,8 @@ export interface Identity {
   readonly id: string;
   readonly slots: number;
   readonly shards: number;
+  /** Its part in a cluster, if it has one. */
+  readonly placement?: PlacementRecord;
 }
 
 const identityName = "store";
@@ -91,7 +94,8 @@ async function readIdentity(path: string): Promise<Identity> {
     found.format !== formatVersion ||
     typeof found.id !== "string" ||
     !/^[0-9a-f]{32}$/.test(found.id) ||
-    found.slots !== slotCount
+    found.slots !== slotCount ||
+    !(found.placement === undefined || isPlacementRecord(found.placement))
   ) {
     throw new EmbershardError("CORRUPT", `${path} does not describe a store: restore it from a backup`);
   }

@@ -3,6 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "nod
 import { join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
 import type { Identity } from "../embedded/identity.js";
+import { isPlacementRecord } from "../ring/placement-record.js";
 import { decodePageKey, encodePageKey } from "../shard/page-image.js";
 import { ENTRY, EntryReader, type EntryWriter } from "./entry-file.js";
 import { identityOf } from "./examination.js";
@@ -71,7 +72,7 @@ export async function readBackupIdentity(directory: string): Promise<Identity> {
       cause,
     });
   });
-  let found: { format?: unknown; store?: unknown };
+  let found: { format?: unknown; store?: unknown; placement?: unknown };
   try {
     found = JSON.parse(text);
   } catch (cause) {
@@ -84,7 +85,10 @@ export async function readBackupIdentity(directory: string): Promise<Identity> {
     );
   if (found?.format !== 1 || typeof found.store !== "string" || !/^[0-9a-f]{32}$/.test(found.store))
     throw new EmbershardError("CORRUPT", `${path} does not describe backups`);
-  return identityOf({ storeId: Uint8Array.from(Buffer.from(found.store, "hex")), shard: 0 });
+  const identity = identityOf({ storeId: Uint8Array.from(Buffer.from(found.store, "hex")), shard: 0 });
+  if (found.placement === undefined) return identity;
+  if (isPlacementRecord(found.placement)) return { ...identity, placement: found.placement };
+  throw new EmbershardError("CORRUPT", `${path} does not describe backups: its placement is none`);
 }
 
 export function storeIdOf({ id }: Identity): Uint8Array {
@@ -112,7 +116,7 @@ export async function withBackupDirectory<T>(
     await replaceDurably(
       directory,
       identityName,
-      `${JSON.stringify({ format: 1, store: store.id }, null, 2)}\n`,
+      `${JSON.stringify({ format: 1, store: store.id, placement: store.placement }, null, 2)}\n`,
     );
   }
   const known = await readBackupIdentity(directory);
