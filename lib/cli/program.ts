@@ -11,6 +11,7 @@ import { teach } from "./options.js";
 import type { Output } from "./output.js";
 import { planCommand } from "./plan-command.js";
 import { repairCommand } from "./repair-command.js";
+import { ringCommand } from "./ring-command.js";
 import { histogramCommand, topCommand } from "./survey-commands.js";
 import { exportCommand, importCommand } from "./transfer-commands.js";
 import { verifyCommand } from "./verify-command.js";
@@ -40,6 +41,7 @@ export async function runProgram(
     .addCommand(versionsCommand(output))
     .addCommand(verifyCommand(output, exit))
     .addCommand(planCommand(output))
+    .addCommand(ringCommand(output))
     .addCommand(repairCommand(output, exit))
     .addCommand(backupCommand(output))
     .addCommand(restoreCommand(output))

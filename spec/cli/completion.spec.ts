@@ -42,6 +42,8 @@ test("bash completes commands, choices, options and files", async ({ directory }
     [["embershard", "hi"], /^histogram$/],
     [["embershard", "top", "--b"], /^--by$/],
     [["embershard", "top", "mo"], /^model$/],
+    [["embershard", "ring", "mo"], /^model$/],
+    [["embershard", "ring", "--j"], /^--join --json$/],
   ];
   const tries = prefixed.map(
     ([words]) =>
