@@ -18,6 +18,7 @@ import { ColdTier } from "./cold-tier.js";
 import { Evicting } from "./evicting.js";
 import { ruleOf } from "./eviction-rules.js";
 import { forgetCandidates } from "./forgetting.js";
+import { type FramePart, type GatheredFrame, gatherFrame } from "./frame-gathering.js";
 import { Interruption } from "./interruption.js";
 import { Line } from "./line.js";
 import { Mover } from "./mover.js";
@@ -281,6 +282,19 @@ export class Shard {
   pull(read: RowRead): Promise<void> | undefined {
     this.#demandOpen();
     return this.#coldTier.pull(read);
+  }
+
+  /**
+   * Reads rows, as of the call, behind room of `frontBytes` (a multiple of 8), to be sent as they lie in kernel memory:
+   * the views are valid until the next call. Undefined where a table has a limit of memory: pull may have to wait.
+   *
+   * @throws CLOSED, TOO_LARGE, INVALID_ARGUMENT
+   */
+  gatherFrame(parts: readonly FramePart[], frontBytes: number): GatheredFrame | undefined {
+    this.#demandOpen();
+    const { cold } = this.#state;
+    if (cold.size > 0 && parts.some(({ table }) => cold.has(table.definition.number))) return undefined;
+    return guarded(this.#state, () => gatherFrame(this.#state, parts, frontBytes));
   }
 
   /** Writes 1 to u8[n] where the key has a row; as pull. */

@@ -1,0 +1,157 @@
+// Rows for an answer that goes out as it lies here: room for a front, then the columns of each table, in kernel memory.
+import { EmbershardError } from "../base/errors.js";
+import type { ArenaTable } from "../table/arena-table.js";
+import { pullRows, readCounters } from "./reading.js";
+import type { ShardState } from "./shard-state.js";
+
+/** What an answer has of one table. Columns lie one behind the other, each beginning at a multiple of 8 bytes. */
+export interface FramePart {
+  readonly table: ArenaTable;
+  /** u64[n]; borrowed for the call. */
+  readonly keys: BigUint64Array;
+  /** Behind the weights, f32[n * dim], state, f32[n * stateFloats], if the table has any. */
+  readonly state?: boolean | undefined;
+  /** Behind that, for each of these indices of counters, f32[n]. */
+  readonly counters?: readonly number[] | undefined;
+  /** Read instead of the initial value where there is no row. */
+  readonly fallback?: number | undefined;
+}
+
+/** Views that are valid until the next call of the shard. */
+export interface GatheredFrame {
+  /** The room, whatever is in it, and the columns of all parts; begins at a multiple of 8 bytes. */
+  readonly bytes: Uint8Array;
+  /** u8, the parts' keys one behind the other: 1 where the key has a row. */
+  readonly found: Uint8Array;
+}
+
+/** Where the columns of a part lie, from the beginning of the columns. */
+interface Places {
+  readonly rows: number;
+  /** 0 where there is none: rows come first. */
+  readonly state: number;
+  readonly counters: readonly number[];
+  readonly end: number;
+}
+
+/**
+ * Gathers rows behind room of `frontBytes`, a multiple of 8. No table may have cold rows.
+ *
+ * @throws TOO_LARGE, INVALID_ARGUMENT
+ */
+export function gatherFrame(
+  state: ShardState,
+  parts: readonly FramePart[],
+  frontBytes: number,
+): GatheredFrame {
+  if (!Number.isInteger(frontBytes / 8) || frontBytes < 0)
+    throw new EmbershardError(
+      "INVALID_ARGUMENT",
+      `found a front of ${frontBytes} bytes, expected a multiple of 8`,
+    );
+  const places: Places[] = [];
+  for (const part of parts) places.push(placesOf(part, places.at(-1)?.end ?? 0));
+  const dataBytes = places.at(-1)?.end ?? 0;
+  const counters = parts.map(({ table, keys, counters }) =>
+    counters?.length ? readCounters(state.arenas, table, keys) : undefined,
+  );
+  const frame =
+    state.arenas.all.length === 1
+      ? gatherHere(state, parts, places, frontBytes, dataBytes)
+      : gatherCopies(state, parts, places, frontBytes, dataBytes);
+  for (const [p, { table, keys, counters: wanted = [] }] of parts.entries())
+    for (const [c, counter] of wanted.entries()) {
+      const at = frame.bytes.byteOffset + frontBytes + places[p].counters[c];
+      const column = new Float32Array(frame.bytes.buffer, at, keys.length);
+      for (let i = 0; i < column.length; i++) column[i] = counters[p]![i * table.counters + counter];
+    }
+  return frame;
+}
+
+/** Bytes behind the front that the columns of these parts take; the next part begins at a multiple of 8. */
+export function frameDataBytes(parts: readonly FramePart[]): number {
+  return parts.reduce((from, part) => placesOf(part, from).end, 0);
+}
+
+function placesOf({ table, keys, state, counters = [] }: FramePart, from: number): Places {
+  const n = keys.length;
+  let end = from;
+  const place = (bytes: number): number => {
+    const at = round8(end);
+    end = at + bytes;
+    return at;
+  };
+  const rows = place(4 * n * table.dim);
+  const stateAt = state && table.stateFloats > 0 ? place(4 * n * table.stateFloats) : 0;
+  return { rows, state: stateAt, counters: counters.map(() => place(4 * n)), end };
+}
+
+/** One arena: the kernel writes rows where they are sent from. */
+function gatherHere(
+  { arenas: { front: arena } }: ShardState,
+  parts: readonly FramePart[],
+  places: readonly Places[],
+  frontBytes: number,
+  dataBytes: number,
+): GatheredFrame {
+  const n = parts.reduce((sum, { keys }) => sum + keys.length, 0);
+  arena.beginScratch(9 * n + frontBytes + dataBytes + 3 * 64);
+  const bytes = frontBytes + dataBytes;
+  const frame = arena.takeScratch(bytes);
+  const found = arena.takeScratch(n);
+  const keysAt = arena.takeScratch(8 * n);
+  let from = 0;
+  for (const [p, { table, keys, fallback }] of parts.entries()) {
+    const at = keysAt + 8 * from;
+    arena.u64.set(keys, at / 8);
+    const { rows, state } = places[p];
+    arena.kernel.pullRows(
+      table.index,
+      at,
+      keys.length,
+      frame + frontBytes + rows,
+      state && frame + frontBytes + state,
+      found + from,
+      fallback === undefined ? 0 : 1,
+      fallback ?? 0,
+    );
+    from += keys.length;
+  }
+  return {
+    bytes: arena.bytes.subarray(frame, frame + bytes),
+    found: arena.bytes.subarray(found, found + n),
+  };
+}
+
+/** Several arenas: their answers are put together in memory of its own. */
+function gatherCopies(
+  { arenas }: ShardState,
+  parts: readonly FramePart[],
+  places: readonly Places[],
+  frontBytes: number,
+  dataBytes: number,
+): GatheredFrame {
+  const n = parts.reduce((sum, { keys }) => sum + keys.length, 0);
+  const bytes = new Uint8Array(frontBytes + dataBytes);
+  const found = new Uint8Array(n);
+  let from = 0;
+  for (const [p, { table, keys, fallback }] of parts.entries()) {
+    const column = (at: number, floats: number) =>
+      new Float32Array(bytes.buffer, frontBytes + at, keys.length * floats);
+    const { rows, state } = places[p];
+    pullRows(arenas, {
+      table,
+      keys,
+      into: column(rows, table.dim),
+      state: state ? column(state, table.stateFloats) : undefined,
+      found: found.subarray(from, from + keys.length),
+      fallback,
+    });
+    from += keys.length;
+  }
+  return { bytes, found };
+}
+
+function round8(bytes: number): number {
+  return (bytes + 7) & ~7;
+}
