@@ -169,7 +169,7 @@ function pullBehind(
 }
 
 /** Reads counters as of now: f32[n * counters], row by row, 0 where a key has no row. The caller owns the array. */
-function readCounters(set: ArenaSet, table: ArenaTable, keys: BigUint64Array): Float32Array {
+export function readCounters(set: ArenaSet, table: ArenaTable, keys: BigUint64Array): Float32Array {
   const { counters } = table;
   const into = new Float32Array(keys.length * counters);
   const chunk = 8192;

@@ -27,7 +27,7 @@ import type { RowRead } from "./reading.js";
 import { type DecayNote, encodeJson, RECORD } from "./records.js";
 import { type Scans, scanRows } from "./scanning.js";
 import { decayTable, newTable, noTable } from "./schema.js";
-import { lostAtClose, retireTable, type ShardLog, type ShardState, timeNow } from "./shard-state.js";
+import { guarded, lostAtClose, retireTable, type ShardLog, type ShardState, timeNow } from "./shard-state.js";
 import { ShardVersions } from "./shard-versions.js";
 import type { RowWrite } from "./staging.js";
 import { Turns } from "./turns.js";

@@ -47,9 +47,10 @@ function compare(shard: Shard, parts: readonly FramePart[], frontBytes: number):
       state: new Float32Array(n * table.stateFloats),
       found: new Uint8Array(n),
       fallback,
+      counters: new Float32Array(n * table.counters),
     };
     assert.is(shard.pull(read), undefined);
-    return { ...read, counters: shard.counters(table, keys) };
+    return read;
   });
   const { bytes, found } = shard.gatherFrame(parts, frontBytes)!;
   assert.is(bytes.length, frontBytes + frameDataBytes(parts));
