@@ -30,6 +30,7 @@ export {
 export type * from "./api/store-types.js";
 export { EmbershardError, ERRORS, type ErrorCode } from "./base/errors.js";
 export { LIMITS } from "./base/limits.js";
+export { type ConnectOptions, connect } from "./client/connect.js";
 export { openStore, type StoreOptions } from "./embedded/open-store.js";
 export {
   type ModelPlan,

@@ -9,12 +9,13 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** For each layer the other layers that it may import. */
 const layers: Readonly<Record<string, readonly string[]>> = {
-  index: ["repair", "transfer", "embedded", "api", "base"],
+  index: ["repair", "transfer", "embedded", "client", "api", "base"],
   cli: ["index", "node", "ring", "repair", "transfer", "embedded", "shard", "table", "store", "api", "base"],
   repair: ["embedded", "shard", "table", "store", "ring", "kernel", "api", "base"],
   node: ["ring", "api", "base"],
   embedded: ["transfer", "shard", "table", "store", "ring", "api", "base"],
   transfer: ["api", "base"],
+  client: ["ring", "wire", "net", "kernel", "api", "base"],
   shard: ["table", "store", "kernel", "api", "base"],
   table: ["kernel", "api", "base"],
   store: ["base"],
@@ -45,7 +46,8 @@ const packages: Readonly<Record<string, RegExp>> = {
   "uwebsockets-24": /^lib\/net\/uwebsockets-[a-z]+\.ts$/,
   "node:child_process": /^lib\/cli\//,
   "node:worker_threads": /^lib\/(store\/|cli\/|kernel\/memory-(advice|populating)\.ts$)/,
-  "node:crypto": /^lib\/(embedded|net|repair|transfer|cli)\//,
+  "node:crypto": /^lib\/(client|embedded|net|repair|transfer|cli)\//,
+  "node:diagnostics_channel": /^lib\/client\//,
   "node:fs": /^lib\/(embedded|store|cli)\//,
   "node:fs/promises": /^lib\/(embedded|node|repair|store|transfer|cli)\//,
   "node:module": /^lib\/(base\/system-calls\.ts|cli\/)/,

@@ -29,6 +29,11 @@ export class Routes {
     }
   }
 
+  /** The place of a slot in the order. */
+  rankOf(slot: number): number {
+    return this.#rankOf[slot];
+  }
+
   /**
    * Orders the first `n` keys, whose slots are u16[n]: writes their positions to `order`, u32[n], and to `ends`,
    * u32[owners], where in `order` each owner's end; an owner's begin where those of the one before end. Nothing is kept.

@@ -15,7 +15,7 @@ export function isS3(path: string): boolean {
 /** @throws INVALID_ARGUMENT */
 export function parseAddress(path: string): S3Address {
   const [, bucket, key] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/(.*?)\/?$/.exec(path) ?? [];
-  if (bucket && key && key.split("/").every((part) => part !== "" && part !== "." && part !== ".."))
+  if (bucket && key?.split("/").every((part) => part !== "" && part !== "." && part !== ".."))
     return { bucket, key };
   throw new EmbershardError(
     "INVALID_ARGUMENT",

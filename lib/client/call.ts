@@ -1,0 +1,218 @@
+// One call of a user's: how long it may take, and what becomes of parts that fail.
+import type { Clock } from "../base/clock.js";
+import { EmbershardError } from "../base/errors.js";
+import type { FailureDetails } from "./channel.js";
+import { noteRetry } from "./client-events.js";
+import type { Cluster } from "./cluster.js";
+
+/** What a client shares between its calls. */
+export interface CallSettings {
+  readonly clock: Clock;
+  /** From 0 to 1, for the jitter of waits. */
+  readonly random: () => number;
+  readonly deadlineMs: number;
+  readonly tries: number;
+}
+
+/** What becomes of a request. */
+export class RequestFailure extends Error {
+  readonly error: EmbershardError;
+  readonly details: FailureDetails;
+
+  constructor(error: EmbershardError, details: FailureDetails) {
+    super(error.message, { cause: error });
+    this.error = error;
+    this.details = details;
+  }
+}
+
+const firstWaitMs = 10;
+const longestWaitMs = 1000;
+
+/** A part of a call: what goes to one owner in one frame. */
+export interface Part {
+  readonly owner: number;
+  /** Epoch of the map that it was planned with. */
+  readonly epoch: number;
+  /** Keys in it. */
+  readonly keys: number;
+  /** Sends it once. @throws RequestFailure */
+  attempt(call: Call): Promise<void>;
+  /** Has the attempt that is under way end with `error`; nothing is written to memory of the caller's from then on. */
+  abandon(error: EmbershardError): void;
+  /** Does what it is about by the map in force now. */
+  replan(call: Call): Promise<void>;
+  /** The last call: what has become of it is known, or will never be. */
+  settled?(): void;
+}
+
+export class Call {
+  readonly #settings: CallSettings;
+  readonly #cluster: Cluster;
+  readonly #until: number;
+  readonly #active = new Set<Part>();
+  #stopTimer: (() => void) | undefined;
+  /** Why it has come to its end before it was done. */
+  #over: EmbershardError | undefined;
+  readonly #waiting = new Set<(error: EmbershardError) => void>();
+
+  constructor(cluster: Cluster, settings: CallSettings) {
+    this.#cluster = cluster;
+    this.#settings = settings;
+    const { clock, deadlineMs } = settings;
+    this.#until = deadlineMs === 0 ? Number.POSITIVE_INFINITY : clock.now() + deadlineMs;
+    if (deadlineMs !== 0) this.#stopTimer = clock.after(deadlineMs, () => this.#end());
+  }
+
+  /** For a frame: whole milliseconds, 0 for any time. */
+  get frameDeadlineMs(): number {
+    const left = this.#until - this.#settings.clock.now();
+    return left === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.ceil(left));
+  }
+
+  /** What a promise gives, if that is in time. @throws DEADLINE */
+  within<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#over) return reject(this.#over);
+      this.#waiting.add(reject);
+      promise.then(resolve, reject).finally(() => this.#waiting.delete(reject));
+    });
+  }
+
+  /** The call is over, whatever became of it. */
+  close(): void {
+    this.#stopTimer?.();
+  }
+
+  #end(): void {
+    const { deadlineMs } = this.#settings;
+    this.#over = new EmbershardError("DEADLINE", `there was no answer within ${deadlineMs} ms`);
+    for (const part of [...this.#active])
+      part.abandon(
+        new EmbershardError(
+          "DEADLINE",
+          `${this.#cluster.ownerName(part.owner)} has not answered for ${part.keys} keys within ${deadlineMs} ms`,
+        ),
+      );
+    for (const reject of [...this.#waiting]) reject(this.#over);
+  }
+
+  /** Does a part, again and again where that may help, until it is done. @throws what stops it */
+  async settle(part: Part): Promise<void> {
+    try {
+      await this.#settle(part);
+    } finally {
+      part.settled?.();
+    }
+  }
+
+  async #settle(part: Part): Promise<void> {
+    const peer = this.#cluster.ownerName(part.owner);
+    for (let attempt = 1; ; attempt++) {
+      const failure = await this.#once(part);
+      if (!failure) return;
+      const { error, details } = failure;
+      if (details.slotMap) this.#cluster.adopt(details.slotMap);
+      const { tries } = this.#settings;
+      if (!error.retry || error.code === "DEADLINE" || (tries !== 0 && attempt >= tries)) throw error;
+      const stale = error.code === "STALE_EPOCH" && this.#cluster.map.epoch !== part.epoch;
+      const delayMs = stale ? 0 : this.#waitMs(attempt, details.retryAfterMs);
+      if (this.#settings.clock.now() + delayMs > this.#until) throw this.#tooLate(error, peer, attempt);
+      noteRetry({ peer, keys: part.keys, attempt, delayMs, error });
+      if (!stale) await this.within(this.#wait(delayMs));
+      if (this.#cluster.map.epoch !== part.epoch) return part.replan(this);
+    }
+  }
+
+  async #once(part: Part): Promise<RequestFailure | undefined> {
+    this.#active.add(part);
+    try {
+      await part.attempt(this);
+      return undefined;
+    } catch (cause) {
+      if (cause instanceof RequestFailure) return cause;
+      if (cause instanceof EmbershardError)
+        return new RequestFailure(cause, { unknown: false, retryAfterMs: 0, slotMap: undefined });
+      throw cause;
+    } finally {
+      this.#active.delete(part);
+    }
+  }
+
+  #tooLate(error: EmbershardError, peer: string, attempts: number): EmbershardError {
+    const said = error.message.startsWith(peer) ? error.message : `${peer}: ${error.message}`;
+    return new EmbershardError(
+      error.code,
+      `${said}; tried ${attempts} ${attempts === 1 ? "time" : "times"} in ${this.#settings.deadlineMs} ms`,
+      { cause: error },
+    );
+  }
+
+  /** Doubling, with a random half, so that clients do not come all at once. */
+  #waitMs(attempt: number, retryAfterMs: number): number {
+    const most = Math.min(longestWaitMs, firstWaitMs * 2 ** Math.min(attempt - 1, 20));
+    return Math.max(retryAfterMs, most * (0.5 + 0.5 * this.#settings.random()));
+  }
+
+  #wait(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.#settings.clock.after(delayMs, resolve));
+  }
+}
+
+/** Does all parts at once. @throws the error of the parts, or PARTIAL where some were done */
+export async function settleAll(
+  call: Call,
+  cluster: Cluster,
+  parts: readonly Part[],
+  what: string,
+): Promise<void> {
+  if (parts.length === 1) return call.settle(parts[0]);
+  const failures: FailedPart[] = [];
+  await Promise.all(
+    parts.map(async (part) => {
+      const { owner, keys } = part;
+      const name = cluster.ownerName(owner);
+      try {
+        await call.settle(part);
+      } catch (cause) {
+        if (!(cause instanceof EmbershardError)) throw cause;
+        failures.push({ owner: name, keys, error: cause });
+      }
+    }),
+  );
+  if (failures.length === 0) return;
+  const [first] = failures;
+  if (failures.length === parts.length && failures.every(({ error }) => error.code === first.error.code))
+    throw first.error;
+  throw new PartialError(
+    what,
+    failures,
+    parts.reduce((sum, { keys }) => sum + keys, 0),
+  );
+}
+
+/** A part of a call that failed. */
+export interface FailedPart {
+  /** "node a, shard 3 (10.0.0.1:7404)" */
+  readonly owner: string;
+  readonly keys: number;
+  /** Whose `retry` says whether the part may succeed later. */
+  readonly error: EmbershardError;
+}
+
+/** Some owners did their part, others did not. */
+export class PartialError extends EmbershardError {
+  readonly parts: readonly FailedPart[];
+
+  constructor(what: string, parts: readonly FailedPart[], keys: number) {
+    const byOwner = new Map<string, { keys: number; error: EmbershardError }>();
+    for (const { owner, keys, error } of parts)
+      byOwner.set(owner, { keys: keys + (byOwner.get(owner)?.keys ?? 0), error });
+    const list = [...byOwner].map(([owner, { keys, error }]) => `${keys} keys of ${owner}: ${error.message}`);
+    super("PARTIAL", `${what} of ${keys} keys was done but for ${list.join("; ")}`, {
+      cause: parts[0].error,
+    });
+    this.name = "PartialError";
+    this.parts = parts;
+  }
+}

@@ -1,0 +1,247 @@
+// One connection to one listener of a node: the handshake, then requests and their answers.
+import { EmbershardError } from "../base/errors.js";
+import type { Connection, FrontAnswer, Receiver } from "../net/connection.js";
+import { errorOf } from "../wire/failure.js";
+import { FIRST_TERMS, type Frame, replyItems, type Terms } from "../wire/frame.js";
+import { type Outside, readFrame, readFront } from "../wire/frame-reader.js";
+import { FrameWriter } from "../wire/frame-writer.js";
+import type {
+  BodyInput,
+  Failure,
+  HelloInput,
+  Welcome,
+  SlotMap as WireSlotMap,
+} from "../wire/generated/frame-types.js";
+import { type Agreement, agreedIn } from "../wire/handshake.js";
+
+/** Who asked. Exactly one of `done` and `failed` ends it; frames are borrowed until the call returns. */
+export interface Asking {
+  /** An answer; more follow while `frame.more`. What it throws ends the request. */
+  answer(frame: Frame): void;
+  /** Where the bulk of an answer goes that has just begun: all of it, in order. `undefined`: to memory of its own. */
+  target?(frame: Frame, bytes: number): readonly Uint8Array[] | undefined;
+  /** The last call: it failed, or the connection ended first, which `sent` says of: the request may have had its effect. */
+  failed(error: EmbershardError, details: FailureDetails): void;
+}
+
+export interface FailureDetails {
+  /** The connection ended before there was an answer: nobody knows what was done. */
+  readonly unknown: boolean;
+  readonly retryAfterMs: number;
+  readonly slotMap: WireSlotMap | undefined;
+}
+
+/** What every request may bear beside its body. */
+export interface RequestHead {
+  readonly epoch?: number | undefined;
+  readonly deadlineMs?: number | undefined;
+}
+
+const nothingKnown: FailureDetails = { unknown: true, retryAfterMs: 0, slotMap: undefined };
+const notSent: FailureDetails = { unknown: false, retryAfterMs: 0, slotMap: undefined };
+
+/** Ends when its connection does; who needs another opens another. */
+export class Channel implements Receiver {
+  /** For messages: "node a, shard 3 (10.0.0.1:7404)". */
+  readonly name: string;
+  welcome!: Welcome;
+  #connection: Connection | undefined;
+  #terms: Terms = { ...FIRST_TERMS, items: replyItems };
+  #agreement: Agreement | undefined;
+  readonly #hello: HelloInput;
+  readonly #asking = new Map<number, Asking>();
+  readonly #writer = new FrameWriter();
+  readonly #onClosed: (error: EmbershardError) => void;
+  /** The answer whose bulk is being received. */
+  #filling: { readonly frame: Frame; readonly asking: Asking } | undefined;
+  #lastId = 0;
+  #ended: EmbershardError | undefined;
+
+  /** `onClosed` is told once, when the connection has ended. */
+  constructor(name: string, hello: HelloInput, onClosed: (error: EmbershardError) => void) {
+    this.name = name;
+    this.#hello = hello;
+    this.#onClosed = onClosed;
+  }
+
+  /** Says hello over a connection that has just been made, and waits for the answer. @throws what the node answers */
+  async open(connection: Connection): Promise<void> {
+    this.#connection = connection;
+    if (this.#ended) throw this.#ended;
+    const welcome = await new Promise<Welcome>((resolve, reject) => {
+      this.request(
+        this.#hello,
+        {},
+        {
+          answer: ({ body }) => {
+            if (body.kind !== "Welcome") throw unexpected(this.name, body.kind, "Welcome");
+            this.#agreement = agreedIn(body, this.#hello.features ?? 0);
+            this.#terms = this.#agreement;
+            resolve(body);
+          },
+          failed: reject,
+        },
+      );
+    });
+    this.welcome = welcome;
+  }
+
+  get ended(): boolean {
+    return this.#ended !== undefined;
+  }
+
+  /** Bytes that wait to be taken by the system. */
+  get waitingBytes(): number {
+    return this.#connection?.waitingBytes ?? 0;
+  }
+
+  /**
+   * Sends a request. Its bulk is borrowed until `taken` is called. Returns its id, for `cancel`.
+   */
+  request(body: BodyInput, head: RequestHead, asking: Asking, taken?: () => void): number {
+    const connection = this.#connection;
+    if (this.#ended || !connection) {
+      taken?.();
+      asking.failed(this.#ended ?? closedError(this.name), notSent);
+      return 0;
+    }
+    do this.#lastId = (this.#lastId + 1) >>> 0;
+    while (this.#lastId === 0 || this.#asking.has(this.#lastId));
+    const id = this.#lastId;
+    this.#asking.set(id, asking);
+    connection.send(this.#writer.write({ id, ...head, body }).parts(), taken);
+    return id;
+  }
+
+  /** Says that an answer is not wanted any more; `failed` follows with `error`. */
+  cancel(id: number, error: EmbershardError): void {
+    const asking = this.#asking.get(id);
+    // Bytes of its answer may be on their way into memory of the caller: the connection goes with it.
+    if (asking && this.#filling?.asking === asking) {
+      this.#connection?.terminate();
+      return;
+    }
+    if (!asking || !this.#asking.delete(id)) return;
+    this.#connection?.send(this.#writer.write({ id: 0, body: { kind: "Cancel", request: id } }).parts());
+    asking.failed(error, nothingKnown);
+  }
+
+  /** Ends the connection once what was sent has gone out; requests without an answer fail. */
+  close(): void {
+    this.#end(new EmbershardError("CLOSED", "the store is closed"), notSent);
+    this.#connection?.close(1000, "");
+  }
+
+  // What the connection calls.
+
+  message(bytes: Uint8Array): void {
+    if (this.#ended) return;
+    try {
+      this.#take(readFrame(bytes, this.#terms));
+    } catch (cause) {
+      this.#refuse(cause);
+    }
+  }
+
+  front(front: Uint8Array, totalBytes: number): FrontAnswer {
+    if (this.#ended) return undefined;
+    try {
+      const read = readFront(front, totalBytes, this.#terms);
+      if (!read?.outside || read.frame.body.kind !== "Rows") return undefined;
+      const asking = this.#asking.get(read.frame.id);
+      const views = asking?.target?.(read.frame, read.outside.bytes);
+      if (!asking || !views) return undefined;
+      this.#filling = { frame: read.frame, asking };
+      return restOf(views, front, read.outside);
+    } catch (cause) {
+      this.#refuse(cause);
+      return undefined;
+    }
+  }
+
+  filled(): void {
+    const filling = this.#filling;
+    this.#filling = undefined;
+    if (!filling || this.#ended) return;
+    try {
+      this.#take(filling.frame);
+    } catch (cause) {
+      this.#refuse(cause);
+    }
+  }
+
+  closed(code: number, reason: string): void {
+    const why = reason === "" ? `code ${code}` : `${reason}, code ${code}`;
+    this.#end(
+      new EmbershardError("UNAVAILABLE", `${this.name}: the connection ended (${why})`),
+      nothingKnown,
+    );
+  }
+
+  #take(frame: Frame): void {
+    const asking = this.#asking.get(frame.id);
+    // A notice, or the answer to a request that was cancelled.
+    if (!asking) return;
+    if (!frame.more) this.#asking.delete(frame.id);
+    if (frame.body.kind === "Failure") asking.failed(...this.#failureOf(frame.body));
+    else this.#hand(asking, frame);
+  }
+
+  #hand(asking: Asking, frame: Frame): void {
+    try {
+      asking.answer(frame);
+    } catch (cause) {
+      this.#asking.delete(frame.id);
+      asking.failed(this.#wrong(cause), nothingKnown);
+      throw cause;
+    }
+  }
+
+  #failureOf(failure: Failure): [EmbershardError, FailureDetails] {
+    const { retryAfterMs, slotMap } = failure;
+    return [errorOf(failure, this.name), { unknown: false, retryAfterMs, slotMap }];
+  }
+
+  /** What a node must not send ends the connection. */
+  #refuse(cause: unknown): void {
+    const error = this.#wrong(cause);
+    this.#end(error, nothingKnown);
+    this.#connection?.close(1002, error.code);
+  }
+
+  #wrong(cause: unknown): EmbershardError {
+    if (cause instanceof EmbershardError) return cause;
+    return new EmbershardError("INTERNAL", `${this.name}: an answer could not be taken`, { cause });
+  }
+
+  #end(error: EmbershardError, details: FailureDetails): void {
+    if (this.#ended) return;
+    this.#ended = error;
+    const asking = [...this.#asking.values()];
+    this.#asking.clear();
+    for (const one of asking) one.failed(error, details);
+    this.#onClosed(error);
+  }
+}
+
+/** What of the targets is still to come, when the front has their beginning: that is copied. */
+function restOf(views: readonly Uint8Array[], front: Uint8Array, { at }: Outside): readonly Uint8Array[] {
+  let here = front.subarray(at);
+  if (here.length === 0) return views;
+  const rest: Uint8Array[] = [];
+  for (const view of views) {
+    const n = Math.min(view.length, here.length);
+    view.set(here.subarray(0, n));
+    here = here.subarray(n);
+    if (n < view.length) rest.push(view.subarray(n));
+  }
+  return rest;
+}
+
+export function unexpected(from: string, found: string, expected: string): EmbershardError {
+  return new EmbershardError("BAD_FRAME", `${from}: found an answer of ${found}, expected ${expected}`);
+}
+
+function closedError(name: string): EmbershardError {
+  return new EmbershardError("UNAVAILABLE", `${name}: the connection ended`);
+}

@@ -1,0 +1,75 @@
+import { describe, OptionReader } from "../api/option-reader.js";
+import { EmbershardError } from "../base/errors.js";
+
+/** How a store on nodes is opened. */
+export interface ConnectOptions {
+  /**
+   * Name of this worker, at most 200 bytes of UTF-8, no other's: pushes that are sent again, by this process or by the one that
+   * takes its place, are applied once. A name of its own for each `connect` unless given.
+   */
+  readonly worker?: string;
+  /** The worker's session, greater than any before: an earlier one of that name is fenced. The time unless given. */
+  readonly session?: bigint;
+  /** Milliseconds that a call may take, with all that is tried again. 30,000 unless given; 0: any time. */
+  readonly deadlineMs?: number;
+  /** Milliseconds in which a connection has to be made. 5,000 unless given. */
+  readonly connectMs?: number;
+  /** Tries of one part of a call, at most; 0: as many as the deadline allows. 0 unless given. */
+  readonly tries?: number;
+  /**
+   * How WebSocket payloads are masked: "zero" sends them as they are, which only scripts in browsers behind proxies could
+   * abuse, "random" as RFC 6455 asks. "zero" unless given.
+   */
+  readonly mask?: "zero" | "random";
+}
+
+export interface ClientSettings {
+  readonly worker: string | undefined;
+  readonly session: bigint | undefined;
+  readonly deadlineMs: number;
+  readonly connectMs: number;
+  readonly tries: number;
+  readonly mask: "zero" | "random";
+}
+
+/** Bytes of a worker's name, at most. */
+const workerBytes = 200;
+
+/** @throws INVALID_OPTIONS */
+export function readClientOptions(options: unknown): ClientSettings {
+  const read = new OptionReader("connect", options);
+  const settings = {
+    worker: readWorker(read.any("worker")),
+    session: readSession(read.any("session")),
+    deadlineMs: integerOf(read, "deadlineMs", 0, 2 ** 31 - 1, 30_000),
+    connectMs: integerOf(read, "connectMs", 1, 2 ** 31 - 1, 5000),
+    tries: integerOf(read, "tries", 0, 2 ** 31 - 1, 0),
+    mask: read.choice("mask", ["zero", "random"], "zero"),
+  };
+  read.end();
+  if (settings.session !== undefined && settings.worker === undefined)
+    throw refusal("found session without worker, expected a worker's name with it");
+  return settings;
+}
+
+function readWorker(worker: unknown): string | undefined {
+  if (worker === undefined) return undefined;
+  if (typeof worker === "string" && worker !== "" && Buffer.byteLength(worker) <= workerBytes) return worker;
+  throw refusal(`found worker ${describe(worker)}, expected a name of 1 to ${workerBytes} bytes`);
+}
+
+function readSession(session: unknown): bigint | undefined {
+  if (session === undefined) return undefined;
+  if (typeof session === "bigint" && session >= 1n && session < 2n ** 64n) return session;
+  throw refusal(`found session ${describe(session)}, expected a bigint from 1 to 2^64 - 1`);
+}
+
+function integerOf(read: OptionReader, name: string, least: number, most: number, usual: number): number {
+  const value = read.any(name) ?? usual;
+  if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw refusal(`found ${name} ${describe(value)}, expected an integer from ${least} to ${most}`);
+}
+
+function refusal(what: string): EmbershardError {
+  return new EmbershardError("INVALID_OPTIONS", `connect: ${what}`);
+}

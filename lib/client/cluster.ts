@@ -1,0 +1,248 @@
+// What a client knows of the nodes: the slot map, and a connection to each shard that it has had to do with.
+import type { Clock } from "../base/clock.js";
+import { EmbershardError } from "../base/errors.js";
+import { type Address, type ConnectingTransport, DEFAULT_CONNECT_OPTIONS } from "../net/connection.js";
+import { Routes } from "../ring/routes.js";
+import type { Owner, SlotMap } from "../ring/slot-map.js";
+import type { HelloInput, Welcome, SlotMap as WireSlotMap } from "../wire/generated/frame-types.js";
+import { featureBits, PROTOCOL } from "../wire/handshake.js";
+import { Channel, unexpected } from "./channel.js";
+import { noteConnection, noteMap } from "./client-events.js";
+import type { ClientSettings } from "./client-options.js";
+import { slotMapOf } from "./slot-maps.js";
+
+/** Slots that this version's kernel tells keys by. */
+const slotCount = 16_384;
+const features = featureBits("counters", "f16");
+
+export interface ClusterOptions {
+  readonly seeds: readonly Address[];
+  readonly transport: ConnectingTransport;
+  readonly clock: Clock;
+  readonly settings: ClientSettings;
+  /** Who pushes. */
+  readonly worker: string;
+  readonly session: bigint;
+}
+
+/** A shard, and the connection to it. */
+interface Link {
+  address: Address;
+  channel: Channel | undefined;
+  opening: Promise<Channel> | undefined;
+  /** This session has sent writes to it. */
+  wrote: boolean;
+}
+
+export class Cluster {
+  readonly #options: ClusterOptions;
+  readonly #links = new Map<string, Link>();
+  readonly #channels = new Set<Channel>();
+  #map: SlotMap | undefined;
+  #routes: Routes | undefined;
+  #store: string | undefined;
+  #control: Channel | undefined;
+  #refreshing: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+  }
+
+  /** Asks the nodes, one after the other, until one answers. @throws UNAVAILABLE that says what each said; PROTOCOL */
+  async open(): Promise<void> {
+    await this.#openControl();
+  }
+
+  get map(): SlotMap {
+    if (!this.#map)
+      throw new EmbershardError("INTERNAL", "broken invariant: the slot map is asked for before opening");
+    return this.#map;
+  }
+
+  get routes(): Routes {
+    this.#routes ??= new Routes(this.map);
+    return this.#routes;
+  }
+
+  /** Owners that have slots. */
+  get owners(): readonly number[] {
+    const { endOf } = this.routes;
+    return [...endOf.keys()].filter((owner) => endOf[owner] > (owner === 0 ? 0 : endOf[owner - 1]));
+  }
+
+  ownerName(owner: number): string {
+    return nameOf(this.map.owners[owner]);
+  }
+
+  get demandOpen(): () => void {
+    return () => {
+      if (this.#closed) throw new EmbershardError("CLOSED", "the store is closed");
+    };
+  }
+
+  /** Takes a map that a node has sent, if it is later than what is known. */
+  adopt(wire: WireSlotMap): void {
+    const map = slotMapOf(wire);
+    if (map.ownerOf.length !== slotCount)
+      throw new EmbershardError(
+        "UNSUPPORTED",
+        `the cluster has ${map.ownerOf.length} slots; this version knows ${slotCount}`,
+      );
+    if (this.#map && map.epoch < this.#map.epoch) return;
+    const changed = this.#map?.epoch !== map.epoch;
+    this.#map = map;
+    if (!changed) return;
+    this.#routes = undefined;
+    noteMap(map.epoch, map.owners.length);
+  }
+
+  /** The connection to an owner, at once if there is one. @throws UNAVAILABLE, PROTOCOL, FENCED, SESSION_EXPIRED, CLOSED */
+  channel(owner: number): Channel | Promise<Channel> {
+    this.demandOpen();
+    const { node, shard, host, port } = this.map.owners[owner];
+    const key = `${node}/${shard}`;
+    let link = this.#links.get(key);
+    if (!link) {
+      link = { address: { host, port }, channel: undefined, opening: undefined, wrote: false };
+      this.#links.set(key, link);
+    }
+    const moved = link.address.host !== host || link.address.port !== port;
+    link.address = { host, port };
+    if (link.channel && !link.channel.ended && !moved) return link.channel;
+    link.opening ??= this.#openLink(link, owner).finally(() => {
+      link.opening = undefined;
+    });
+    return link.opening;
+  }
+
+  /** Notes that writes are on their way to an owner: a later connection has to say so. */
+  noteWrite(owner: number): void {
+    const { node, shard } = this.map.owners[owner];
+    const link = this.#links.get(`${node}/${shard}`);
+    if (link) link.wrote = true;
+  }
+
+  async #openLink(link: Link, owner: number): Promise<Channel> {
+    const { map } = this;
+    const of = map.owners[owner];
+    try {
+      const channel = await this.#connect(link.address, nameOf(of), {
+        worker: this.#options.worker,
+        session: this.#options.session,
+        resume: link.wrote,
+      });
+      const { shard, node } = channel.welcome;
+      if (shard !== of.shard || (node !== undefined && node !== of.node)) {
+        channel.close();
+        throw new EmbershardError(
+          "UNAVAILABLE",
+          `${nameOf(of)}: node ${node ?? "?"}, shard ${shard ?? "none"} answers there`,
+        );
+      }
+      link.channel = channel;
+      return channel;
+    } catch (error) {
+      // It may be elsewhere by now.
+      if (error instanceof EmbershardError && error.code === "UNAVAILABLE")
+        await this.refresh().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Fetches the slot map. @throws UNAVAILABLE */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#fetchMap().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  async #fetchMap(): Promise<void> {
+    const control = this.#control;
+    if (!control || control.ended) return this.#openControl();
+    await new Promise<void>((resolve, reject) => {
+      control.request(
+        { kind: "GetSlotMap" },
+        {},
+        {
+          answer: ({ body }) => {
+            if (body.kind !== "SlotMap") throw unexpected(control.name, body.kind, "SlotMap");
+            this.adopt(body);
+            resolve();
+          },
+          failed: reject,
+        },
+      );
+    });
+  }
+
+  /** Control ports: those that were named, then those of nodes that became known. */
+  async #openControl(): Promise<void> {
+    const { seeds } = this.#options;
+    const failures: string[] = [];
+    for (const seed of seeds) {
+      this.demandOpen();
+      try {
+        this.#control = await this.#connect(seed, `node at ${seed.host}:${seed.port}`, {});
+        return;
+      } catch (cause) {
+        if (!(cause instanceof EmbershardError) || !cause.retry) throw cause;
+        failures.push(cause.message);
+      }
+    }
+    throw new EmbershardError("UNAVAILABLE", `no node answers: ${failures.join("; ")}`);
+  }
+
+  async #connect(address: Address, name: string, who: Partial<HelloInput>): Promise<Channel> {
+    const { transport, settings } = this.#options;
+    const hello: HelloInput = {
+      kind: "Hello",
+      ...PROTOCOL,
+      features,
+      software: "embershard client",
+      frameBytes: DEFAULT_CONNECT_OPTIONS.messageBytes,
+      ...who,
+    };
+    const channel = new Channel(name, hello, (error) => {
+      this.#channels.delete(channel);
+      noteConnection(name, false, error);
+    });
+    const { connectMs: timeoutMs, mask } = settings;
+    const connection = await transport.connect(address, channel, {
+      ...DEFAULT_CONNECT_OPTIONS,
+      timeoutMs,
+      mask,
+    });
+    await channel.open(connection);
+    if (this.#closed) {
+      channel.close();
+      this.demandOpen();
+    }
+    this.#channels.add(channel);
+    noteConnection(name, true);
+    this.#demandStore(channel.welcome, name);
+    this.adopt(channel.welcome.slotMap);
+    return channel;
+  }
+
+  /** Another store behind the same address is another model. */
+  #demandStore({ store }: Welcome, name: string): void {
+    if (store === undefined) return;
+    this.#store ??= store;
+    if (this.#store === store) return;
+    throw new EmbershardError(
+      "PROTOCOL",
+      `${name} serves store ${store}, this client was connected to store ${this.#store}: connect anew`,
+    );
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const channel of [...this.#channels]) channel.close();
+  }
+}
+
+function nameOf({ node, shard, host, port }: Owner): string {
+  return `node ${node}, shard ${shard} (${host}:${port})`;
+}

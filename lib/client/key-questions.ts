@@ -1,0 +1,84 @@
+// Questions about keys that are not for rows: whether they have one, how often they were pushed.
+import { EmbershardError } from "../base/errors.js";
+import type { Cluster } from "./cluster.js";
+import { PlanMemory } from "./plan-memory.js";
+import type { RemoteTable } from "./remote-table.js";
+import type { Requests } from "./requests.js";
+import { beginOf, type Route, routeBySlot, routeBytes } from "./routing.js";
+
+/** Keys of one frame, at most. */
+const frameKeys = 32_768;
+
+/** Asks about each key, and writes the answers in the order of the keys: u8[n] of 0 and 1, or u32[n]. */
+export async function askOfKeys(
+  requests: Requests,
+  table: RemoteTable,
+  keys: BigUint64Array,
+  kind: "Contains" | "Occurrences",
+  into: Uint8Array | Uint32Array,
+): Promise<void> {
+  await forEachFrame(requests, table, keys, async (owner, part, own, order) => {
+    const put = (values: ArrayLike<number>) => {
+      if (values.length < own.length)
+        throw new EmbershardError("BAD_FRAME", `found ${values.length} answers, expected ${own.length}`);
+      for (let i = 0; i < own.length; i++) into[order[i]] = values[i];
+    };
+    if (kind === "Contains")
+      await requests.ask(owner, { kind, parts: [part], keys: own }, "Found", ({ found, count }) =>
+        put(Array.from({ length: count }, (_, i) => (found[i >> 3] >> (i & 7)) & 1)),
+      );
+    else
+      await requests.ask(owner, { kind, parts: [part], keys: own }, "OccurrenceCounts", ({ counts }) =>
+        put(counts),
+      );
+  });
+}
+
+/** Has shards read cold rows of keys ahead. */
+export async function prefetchKeys(
+  requests: Requests,
+  table: RemoteTable,
+  keys: BigUint64Array,
+): Promise<void> {
+  await forEachFrame(requests, table, keys, async (owner, part, own) => {
+    await requests.ask(owner, { kind: "Prefetch", parts: [part], keys: own }, "Done", () => undefined);
+  });
+}
+
+type Ask = (
+  owner: number,
+  part: { readonly table: bigint; readonly fingerprint: bigint; readonly count: number },
+  keys: BigUint64Array,
+  order: Uint32Array,
+) => Promise<void>;
+
+async function forEachFrame(
+  { cluster }: Requests,
+  { id: table, fingerprint, placement }: RemoteTable,
+  keys: BigUint64Array,
+  ask: Ask,
+): Promise<void> {
+  const memory = new PlanMemory();
+  const route = routed(memory, cluster, placement, keys);
+  const { u32, u64 } = memory;
+  const frames: Promise<void>[] = [];
+  for (const owner of cluster.owners) {
+    const end = route.ends[owner];
+    for (let from = beginOf(route, owner); from < end; from += frameKeys) {
+      const to = Math.min(end, from + frameKeys);
+      const own = u64.slice(route.keys / 8 + from, route.keys / 8 + to);
+      const order = u32.slice(route.order / 4 + from, route.order / 4 + to);
+      frames.push(ask(owner, { table, fingerprint, count: to - from }, own, order));
+    }
+  }
+  const settled = await Promise.allSettled(frames);
+  for (const one of settled) if (one.status === "rejected") throw one.reason;
+}
+
+function routed(memory: PlanMemory, cluster: Cluster, placement: bigint, keys: BigUint64Array): Route {
+  const n = keys.length;
+  memory.begin(8 * n + routeBytes(n) + 64);
+  const at = memory.take(8 * n);
+  memory.u64.set(keys, at / 8);
+  return routeBySlot(memory, cluster, placement, at, n);
+}

@@ -1,0 +1,65 @@
+import { randomUUID } from "node:crypto";
+import { CheckedStore } from "../api/checked-store.js";
+import type { Store } from "../api/store-types.js";
+import { type Clock, systemClock, wakefulClock } from "../base/clock.js";
+import { EmbershardError } from "../base/errors.js";
+import type { ConnectingTransport } from "../net/connection.js";
+import { streamTransport } from "../net/stream-transport.js";
+import { parseAddress } from "./address.js";
+import { type ConnectOptions, readClientOptions } from "./client-options.js";
+import { Cluster } from "./cluster.js";
+import { RemoteBackend } from "./remote-backend.js";
+import { Requests } from "./requests.js";
+
+/** What a client takes from the world around it. */
+export interface ClientWorld {
+  readonly transport: ConnectingTransport;
+  readonly clock: Clock;
+  /** From 0 to 1. */
+  readonly random: () => number;
+  /** A name that no other worker has. */
+  readonly uniqueName: () => string;
+}
+
+/** A client over sockets. */
+export async function openClient(address: string, options: ConnectOptions): Promise<Store> {
+  const transport = streamTransport({
+    clock: systemClock,
+    failed: (cause) =>
+      process.emitWarning(cause instanceof Error ? cause : String(cause), "EmbershardWarning"),
+  });
+  const uniqueName = () => `worker ${randomUUID()}`;
+  return connectIn({ transport, clock: wakefulClock, random: Math.random, uniqueName }, address, options);
+}
+
+/** As `connect`, in a world that is given: simulations bring their own. */
+export async function connectIn(
+  world: ClientWorld,
+  address: string,
+  options: ConnectOptions,
+): Promise<Store> {
+  const seeds = parseAddress(address);
+  const settings = readClientOptions(options);
+  const { transport, clock, random } = world;
+  const worker = settings.worker ?? world.uniqueName();
+  const session = settings.session ?? BigInt(Math.floor(clock.now()));
+  const cluster = new Cluster({ seeds, transport, clock, settings, worker, session });
+  const { deadlineMs, tries } = settings;
+  const requests = new Requests(cluster, { clock, random, deadlineMs, tries });
+  await openWithin(cluster, clock, deadlineMs);
+  return new CheckedStore(new RemoteBackend(address, requests, session));
+}
+
+/** Nodes may be starting: asks again until one answers or the time is over. */
+async function openWithin(cluster: Cluster, clock: Clock, deadlineMs: number): Promise<void> {
+  const until = deadlineMs === 0 ? Number.POSITIVE_INFINITY : clock.now() + Math.min(deadlineMs, 5000);
+  for (let waitMs = 20; ; waitMs = Math.min(2 * waitMs, 500)) {
+    try {
+      return await cluster.open();
+    } catch (error) {
+      const again = error instanceof EmbershardError && error.retry && clock.now() + waitMs < until;
+      if (!again) throw error;
+      await new Promise<void>((resolve) => clock.after(waitMs, resolve));
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import { EmbershardError } from "../base/errors.js";
+import { instantiateKernel, type KernelExports } from "../kernel/kernel.js";
+import { SCRATCH } from "../kernel/layout.js";
+
+/** Most bytes that one batch may need. */
+const mostBytes = 2 ** 32 - 65_536;
+const wasmPageBytes = 65_536;
+
+/** Memory of a kernel in which one batch is planned, and from which it is sent: nobody else's until it is settled. */
+export class PlanMemory {
+  readonly kernel: KernelExports;
+  readonly #memory: WebAssembly.Memory;
+  #end = SCRATCH;
+  bytes!: Uint8Array;
+  u16!: Uint16Array;
+  u32!: Uint32Array;
+  f32!: Float32Array;
+  u64!: BigUint64Array;
+
+  constructor() {
+    const { exports, memory } = instantiateKernel(mostBytes);
+    this.kernel = exports;
+    this.#memory = memory;
+    this.#view();
+  }
+
+  /** Begins a batch that takes up to `bytes` in all. What was there is gone. @throws TOO_LARGE */
+  begin(bytes: number): void {
+    this.#end = SCRATCH;
+    const missing = SCRATCH + bytes - this.#memory.buffer.byteLength;
+    if (missing <= 0) return;
+    try {
+      this.#memory.grow(Math.ceil(missing / wasmPageBytes));
+    } catch (cause) {
+      throw new EmbershardError(
+        "TOO_LARGE",
+        `the request needs ${bytes} bytes of working memory, which cannot be had: split it`,
+        { cause },
+      );
+    }
+    this.#view();
+  }
+
+  /** Room of so many bytes, aligned to 64: its address. */
+  take(bytes: number): number {
+    const at = this.#end;
+    this.#end += (bytes + 63) & ~63;
+    return at;
+  }
+
+  #view(): void {
+    const { buffer } = this.#memory;
+    this.bytes = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.f32 = new Float32Array(buffer);
+    this.u64 = new BigUint64Array(buffer);
+  }
+}
+
+/** Memories that wait for their next batch. */
+export class PlanMemories {
+  readonly #idle: PlanMemory[] = [];
+
+  /** A memory for one batch. Give it back when nothing refers to it any more. */
+  take(): PlanMemory {
+    return this.#idle.pop() ?? new PlanMemory();
+  }
+
+  give(memory: PlanMemory): void {
+    if (this.#idle.length < keptMemories) this.#idle.push(memory);
+  }
+}
+
+/** Memories that are kept: as many as there usually are batches at once. */
+const keptMemories = 4;

@@ -1,0 +1,229 @@
+// A pull of one or more tables: a frame for each owner and stretch of its keys, all at once.
+import { EmbershardError } from "../base/errors.js";
+import { columnPlaces, columnsBytes } from "../wire/columns.js";
+import type { Frame } from "../wire/frame.js";
+import type { PullInput, RowsPart } from "../wire/generated/frame-types.js";
+import { type Call, type Part, RequestFailure, settleAll } from "./call.js";
+import { type Channel, unexpected } from "./channel.js";
+import type { Cluster } from "./cluster.js";
+import type { PlanMemories } from "./plan-memory.js";
+import { PullPlan, pullPlanBytes, type RemoteRead } from "./pull-plan.js";
+import { beginOf } from "./routing.js";
+
+/** Bytes of rows that one frame asks for, about. */
+const frameBytes = 256 << 10;
+
+/** Reads rows. The reads' arrays are borrowed until it settles. @throws as `Table.pull`, and UNAVAILABLE, DEADLINE, PARTIAL */
+export async function pullRows(
+  cluster: Cluster,
+  memories: PlanMemories,
+  reads: readonly RemoteRead[],
+  call: Call,
+): Promise<void> {
+  const memory = memories.take();
+  const loans = new Loans(() => memories.give(memory));
+  try {
+    memory.begin(reads.reduce((sum, read) => sum + pullPlanBytes(read), 0));
+    const plans = reads.map((read) => new PullPlan(memory, cluster, read));
+    const parts = partsOf(cluster, memories, plans, loans);
+    if (parts.length > 0) await settleAll(call, cluster, parts, "a pull");
+    for (const plan of plans) plan.deliver();
+  } finally {
+    loans.end();
+  }
+}
+
+/** Who else refers to a batch's memory: it is given back when nobody does. */
+export class Loans {
+  readonly #giveBack: () => void;
+  #count = 1;
+
+  constructor(giveBack: () => void) {
+    this.#giveBack = giveBack;
+  }
+
+  begin(): void {
+    this.#count++;
+  }
+
+  readonly end = (): void => {
+    if (--this.#count === 0) this.#giveBack();
+  };
+}
+
+/** Positions of one table's plan that a frame asks for. */
+interface Stretch {
+  readonly plan: PullPlan;
+  readonly from: number;
+  readonly to: number;
+}
+
+function partsOf(
+  cluster: Cluster,
+  memories: PlanMemories,
+  plans: readonly PullPlan[],
+  loans: Loans,
+): PullPart[] {
+  const parts: PullPart[] = [];
+  for (const owner of cluster.owners) {
+    let stretches: Stretch[] = [];
+    let bytes = 0;
+    const flush = () => {
+      if (stretches.length > 0) parts.push(new PullPart(cluster, memories, owner, stretches, loans));
+      stretches = [];
+      bytes = 0;
+    };
+    for (const plan of plans) {
+      const end = plan.route.ends[owner];
+      const rowBytes = plan.rowBytes + 8;
+      for (let from = beginOf(plan.route, owner); from < end; ) {
+        const to = Math.min(end, from + Math.max(1, Math.floor((frameBytes - bytes) / rowBytes)));
+        stretches.push({ plan, from, to });
+        bytes += (to - from) * rowBytes;
+        from = to;
+        if (bytes + rowBytes > frameBytes) flush();
+      }
+    }
+    flush();
+  }
+  return parts;
+}
+
+/** One frame of a pull. */
+class PullPart implements Part {
+  readonly owner: number;
+  readonly epoch: number;
+  readonly keys: number;
+  readonly #cluster: Cluster;
+  readonly #memories: PlanMemories;
+  readonly #stretches: readonly Stretch[];
+  readonly #loans: Loans;
+  #under: { readonly channel: Channel; readonly id: number } | undefined;
+
+  constructor(
+    cluster: Cluster,
+    memories: PlanMemories,
+    owner: number,
+    stretches: readonly Stretch[],
+    loans: Loans,
+  ) {
+    this.#cluster = cluster;
+    this.#memories = memories;
+    this.owner = owner;
+    this.epoch = cluster.map.epoch;
+    this.#stretches = stretches;
+    this.#loans = loans;
+    this.keys = stretches.reduce((sum, { from, to }) => sum + to - from, 0);
+  }
+
+  async attempt(call: Call): Promise<void> {
+    const reached = this.#cluster.channel(this.owner);
+    const channel = reached instanceof Promise ? await call.within(reached) : reached;
+    await new Promise<void>((resolve, reject) => {
+      let missing = this.keys;
+      this.#loans.begin();
+      const id = channel.request(
+        this.#body(),
+        { epoch: this.epoch, deadlineMs: call.frameDeadlineMs },
+        {
+          target: (frame, bytes) => this.#targets(frame, bytes),
+          answer: (frame) => {
+            missing -= this.#take(channel.name, frame);
+            if (frame.more) return;
+            if (missing !== 0)
+              throw new EmbershardError(
+                "BAD_FRAME",
+                `${channel.name}: found answers for ${this.keys - missing} keys, expected ${this.keys}`,
+              );
+            resolve();
+          },
+          failed: (error, details) => reject(new RequestFailure(error, details)),
+        },
+        this.#loans.end,
+      );
+      this.#under = { channel, id };
+    }).finally(() => {
+      this.#under = undefined;
+    });
+  }
+
+  abandon(error: EmbershardError): void {
+    this.#under?.channel.cancel(this.#under.id, error);
+  }
+
+  async replan(call: Call): Promise<void> {
+    const reads = this.#stretches.map(({ plan, from, to }) => plan.again(from, to));
+    await pullRows(this.#cluster, this.#memories, reads, call);
+  }
+
+  #body(): PullInput {
+    const chunks = this.#stretches.map(({ plan, from, to }) => plan.keys(from, to));
+    return {
+      kind: "Pull",
+      parts: this.#stretches.map(({ plan, from, to }) => plan.part(from, to)),
+      found: this.#stretches.some(({ plan }) => plan.wantsFound),
+      keys: chunks.length === 1 ? chunks[0] : chunks,
+    };
+  }
+
+  /** The stretch that a part of an answer is about, checked. */
+  #stretch({ part, first, count, dim, stateFloats, columns, element }: RowsPart): Stretch {
+    const stretch = this.#stretches[part];
+    const shape = stretch?.plan.shape(count);
+    if (
+      !stretch ||
+      !shape ||
+      first + count > stretch.to - stretch.from ||
+      dim !== shape.dim ||
+      stateFloats !== shape.stateFloats ||
+      columns !== shape.columns ||
+      element !== shape.element
+    )
+      throw new EmbershardError(
+        "BAD_FRAME",
+        `found rows ${first} to ${first + count} of dim ${dim} for part ${part}, expected what was asked for`,
+      );
+    return stretch;
+  }
+
+  /** Where the bytes of an answer go: straight to their places, with whatever lies between them. */
+  #targets({ body }: Frame, bytes: number): readonly Uint8Array[] | undefined {
+    if (body.kind !== "Rows" || this.#stretches.some(({ plan }) => plan.hasCounters)) return undefined;
+    const views: Uint8Array[] = [];
+    let at = 0;
+    const put = (view: Uint8Array, place: number) => {
+      if (place > at) views.push(new Uint8Array(place - at));
+      views.push(view);
+      at = place + view.length;
+    };
+    for (const rows of body.parts) {
+      const { plan, from } = this.#stretch(rows);
+      const places = columnPlaces(plan.shape(rows.count), at);
+      const begin = from + rows.first;
+      const [values, state] = plan.targets(begin, begin + rows.count);
+      put(values, places.values);
+      if (state) put(state, places.state);
+    }
+    if (bytes > at) views.push(new Uint8Array(bytes - at));
+    return views;
+  }
+
+  /** Takes an answer. Returns for how many keys it was. */
+  #take(from: string, { body }: Frame): number {
+    if (body.kind !== "Rows") throw unexpected(from, body.kind, "Rows");
+    const expected = columnsBytes(body.parts);
+    // Bulk that was received where it belongs is not in the frame.
+    const here = body.data.length > 0 || expected === 0;
+    let at = 0;
+    let keys = 0;
+    for (const rows of body.parts) {
+      const stretch = this.#stretch(rows);
+      const position = stretch.from + rows.first;
+      if (here) stretch.plan.copy(body.data, at, position, rows.count);
+      if (body.found) stretch.plan.copyFound(body.found, keys, position, rows.count);
+      at = columnPlaces(stretch.plan.shape(rows.count), at).end;
+      keys += rows.count;
+    }
+    return keys;
+  }
+}

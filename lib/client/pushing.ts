@@ -1,0 +1,208 @@
+// Writes to one or more tables: a frame for each owner and range of slots, each sent when its slots' earlier writes are done.
+import type { WriteRequest } from "../api/backend.js";
+import type { Ack as AckName } from "../api/table-definition.js";
+import { Ack, type BodyInput, type WriteInput } from "../wire/generated/frame-types.js";
+import { type Call, type Part, RequestFailure, settleAll } from "./call.js";
+import { type Channel, unexpected } from "./channel.js";
+import type { Cluster } from "./cluster.js";
+import type { PlanMemories } from "./plan-memory.js";
+import { Loans } from "./pulling.js";
+import { beginOf } from "./routing.js";
+import type { WriteOrder } from "./write-order.js";
+import { type RemoteWrite, WritePlan, writePlanBytes } from "./write-plan.js";
+
+/** Bytes of rows that one frame brings, about. */
+const frameBytes = 256 << 10;
+
+const acks: Readonly<Record<AckName, Ack>> = { memory: Ack.Memory, os: Ack.Os, fsync: Ack.Fsync };
+
+/** What writes of one worker share. */
+export interface Writer {
+  readonly cluster: Cluster;
+  readonly memories: PlanMemories;
+  readonly order: WriteOrder;
+  readonly session: bigint;
+}
+
+/** A write and its number. */
+export interface Numbered {
+  readonly request: WriteRequest;
+  readonly sequence: number;
+  /** Of a write that is sent by a new map: it has its place in the order already. */
+  readonly inOrder: boolean;
+}
+
+/** Writes rows. The arrays are borrowed until it settles. Resolves to the rows touched. */
+export async function writeRows(
+  writer: Writer,
+  writes: readonly RemoteWrite[],
+  numbered: Numbered,
+  call: Call,
+): Promise<number> {
+  const { cluster, memories } = writer;
+  const memory = memories.take();
+  const loans = new Loans(() => memories.give(memory));
+  try {
+    memory.begin(writes.reduce((sum, write) => sum + writePlanBytes(write), 0));
+    const bytes = writes.reduce((sum, { keys, table }) => sum + keys.length * (8 + 4 * table.dim), 0);
+    const cut = bytes > frameBytes;
+    const plans = writes.map((write) => new WritePlan(memory, cluster, write, cut));
+    const parts = partsOf(writer, plans, numbered, loans);
+    await settleAll(call, cluster, parts, "a write");
+    return parts.reduce((sum, { touched }) => sum + touched, 0);
+  } finally {
+    loans.end();
+  }
+}
+
+interface Stretch {
+  readonly plan: WritePlan;
+  readonly from: number;
+  readonly to: number;
+}
+
+function partsOf(writer: Writer, plans: readonly WritePlan[], numbered: Numbered, loans: Loans): WritePart[] {
+  const { cluster } = writer;
+  const { routes, map } = cluster;
+  const lastSlot = map.ownerOf.length - 1;
+  const parts: WritePart[] = [];
+  // A write without rows that bears a mark goes to everyone.
+  const always = plans.length === 0 && numbered.request.mark !== undefined;
+  for (const owner of cluster.owners) {
+    const spans = plans.map(({ route }) => ({ begin: beginOf(route, owner), end: route.ends[owner] }));
+    const bytes = plans.reduce((sum, plan, i) => sum + (spans[i].end - spans[i].begin) * plan.rowBytes, 0);
+    if (bytes === 0 && !always) continue;
+    const sorted = plans.every(({ route }) => route.order !== 0);
+    const frames = sorted ? Math.max(1, Math.ceil(bytes / frameBytes)) : 1;
+    const firstRank = owner === 0 ? 0 : routes.endOf[owner - 1];
+    const ranks = routes.endOf[owner] - firstRank;
+    const cuts = Array.from(
+      { length: Math.min(frames, ranks) + 1 },
+      (_, i) => firstRank + Math.floor((i * ranks) / Math.min(frames, ranks)),
+    );
+    const at = spans.map(({ begin }) => begin);
+    for (let i = 0; i + 1 < cuts.length; i++) {
+      const isLast = i + 2 === cuts.length;
+      const stretches: Stretch[] = [];
+      plans.forEach((plan, p) => {
+        const from = at[p];
+        const to = isLast
+          ? spans[p].end
+          : plan.seek(cuts[i + 1], (slot) => routes.rankOf(slot), from, spans[p].end);
+        at[p] = to;
+        if (to > from) stretches.push({ plan, from, to });
+      });
+      if (stretches.length === 0 && !always) continue;
+      const first = i === 0 ? 0 : routes.slotAt[cuts[i]];
+      const last = isLast ? lastSlot : routes.slotAt[cuts[i + 1]] - 1;
+      parts.push(new WritePart(writer, numbered, { owner, stretches, first, last }, loans));
+    }
+  }
+  return parts;
+}
+
+/** What one frame brings to whom. */
+interface Load {
+  readonly owner: number;
+  readonly stretches: readonly Stretch[];
+  readonly first: number;
+  readonly last: number;
+}
+
+class WritePart implements Part {
+  readonly owner: number;
+  readonly epoch: number;
+  readonly keys: number;
+  touched = 0;
+  readonly #writer: Writer;
+  readonly #numbered: Numbered;
+  readonly #load: Load;
+  readonly #loans: Loans;
+  readonly #place: ReturnType<WriteOrder["enter"]> | undefined;
+  #under: { readonly channel: Channel; readonly id: number } | undefined;
+
+  constructor(writer: Writer, numbered: Numbered, load: Load, loans: Loans) {
+    this.#writer = writer;
+    this.#numbered = numbered;
+    this.#load = load;
+    this.#loans = loans;
+    this.owner = load.owner;
+    this.epoch = writer.cluster.map.epoch;
+    this.keys = load.stretches.reduce((sum, { from, to }) => sum + to - from, 0);
+    const { first, last } = load;
+    const range = { owner: this.owner, epoch: this.epoch, first, last, sequence: numbered.sequence };
+    this.#place = numbered.inOrder ? undefined : writer.order.enter(range);
+  }
+
+  /** Its fate is known: later writes to its slots may go. */
+  settled(): void {
+    this.#place?.leave();
+  }
+
+  async attempt(call: Call): Promise<void> {
+    const { cluster } = this.#writer;
+    if (this.#place?.turn) await call.within(this.#place.turn);
+    const reached = cluster.channel(this.owner);
+    const channel = reached instanceof Promise ? await call.within(reached) : reached;
+    cluster.noteWrite(this.owner);
+    await new Promise<void>((resolve, reject) => {
+      this.#loans.begin();
+      const id = channel.request(
+        this.#body(channel.welcome.worker),
+        { epoch: this.epoch, deadlineMs: call.frameDeadlineMs },
+        {
+          answer: ({ body }) => {
+            if (body.kind !== "Done") throw unexpected(channel.name, body.kind, "Done");
+            this.touched = body.touched;
+            resolve();
+          },
+          failed: (error, details) => reject(new RequestFailure(error, details)),
+        },
+        this.#loans.end,
+      );
+      this.#under = { channel, id };
+    }).finally(() => {
+      this.#under = undefined;
+    });
+  }
+
+  abandon(error: Parameters<Part["abandon"]>[0]): void {
+    this.#under?.channel.cancel(this.#under.id, error);
+  }
+
+  async replan(call: Call): Promise<void> {
+    const writes = this.#load.stretches.map(({ plan, from, to }) => plan.again(from, to));
+    this.touched = await writeRows(this.#writer, writes, { ...this.#numbered, inOrder: true }, call);
+  }
+
+  #body(worker: number): BodyInput {
+    const { stretches, first, last } = this.#load;
+    const { request, sequence } = this.#numbered;
+    const write: WriteInput = {
+      worker,
+      session: this.#writer.session,
+      sequence,
+      firstSlot: first,
+      lastSlot: last,
+      step: request.step,
+      ack: acks[request.ack],
+      mark: request.mark,
+    };
+    const keys = stretches.map(({ plan, from, to }) => plan.keys(from, to));
+    const kind = stretches[0]?.plan.write.kind ?? "push";
+    if (kind === "delete") {
+      const parts = stretches.map(({ plan, from, to }) => {
+        const { table, fingerprint, count } = plan.part(from, to);
+        return { table, fingerprint, count };
+      });
+      return { kind: "Delete", write, parts, keys };
+    }
+    return {
+      kind: kind === "assign" ? "Assign" : "Push",
+      write,
+      parts: stretches.map(({ plan, from, to }) => plan.part(from, to)),
+      keys,
+      data: stretches.flatMap(({ plan, from, to }) => plan.columns(from, to)),
+    };
+  }
+}

@@ -1,0 +1,346 @@
+import type {
+  Backend,
+  ChangesRequest,
+  RowWrite,
+  TableRead,
+  VersionRequest,
+  Work,
+  WriteRequest,
+} from "../api/backend.js";
+import type { CheckpointInfo, CheckpointProgress } from "../api/checkpoint-types.js";
+import type { EvictionRequest, ForgetOptions } from "../api/eviction-request.js";
+import type { ChangeBatch, EvictedRows, ScanBatch } from "../api/row-batches.js";
+import type { Store, StoreStats, TableStats, TensorOptions } from "../api/store-types.js";
+import type { TableOptions } from "../api/table-definition.js";
+import type { RollbackInfo, StateDiff, VersionInfo } from "../api/version-types.js";
+import { EmbershardError } from "../base/errors.js";
+import { type BodyInput, EvictBy, type TableReply, type WriteInput } from "../wire/generated/frame-types.js";
+import type { Channel } from "./channel.js";
+import type { Cluster } from "./cluster.js";
+import { askOfKeys, prefetchKeys } from "./key-questions.js";
+import { optionsJson } from "./options-json.js";
+import { PlanMemories } from "./plan-memory.js";
+import { pullRows } from "./pulling.js";
+import { type Writer, writeRows } from "./pushing.js";
+import { scanTable } from "./remote-scan.js";
+import { joinStoreStats, joinTableStats, type ShardReport } from "./remote-stats.js";
+import { RemoteTable } from "./remote-table.js";
+import type { Requests } from "./requests.js";
+import { WriteOrder } from "./write-order.js";
+
+/** The shards of nodes. */
+export class RemoteBackend implements Backend<RemoteTable> {
+  readonly location: string;
+  readonly #cluster: Cluster;
+  readonly #requests: Requests;
+  readonly #session: bigint;
+  readonly #memories = new PlanMemories();
+  readonly #writer: Writer;
+  readonly #tables = new Map<string, RemoteTable>();
+  readonly #pending = new Set<Promise<unknown>>();
+  #sequence = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(location: string, requests: Requests, session: bigint) {
+    this.location = location;
+    this.#requests = requests;
+    this.#cluster = requests.cluster;
+    this.#session = session;
+    this.#writer = { cluster: this.#cluster, memories: this.#memories, order: new WriteOrder(), session };
+  }
+
+  // Tables: every shard has them all.
+
+  openTable(name: string, options: TableOptions | undefined): Promise<RemoteTable> {
+    return this.#open(name, false, options);
+  }
+
+  openTensor(name: string, options: TensorOptions | undefined): Promise<RemoteTable> {
+    return this.#open(name, true, options);
+  }
+
+  async #open(name: string, tensor: boolean, options: object | undefined): Promise<RemoteTable> {
+    this.#cluster.demandOpen();
+    const json = options && optionsJson(options);
+    const [reply, ...others] = await this.#requests.askAll(
+      { kind: "OpenTable", name, tensor, options: json },
+      "TableReply",
+      (body) => ({ ...body }),
+    );
+    for (const other of others)
+      if (other.fingerprint !== reply.fingerprint || other.placement !== reply.placement)
+        throw new EmbershardError(
+          "TABLE_MISMATCH",
+          `"${name}" is not the same on all shards: drop it, or open it without options`,
+        );
+    return this.#known(reply);
+  }
+
+  #known(reply: TableReply): RemoteTable {
+    const table = new RemoteTable(reply);
+    const known = this.#tables.get(reply.name);
+    if (known && !known.dropped && known.fingerprint === table.fingerprint) {
+      known.definition = table.definition;
+      return known;
+    }
+    this.#tables.set(reply.name, table);
+    return table;
+  }
+
+  async dropTable(name: string): Promise<void> {
+    await this.#requests.askAll({ kind: "DropTable", name }, "Done", () => undefined);
+    const known = this.#tables.get(name);
+    if (known) known.dropped = true;
+    this.#tables.delete(name);
+  }
+
+  present(table: RemoteTable): RemoteTable | undefined {
+    return table.dropped ? undefined : table;
+  }
+
+  async tableStats(table: RemoteTable): Promise<TableStats> {
+    const all = await this.tables();
+    const found = all.find(({ name }) => name === table.definition.name);
+    if (found) return { ...found, skipped: found.skipped + table.skipped };
+    throw new EmbershardError("TABLE_NOT_FOUND", `table "${table.definition.name}" has been dropped`);
+  }
+
+  async tables(): Promise<TableStats[]> {
+    return joinTableStats((await this.#reports()).map(({ tables }) => tables));
+  }
+
+  async #reports(): Promise<ShardReport[]> {
+    return this.#requests.askAll({ kind: "Stats" }, "Report", ({ json }) => JSON.parse(json) as ShardReport);
+  }
+
+  // Rows.
+
+  pull(reads: readonly TableRead<RemoteTable>[]): Promise<void> {
+    return this.#during(async () => {
+      const call = this.#requests.call();
+      try {
+        await pullRows(this.#cluster, this.#memories, reads, call);
+      } finally {
+        call.close();
+      }
+    });
+  }
+
+  write(writes: readonly RowWrite<RemoteTable>[], request: WriteRequest): Promise<number> {
+    return this.#during(async () => {
+      const call = this.#requests.call();
+      try {
+        const numbered = { request, sequence: ++this.#sequence, inOrder: false };
+        return await writeRows(this.#writer, writes, numbered, call);
+      } finally {
+        call.close();
+      }
+    });
+  }
+
+  async contains(table: RemoteTable, keys: BigUint64Array, found: Uint8Array): Promise<void> {
+    await this.#during(() => askOfKeys(this.#requests, table, keys, "Contains", found));
+  }
+
+  async occurrences(table: RemoteTable, keys: BigUint64Array, into: Uint32Array): Promise<void> {
+    await this.#during(() => askOfKeys(this.#requests, table, keys, "Occurrences", into));
+  }
+
+  async prefetch(table: RemoteTable, keys: BigUint64Array): Promise<void> {
+    if (table.definition.memory === undefined) return;
+    await this.#during(() => prefetchKeys(this.#requests, table, keys));
+  }
+
+  scan(table: RemoteTable, batchRows: number): AsyncIterable<ScanBatch> {
+    return scanTable(this.#requests, table, "Rows", batchRows);
+  }
+
+  /** Lets calls that are under way be waited for when the store is closed. */
+  #during<T>(work: () => Promise<T>): Promise<T> {
+    this.#cluster.demandOpen();
+    const running = work();
+    this.#pending.add(running);
+    const forget = () => this.#pending.delete(running);
+    running.then(forget, forget);
+    return running;
+  }
+
+  // What grows and goes.
+
+  candidates(table: RemoteTable, batchRows: number): AsyncIterable<ScanBatch> {
+    return scanTable(this.#requests, table, "Candidates", batchRows);
+  }
+
+  forgetCandidates(table: RemoteTable, { unseenSince, atMost }: ForgetOptions): Promise<number> {
+    const { id, fingerprint } = table;
+    return this.#change((write) => ({ kind: "Forget", write, table: id, fingerprint, unseenSince, atMost }));
+  }
+
+  async evict(table: RemoteTable, request: EvictionRequest): Promise<number> {
+    const { id, fingerprint } = table;
+    const { by, bound } = boundOf(request);
+    if (by === EvictBy.Rows && this.#cluster.owners.length > 1)
+      throw new EmbershardError(
+        "UNSUPPORTED",
+        "evict: a number of rows means nothing over several shards, which each have their own: say how old, rare or small rows have to be",
+      );
+    return this.#change((write) => ({ kind: "Evict", write, table: id, fingerprint, by, bound }));
+  }
+
+  onEvicted(_table: RemoteTable, _listener: (rows: EvictedRows) => void): () => void {
+    throw new EmbershardError("UNSUPPORTED", "onEvicted: rows that nodes evict cannot be listened to yet");
+  }
+
+  async decay(table: RemoteTable): Promise<void> {
+    const { id, fingerprint } = table;
+    await this.#change((write) => ({ kind: "Decay", write, table: id, fingerprint }));
+  }
+
+  /** A write that is about whole tables, on every shard. */
+  async #change(body: (write: WriteInput) => BodyInput): Promise<number> {
+    const sequence = ++this.#sequence;
+    const lastSlot = this.#cluster.map.ownerOf.length - 1;
+    const question = (channel: Channel) =>
+      body({ worker: channel.welcome.worker, session: this.#session, sequence, firstSlot: 0, lastSlot });
+    const touched = await this.#during(() => this.#requests.askAll(question, "Done", (done) => done.touched));
+    return touched.reduce((sum, rows) => sum + rows, 0);
+  }
+
+  // Checkpoints and versions.
+
+  async checkpoint({ signal }: Work<CheckpointProgress>, version?: VersionRequest): Promise<CheckpointInfo> {
+    if (signal?.aborted) throw new EmbershardError("ABORTED", "the checkpoint was aborted before it began");
+    if (version) this.#demandOneShard("a version");
+    const infos = await this.#requests.askAll(
+      {
+        kind: "Checkpoint",
+        version: version?.name,
+        note: version?.note,
+        keep: version?.keep,
+      },
+      "Report",
+      ({ json }) => JSON.parse(json) as CheckpointInfo,
+    );
+    if (infos.length === 1) return infos[0];
+    const sum = (of: (info: CheckpointInfo) => number) => infos.reduce((all, info) => all + of(info), 0);
+    const most = (of: (info: CheckpointInfo) => number) => Math.max(...infos.map(of));
+    return {
+      generation: most(({ generation }) => generation),
+      lsn: most(({ lsn }) => lsn),
+      pages: sum(({ pages }) => pages),
+      bytes: sum(({ bytes }) => bytes),
+      superseded: sum(({ superseded }) => superseded),
+      milliseconds: most(({ milliseconds }) => milliseconds),
+    };
+  }
+
+  async versions(): Promise<VersionInfo[]> {
+    this.#demandOneShard("a list of versions");
+    const [infos] = await this.#requests.askAll(
+      { kind: "ListVersions" },
+      "Report",
+      ({ json }) => JSON.parse(json) as VersionInfo[],
+    );
+    return infos;
+  }
+
+  async deleteVersion(name: string): Promise<void> {
+    this.#demandOneShard("deleting a version");
+    await this.#requests.askAll({ kind: "DeleteVersion", name }, "Done", () => undefined);
+  }
+
+  async openVersion(name: string): Promise<Store> {
+    throw notYet(`opening version "${name}"`);
+  }
+
+  async diff(
+    from: string,
+    to: string | undefined,
+    { largest }: { readonly largest: number },
+  ): Promise<StateDiff> {
+    this.#demandOneShard("comparing versions");
+    const [diff] = await this.#requests.askAll({ kind: "Diff", from, to, largest }, "Report", ({ json }) =>
+      diffOf(json),
+    );
+    return diff;
+  }
+
+  // biome-ignore lint/correctness/useYield: it refuses
+  async *changes({ since }: ChangesRequest): AsyncGenerator<ChangeBatch> {
+    throw notYet(`reading changes since version "${since}"`);
+  }
+
+  async rollback(name: string): Promise<RollbackInfo> {
+    this.#demandOneShard("rolling back");
+    const [info] = await this.#requests.askAll(
+      { kind: "Rollback", name },
+      "Report",
+      ({ json }) => JSON.parse(json) as RollbackInfo,
+    );
+    return info;
+  }
+
+  #demandOneShard(what: string): void {
+    const shards = this.#cluster.owners.length;
+    if (shards === 1) return;
+    throw new EmbershardError(
+      "UNSUPPORTED",
+      `${what} over ${shards} shards would not be of one instant; it is supported over one shard`,
+    );
+  }
+
+  // The whole.
+
+  async mark(): Promise<Uint8Array | undefined> {
+    const marks = await this.#requests.askAll({ kind: "GetMark" }, "Mark", ({ mark }) => mark?.slice());
+    const [first] = marks;
+    if (marks.every((mark) => sameBytes(mark, first))) return first;
+    throw new EmbershardError(
+      "UNSUPPORTED",
+      "shards have different marks: the last writes reached some of them only. Ask a checkpoint, or keep your position elsewhere",
+    );
+  }
+
+  async stats(): Promise<StoreStats> {
+    return joinStoreStats(this.location, await this.#reports());
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      await Promise.allSettled(this.#pending);
+      this.#cluster.close();
+    })();
+    return this.#closing;
+  }
+}
+
+/** A diff from JSON, where keys are decimal text. */
+function diffOf(json: string): StateDiff {
+  const diff = JSON.parse(json) as StateDiff;
+  const tables = diff.tables.map((table) => ({
+    ...table,
+    largest: table.largest.map(({ key, distance }) => ({ key: BigInt(key), distance })),
+  }));
+  return { ...diff, tables };
+}
+
+function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+function boundOf(request: EvictionRequest): { by: EvictBy; bound: number } {
+  if ("rows" in request) return { by: EvictBy.Rows, bound: request.rows };
+  if ("olderThanSteps" in request) return { by: EvictBy.OlderThanSteps, bound: request.olderThanSteps };
+  if ("olderThanMs" in request) return { by: EvictBy.OlderThanMs, bound: request.olderThanMs };
+  if ("belowNorm" in request) return { by: EvictBy.BelowNorm, bound: request.belowNorm };
+  if ("belowFrequency" in request) return { by: EvictBy.BelowFrequency, bound: request.belowFrequency };
+  return { by: EvictBy.BelowScore, bound: request.belowScore };
+}
+
+function notYet(what: string): EmbershardError {
+  return new EmbershardError(
+    "UNSUPPORTED",
+    `${what} is not supported over the wire yet: do it on the node's directory`,
+  );
+}

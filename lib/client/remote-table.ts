@@ -1,0 +1,30 @@
+import type { TableHandle } from "../api/backend.js";
+import { stateFloats } from "../api/optimizers.js";
+import { parseDefinition, type TableDefinition } from "../api/table-definition.js";
+import type { TableReply } from "../wire/generated/frame-types.js";
+
+/** A table as its nodes know it. */
+export class RemoteTable implements TableHandle {
+  readonly id: bigint;
+  readonly fingerprint: bigint;
+  /** Seed of the hash that says a key's slot. */
+  readonly placement: bigint;
+  readonly dim: number;
+  readonly stateFloats: number;
+  /** Names of counters of rows. */
+  readonly counters: readonly string[];
+  definition: TableDefinition;
+  dropped = false;
+  /** Gradients that this client left out because they were not finite. */
+  skipped = 0;
+
+  constructor(reply: TableReply) {
+    this.definition = parseDefinition(JSON.parse(reply.definition));
+    this.id = reply.id;
+    this.fingerprint = reply.fingerprint;
+    this.placement = reply.placement;
+    this.dim = reply.dim;
+    this.stateFloats = stateFloats(this.definition.optimizer, reply.dim);
+    this.counters = this.definition.counters?.names ?? [];
+  }
+}

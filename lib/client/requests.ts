@@ -1,0 +1,148 @@
+// Requests that are not about many rows: one frame to an owner, one answer.
+import { EmbershardError } from "../base/errors.js";
+import type { Body, BodyInput } from "../wire/generated/frame-types.js";
+import { Call, type CallSettings, type Part, RequestFailure } from "./call.js";
+import { type Channel, unexpected } from "./channel.js";
+import type { Cluster } from "./cluster.js";
+
+type Kind = Body["kind"];
+type BodyOf<K extends Kind> = Extract<Body, { kind: K }>;
+
+/** What a request says, or what it says to this owner over this connection. */
+export type Question = BodyInput | ((channel: Channel) => BodyInput);
+
+export class Requests {
+  readonly cluster: Cluster;
+  readonly #settings: CallSettings;
+  /** Numbers of connections, so that a cursor can be held to its own. */
+  readonly #numbers = new WeakMap<Channel, number>();
+  #lastNumber = 0;
+
+  constructor(cluster: Cluster, settings: CallSettings) {
+    this.cluster = cluster;
+    this.#settings = settings;
+  }
+
+  /** A call, to be closed when it is over. */
+  call(): Call {
+    return new Call(this.cluster, this.#settings);
+  }
+
+  /**
+   * Asks one owner. `take` makes of the answer what is to be kept of it: it is borrowed until that returns. `connection`
+   * has the answer come over that one or not at all.
+   */
+  async ask<K extends Kind, T>(
+    owner: number,
+    question: Question,
+    kind: K,
+    take: (body: BodyOf<K>) => T,
+    connection?: number,
+  ): Promise<{ readonly body: T; readonly connection: number }> {
+    const call = this.call();
+    try {
+      const part = new OnePart(this, owner, question, kind, take, connection);
+      await call.settle(part);
+      return part.answer as { body: T; connection: number };
+    } finally {
+      call.close();
+    }
+  }
+
+  /** Asks all owners at once. Answers are in the order of `cluster.owners`. */
+  async askAll<K extends Kind, T>(question: Question, kind: K, take: (body: BodyOf<K>) => T): Promise<T[]> {
+    const answers = this.cluster.owners.map((owner) => this.ask(owner, question, kind, take));
+    const settled = await Promise.allSettled(answers);
+    for (const one of settled) if (one.status === "rejected") throw one.reason;
+    return settled.map((one) => (one as PromiseFulfilledResult<{ body: T }>).value.body);
+  }
+
+  numberOf(channel: Channel): number {
+    let number = this.#numbers.get(channel);
+    if (number === undefined) {
+      number = ++this.#lastNumber;
+      this.#numbers.set(channel, number);
+    }
+    return number;
+  }
+}
+
+class OnePart<K extends Kind, T> implements Part {
+  readonly owner: number;
+  readonly epoch: number;
+  readonly keys = 0;
+  answer: { readonly body: T; readonly connection: number } | undefined;
+  readonly #requests: Requests;
+  readonly #question: Question;
+  readonly #kind: K;
+  readonly #take: (body: BodyOf<K>) => T;
+  readonly #connection: number | undefined;
+  #under: { readonly channel: Channel; readonly id: number } | undefined;
+
+  constructor(
+    requests: Requests,
+    owner: number,
+    question: Question,
+    kind: K,
+    take: (body: BodyOf<K>) => T,
+    connection: number | undefined,
+  ) {
+    this.#requests = requests;
+    this.owner = owner;
+    this.epoch = requests.cluster.map.epoch;
+    this.#question = question;
+    this.#kind = kind;
+    this.#take = take;
+    this.#connection = connection;
+  }
+
+  async attempt(call: Call): Promise<void> {
+    const reached = this.#requests.cluster.channel(this.owner);
+    const channel = reached instanceof Promise ? await call.within(reached) : reached;
+    const connection = this.#requests.numberOf(channel);
+    if (this.#connection !== undefined && connection !== this.#connection)
+      throw new EmbershardError(
+        "ABORTED",
+        `${channel.name}: the connection ended during the scan: begin it anew`,
+      );
+    const question = typeof this.#question === "function" ? this.#question(channel) : this.#question;
+    await new Promise<void>((resolve, reject) => {
+      const id = channel.request(
+        question,
+        { epoch: this.epoch, deadlineMs: call.frameDeadlineMs },
+        {
+          answer: ({ body }) => {
+            if (body.kind !== this.#kind) throw unexpected(channel.name, body.kind, this.#kind);
+            this.answer = { body: this.#take(body as BodyOf<K>), connection };
+            resolve();
+          },
+          failed: (error, details) => reject(new RequestFailure(error, details)),
+        },
+      );
+      this.#under = { channel, id };
+    }).finally(() => {
+      this.#under = undefined;
+    });
+  }
+
+  abandon(error: EmbershardError): void {
+    this.#under?.channel.cancel(this.#under.id, error);
+  }
+
+  async replan(call: Call): Promise<void> {
+    const { cluster } = this.#requests;
+    const { node, shard } = cluster.map.owners[this.owner] ?? {};
+    if (node === undefined || shard === undefined)
+      throw new EmbershardError("ABORTED", "the cluster's shards changed meanwhile: call again");
+    const part = new OnePart(
+      this.#requests,
+      this.owner,
+      this.#question,
+      this.#kind,
+      this.#take,
+      this.#connection,
+    );
+    await call.settle(part);
+    this.answer = part.answer;
+  }
+}

@@ -1,0 +1,54 @@
+// The order in which keys are sent: by owner, and by slot.
+import type { Cluster } from "./cluster.js";
+import type { PlanMemory } from "./plan-memory.js";
+
+/** Where keys lie in the order of their owners. Addresses are those of plan memory. */
+export interface Route {
+  readonly n: number;
+  /** u64[n], in order. */
+  readonly keys: number;
+  /** u32[n]: for each place in the order, where the key was given; 0 where that is the same. */
+  readonly order: number;
+  /** u16[n]: slots of the keys as they were given; 0 where keys were not put in order. */
+  readonly slots: number;
+  /** By owner: the place after its last. */
+  readonly ends: Uint32Array;
+}
+
+/** Bytes of plan memory that a route takes. */
+export function routeBytes(n: number): number {
+  return 14 * n + 3 * 64;
+}
+
+/** Leaves keys as they were given, for the only owner there is. */
+export function routeToOne(owner: number, owners: number, keys: number, n: number): Route {
+  return { n, keys, order: 0, slots: 0, ends: new Uint32Array(owners).fill(n, owner) };
+}
+
+/** Puts u64[n] at `keys` in the order of their owners and slots. */
+export function routeBySlot(
+  memory: PlanMemory,
+  { map, routes }: Cluster,
+  placement: bigint,
+  keys: number,
+  n: number,
+): Route {
+  const slots = memory.take(2 * n);
+  const order = memory.take(4 * n);
+  const sorted = memory.take(8 * n);
+  const ends = new Uint32Array(map.owners.length);
+  memory.kernel.slotsOf(keys, n, placement, slots);
+  routes.sort(
+    memory.u16.subarray(slots / 2, slots / 2 + n),
+    n,
+    memory.u32.subarray(order / 4, order / 4 + n),
+    ends,
+  );
+  memory.kernel.gatherRows(keys, order, n, 8, sorted);
+  return { n, keys: sorted, order, slots, ends };
+}
+
+/** Where an owner's keys begin. */
+export function beginOf({ ends }: Route, owner: number): number {
+  return owner === 0 ? 0 : ends[owner - 1];
+}
