@@ -1,9 +1,10 @@
-// npm run fuzz [-- --cases N --seed S --repair --json]: stores whose bytes were changed at random places are opened, and exported files
+// npm run fuzz [-- --cases N --seed S --repair --frames --json]: stores whose bytes were changed at random places are opened, and exported files
 // likewise imported.
 import { Command } from "commander";
 import { Prng } from "../../lib/base/prng.js";
 import { copy, type Disk, entries, judge, type Outcome, whole } from "../shard/damaged-store.js";
 import { MutatedFiles } from "../transfer/mutated-files.js";
+import { fuzzFrames } from "./frames.js";
 import { mutate } from "./mutation.js";
 import { fuzzRepairs } from "./repairs.js";
 
@@ -14,14 +15,20 @@ const command = new Command("fuzz")
   .option("--cases <n>", "damaged stores, and as many damaged files", Number, 10_000)
   .option("--seed <n>", "what decides the damage", Number, Date.now() % 2 ** 31)
   .option("--repair", "instead, repair damaged directories, and look for losses that were not announced")
+  .option("--frames", "instead, read changed frames")
   .option("--json", "print the result as JSON")
   .parse();
-const { cases, seed, json, repair } = command.opts<{
+const { cases, seed, json, repair, frames } = command.opts<{
   cases: number;
   seed: number;
   json?: boolean;
   repair?: boolean;
+  frames?: boolean;
 }>();
+if (frames) {
+  fuzzFrames({ cases, seed, json: json === true });
+  process.exit();
+}
 if (repair) {
   await fuzzRepairs({ cases, seed, json: json === true });
   process.exit();
