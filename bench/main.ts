@@ -16,6 +16,7 @@ import { pull } from "./suites/pull.js";
 import { push } from "./suites/push.js";
 import { recovery } from "./suites/recovery.js";
 import { resident } from "./suites/resident.js";
+import { ring } from "./suites/ring.js";
 import { sizes } from "./suites/sizes.js";
 import { storage } from "./suites/storage.js";
 import { transfer } from "./suites/transfer.js";
@@ -38,6 +39,7 @@ const SUITES: readonly Suite[] = [
   admission,
   cold,
   sizes,
+  ring,
 ];
 
 async function main(): Promise<void> {

@@ -64,7 +64,7 @@ export function scaled(value: number, unit: string): string {
   ] as const) {
     if (value >= size) return `${(value / size).toFixed(2)} ${prefix}${shortUnit}`;
   }
-  return `${value.toFixed(0)} ${shortUnit}`;
+  return `${value.toFixed(value < 10 && !Number.isInteger(value) ? 2 : 0)} ${shortUnit}`;
 }
 
 function table(rows: readonly string[][], headings: readonly string[]): string[] {

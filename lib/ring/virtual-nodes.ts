@@ -29,6 +29,8 @@ export class Ring {
   readonly members: readonly CompleteMember[];
   /** By point, in the order of places: the number of its member. */
   readonly memberOf: Uint16Array;
+  /** By point, in ascending order: its place, of 2^32. */
+  readonly placeOf: Uint32Array;
   /** By slot: the first point at or after its place. */
   readonly startOf: Uint32Array;
 
@@ -42,6 +44,7 @@ export class Ring {
     this.members = completeMembers(members);
     const places = placesOf(this.members, points, mostPoints);
     this.memberOf = Uint16Array.from(places, (place) => place % 65_536);
+    this.placeOf = Uint32Array.from(places, (place) => Math.floor(place / 65_536));
     this.startOf = new Uint32Array(slots);
     let at = 0;
     for (let slot = 0; slot < slots; slot++) {

@@ -45,7 +45,7 @@ test("every suite runs, every figure is there, nothing is left behind", () => {
     }
     assert.match(text, /quick: small tables/);
     assert.match(text, /PyTorch is left out \(no-such-python\)/);
-    for (const name of ["sizes", "cold"])
+    for (const name of ["sizes", "cold", "ring-imbalance", "ring-moved"])
       assert.ok(readFileSync(join(plot, `${name}.svg`), "utf8").startsWith("<svg"), name);
     const cold = report.shown.find((figure: { name: string }) => figure.name === "pull-cold-64-2x");
     assert.match(cold.note, /% of the keys in memory/);
