@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { backupCommand, restoreCommand } from "./backup-commands.js";
 import { benchCommand } from "./bench-command.js";
 import { completionCommand } from "./completion-command.js";
+import { configCommand } from "./config-command.js";
 import { demoCommand } from "./demo-command.js";
 import { evictCommand } from "./evict-command.js";
 import { EXIT, failureOf } from "./failure.js";
@@ -12,6 +13,8 @@ import type { Output } from "./output.js";
 import { planCommand } from "./plan-command.js";
 import { repairCommand } from "./repair-command.js";
 import { ringCommand } from "./ring-command.js";
+import { serveCommand } from "./serve-command.js";
+import { statusCommand } from "./status-command.js";
 import { histogramCommand, topCommand } from "./survey-commands.js";
 import { exportCommand, importCommand } from "./transfer-commands.js";
 import { verifyCommand } from "./verify-command.js";
@@ -32,6 +35,9 @@ export async function runProgram(
     .enablePositionalOptions()
     .version(version(), "-V, --version", "print the version")
     .addCommand(demoCommand(output, exit))
+    .addCommand(serveCommand(output, environment, version(), exit))
+    .addCommand(statusCommand(output, exit))
+    .addCommand(configCommand(output, environment))
     .addCommand(inspectCommand(output))
     .addCommand(topCommand(output))
     .addCommand(histogramCommand(output))
@@ -50,6 +56,7 @@ export async function runProgram(
   teach(program, [
     "embershard demo                      train in a store, end it, start it again",
     "embershard inspect ./model           what is in a store, open or not",
+    "embershard serve --dir ./model       serve a store to other processes and machines",
     "embershard help inspect              more about one command",
   ]);
   prepareAll(program, "embershard", output);

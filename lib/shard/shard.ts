@@ -35,7 +35,7 @@ import { demandVersion } from "./version.js";
 import type { VersionRequest } from "./version-making.js";
 import { Workers } from "./workers.js";
 import { Writer, type WrittenNow } from "./writer.js";
-import type { ShardRequest } from "./writing.js";
+import type { Applied, ShardRequest } from "./writing.js";
 
 export type { ShardOptions } from "./opening.js";
 
@@ -324,6 +324,11 @@ export class Shard {
    */
   async write(writes: readonly RowWrite[], request: ShardRequest): Promise<number> {
     return (await this.#writer.write(writes, request)).touched;
+  }
+
+  /** As write; tells of its record too, and whether it had been made before. */
+  writeWhole(writes: readonly RowWrite[], request: ShardRequest): Promise<Applied> {
+    return this.#writer.write(writes, request);
   }
 
   /**

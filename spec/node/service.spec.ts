@@ -1,0 +1,324 @@
+// Every request of a client, answered by a real shard without sockets.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { adagrad, sgd } from "../../lib/api/optimizers.js";
+import { float32Column, placesOfParts, uint32Column } from "../../lib/wire/columns.js";
+import { Column } from "../../lib/wire/generated/frame-types.js";
+import { keysFrom, named, ServedShard, writePart } from "./served-shard.js";
+
+const optimizer = sgd({ learningRate: 1 });
+const floats = (data: Uint8Array, n: number, at = 0) => float32Column(data, at, n);
+
+test("a client is greeted with versions, limits, and the slot map", async () => {
+  const served = await new ServedShard({ frameBytes: "1MiB" }).open();
+  const welcome = await served.dial().hello({ worker: "w", session: 5n });
+  assert.is(welcome.shard, 0);
+  assert.is(welcome.node, "node");
+  assert.is(welcome.worker, 1);
+  assert.is(welcome.limits.frameBytes, 1 << 20);
+  assert.is(welcome.slotMap.slotCount, 16_384);
+  assert.is(welcome.slotMap.owners.length, 1);
+});
+
+test("tables are opened, listed and dropped; a push is pulled again", async () => {
+  const served = await new ServedShard().open();
+  const peer = await served.connect({ worker: "w", session: 1n });
+  const table = await peer.openTable("items", { dim: 2, optimizer, seed: 2n ** 63n });
+  assert.is(table.dim, 2);
+  assert.is(JSON.parse(table.definition).seed, String(2n ** 63n));
+  const done = await peer.ask("Done", {
+    kind: "Push",
+    write: { worker: 1, session: 1n, sequence: 1, clock: 7 },
+    parts: [writePart(table, 3)],
+    keys: keysFrom(1, 3),
+    data: [Float32Array.of(1, 2, 3, 4, 5, 6)],
+  });
+  assert.is(done.touched, 3);
+  assert.is(done.clock, 7);
+  assert.ok(done.lsn > 0);
+  assert.not.ok(done.repeated);
+  const rows = await peer.ask("Rows", {
+    kind: "Pull",
+    parts: [{ ...named(table), count: 4 }],
+    found: true,
+    keys: keysFrom(1, 4),
+  });
+  assert.equal(floats(rows.data, 8), Float32Array.of(-1, -2, -3, -4, -5, -6, 0, 0));
+  assert.equal([...rows.found!], [0b0111]);
+  assert.equal(
+    (await peer.ask("TableList", { kind: "ListTables" })).tables.map(({ name }) => name),
+    ["items"],
+  );
+  await peer.ask("Done", { kind: "DropTable", name: "items" });
+  assert.equal((await peer.ask("TableList", { kind: "ListTables" })).tables, []);
+});
+
+test("several tables in one frame, with state, counts and learning rates of their own", async () => {
+  const served = await new ServedShard().open();
+  const peer = await served.connect();
+  const a = await peer.openTable("a", { dim: 3, optimizer: adagrad({ learningRate: 1, eps: 1e-8 }) });
+  const b = await peer.openTable("b", { dim: 1, optimizer });
+  const parts = [
+    writePart(a, 1, { columns: Column.Values | Column.Counts }),
+    writePart(b, 2, { learningRate: 0.5 }),
+  ];
+  await peer.ask("Done", {
+    kind: "Push",
+    write: {},
+    parts,
+    keys: BigUint64Array.of(9n, 1n, 2n),
+    data: [Float32Array.of(3, 4, 0), Uint32Array.of(5), Float32Array.of(10, 20)],
+  });
+  const rows = await peer.ask("Rows", {
+    kind: "Pull",
+    parts: [
+      { ...named(a), count: 1, columns: Column.Values | Column.State },
+      { ...named(b), count: 2 },
+    ],
+    keys: BigUint64Array.of(9n, 2n, 3n),
+  });
+  const [ofA, ofB] = placesOfParts(rows.parts);
+  assert.equal(floats(rows.data, 3, ofA.state), Float32Array.of(9, 16, 0));
+  assert.equal(floats(rows.data, 2, ofB.values), Float32Array.of(-10, 0));
+  const counts = await peer.ask("OccurrenceCounts", {
+    kind: "Occurrences",
+    parts: [{ ...named(a), count: 1 }],
+    keys: BigUint64Array.of(9n),
+  });
+  assert.equal([...counts.counts], [5]);
+});
+
+test("rows that do not fit a frame come in several, and together are all", async () => {
+  const served = await new ServedShard().open();
+  const peer = await served.connect({ frameBytes: 4096 });
+  const table = await peer.openTable("items", { dim: 16, optimizer });
+  const n = 300;
+  const id = peer.tell({
+    kind: "Pull",
+    parts: [{ ...named(table), count: n, create: true }],
+    found: true,
+    keys: keysFrom(0, n),
+  });
+  let rows = 0;
+  for (let more = true; more; ) {
+    const frame = await peer.next(id);
+    more = frame.more;
+    assert.is(frame.body.kind, "Rows");
+    if (frame.body.kind !== "Rows") return;
+    const [part] = frame.body.parts;
+    assert.is(part.first, rows);
+    assert.ok(frame.body.found!.every((bits) => bits > 0));
+    rows += part.count;
+  }
+  assert.is(rows, n);
+  assert.ok(peer.longest <= 4096, `${peer.longest}`);
+  assert.is(served.shard.state.arenas.rows(served.shard.tables.get("items")!), n);
+});
+
+test("assign, contains, delete, default values", async () => {
+  const served = await new ServedShard().open();
+  const peer = await served.connect();
+  const table = await peer.openTable("items", { dim: 1, optimizer: adagrad({ learningRate: 1 }) });
+  await peer.ask("Done", {
+    kind: "Assign",
+    write: {},
+    parts: [
+      writePart(table, 2, {
+        stateFloats: 1,
+        columns: Column.Values | Column.State | Column.Counts | Column.LastStep,
+      }),
+    ],
+    keys: keysFrom(1, 2),
+    data: [Float32Array.of(0.5, 1.5), Float32Array.of(4, 9), Uint32Array.of(7, 8), Uint32Array.of(70, 80)],
+  });
+  const contains = {
+    kind: "Contains",
+    parts: [{ ...named(table), count: 3 }],
+    keys: keysFrom(0, 3),
+  } as const;
+  assert.equal([...(await peer.ask("Found", contains)).found], [0b110]);
+  const deleted = await peer.ask("Done", {
+    kind: "Delete",
+    write: {},
+    parts: [{ ...named(table), count: 2 }],
+    keys: BigUint64Array.of(1n, 99n),
+  });
+  assert.is(deleted.touched, 1);
+  const rows = await peer.ask("Rows", {
+    kind: "Pull",
+    parts: [{ ...named(table), count: 2, columns: Column.Values | Column.State, defaultValue: -3 }],
+    keys: keysFrom(1, 2),
+  });
+  const [places] = placesOfParts(rows.parts);
+  assert.equal(floats(rows.data, 2, places.values), Float32Array.of(-3, 1.5));
+  assert.is(floats(rows.data, 2, places.state)[1], 9);
+});
+
+test("a scan goes on from cursor to cursor, and ends", async () => {
+  const served = await new ServedShard().open();
+  const peer = await served.connect();
+  const table = await peer.openTable("items", { dim: 1, optimizer });
+  const n = 1000;
+  await peer.ask("Done", {
+    kind: "Push",
+    write: { step: 3 },
+    parts: [writePart(table, n)],
+    keys: keysFrom(0, n),
+    data: [new Float32Array(n).fill(1)],
+  });
+  const seen = new Set<bigint>();
+  let cursor: Uint8Array | undefined;
+  do {
+    const batch = await peer.ask("ScanRows", { kind: "Scan", ...named(table), batch: 300, cursor });
+    const { keys, data, count } = batch.rows;
+    assert.ok(count <= 300);
+    for (const key of keys) seen.add(key);
+    if (count > 0) {
+      const [places] = placesOfParts([batch.rows]);
+      assert.equal([...new Set(uint32Column(data, places.lastStep, count))], [3]);
+    }
+    cursor = batch.cursor?.slice();
+  } while (cursor);
+  assert.is(seen.size, n);
+  const first = await peer.ask("ScanRows", { kind: "Scan", ...named(table), batch: 10 });
+  const old = first.cursor!.slice();
+  await peer.ask("ScanRows", { kind: "Scan", ...named(table), batch: 10, cursor: old });
+  assert.is(
+    await peer.refusal({ kind: "Scan", ...named(table), batch: 10, cursor: old }),
+    "INVALID_ARGUMENT",
+  );
+  const other = await served.connect();
+  assert.is(
+    await other.refusal({ kind: "Scan", ...named(table), batch: 10, cursor: old }),
+    "INVALID_ARGUMENT",
+  );
+});
+
+test("counters are pushed, pulled and decay", async () => {
+  const served = await new ServedShard().open();
+  const peer = await served.connect();
+  const counters = { names: ["show", "click"], decay: 0.5 };
+  const table = await peer.openTable("ads", { dim: 1, optimizer, counters });
+  const columns = Column.Values | Column.FirstCounter | Column.SecondCounter;
+  await peer.ask("Done", {
+    kind: "Push",
+    write: {},
+    parts: [writePart(table, 2, { columns })],
+    keys: keysFrom(1, 2),
+    data: [Float32Array.of(1, 1), Float32Array.of(8, 4), Float32Array.of(2, 0)],
+  });
+  await peer.ask("Done", { kind: "Decay", write: {}, ...named(table) });
+  const rows = await peer.ask("Rows", {
+    kind: "Pull",
+    parts: [{ ...named(table), count: 2, columns }],
+    keys: keysFrom(1, 2),
+  });
+  const [places] = placesOfParts(rows.parts);
+  assert.equal(floats(rows.data, 2, places.firstCounter), Float32Array.of(4, 2));
+  assert.equal(floats(rows.data, 2, places.secondCounter), Float32Array.of(1, 0));
+});
+
+test("candidates are scanned and forgotten, rows evicted", async () => {
+  const served = await new ServedShard().open();
+  const peer = await served.connect();
+  const table = await peer.openTable("rare", { dim: 1, optimizer, admission: { after: 2 }, eviction: {} });
+  const push = (keys: BigUint64Array) =>
+    peer.ask("Done", {
+      kind: "Push",
+      write: { step: 1 },
+      parts: [writePart(table, keys.length)],
+      keys,
+      data: [new Float32Array(keys.length)],
+    });
+  await push(keysFrom(0, 4));
+  await push(keysFrom(0, 2));
+  const batch = await peer.ask("ScanRows", { kind: "Scan", ...named(table), of: 1 });
+  assert.equal([...batch.rows.keys].sort(), [2n, 3n]);
+  assert.is((await peer.ask("Done", { kind: "Forget", write: {}, ...named(table) })).touched, 2);
+  const evicted = await peer.ask("Done", { kind: "Evict", write: {}, ...named(table), by: 4, bound: 100 });
+  assert.is(evicted.touched, 2);
+});
+
+test("checkpoints, versions, marks and figures", async () => {
+  const served = await new ServedShard().open();
+  const peer = await served.connect();
+  const table = await peer.openTable("items", { dim: 1, optimizer });
+  const push = (first: number, mark: string) =>
+    peer.ask("Done", {
+      kind: "Push",
+      write: { mark: Buffer.from(mark) },
+      parts: [writePart(table, 1)],
+      keys: keysFrom(first, 1),
+      data: [Float32Array.of(1)],
+    });
+  await push(1, "one");
+  await peer.ask("Report", { kind: "Checkpoint", version: "v1", note: "first" });
+  await push(2, "two");
+  assert.is(Buffer.from((await peer.ask("Mark", { kind: "GetMark" })).mark!).toString(), "two");
+  const versions = JSON.parse((await peer.ask("Report", { kind: "ListVersions" })).json);
+  assert.equal(
+    versions.map((version: { name: string }) => version.name),
+    ["v1"],
+  );
+  const diff = JSON.parse((await peer.ask("Report", { kind: "Diff", from: "v1" })).json);
+  assert.is(diff.tables[0].added, 1);
+  const id = peer.tell({ kind: "Changes", since: "v1", batch: 10 });
+  const changed: bigint[] = [];
+  for (let more = true; more; ) {
+    const frame = await peer.next(id);
+    more = frame.more;
+    if (frame.body.kind !== "ChangedRows") throw new Error(frame.body.kind);
+    changed.push(...frame.body.rows.keys);
+  }
+  assert.equal(changed, [2n]);
+  await peer.ask("Report", { kind: "Rollback", name: "v1" });
+  const contains = {
+    kind: "Contains",
+    parts: [{ ...named(table), count: 2 }],
+    keys: keysFrom(1, 2),
+  } as const;
+  assert.equal([...(await peer.ask("Found", contains)).found], [0b01]);
+  await peer.ask("Done", { kind: "DeleteVersion", name: "v1" });
+  const stats = JSON.parse((await peer.ask("Report", { kind: "Stats" })).json);
+  assert.is(stats.tables[0].rows, 1);
+  assert.is((await peer.ask("SlotMap", { kind: "GetSlotMap" })).epoch, 1);
+});
+
+test("tensors are tables of blocks", async () => {
+  const served = await new ServedShard().open();
+  const peer = await served.connect();
+  const options = JSON.stringify({ shape: [4, 2], block: 2, optimizer });
+  const tensor = await peer.ask("TableReply", { kind: "OpenTable", name: "w", tensor: true, options });
+  assert.ok(tensor.tensor);
+  assert.is(tensor.dim, 2);
+  assert.is(await peer.refusal({ kind: "OpenTable", name: "w" }), "TABLE_MISMATCH");
+});
+
+test("what is pushed before a kill is there afterwards, and a push that comes again is answered only", async () => {
+  const served = await new ServedShard().open();
+  const peer = await served.connect({ worker: "w", session: 3n });
+  const table = await peer.openTable("items", { dim: 1, optimizer });
+  const push = {
+    kind: "Push",
+    write: { worker: 1, session: 3n, sequence: 1 },
+    parts: [writePart(table, 1)],
+    keys: keysFrom(1, 1),
+    data: [Float32Array.of(1)],
+  } as const;
+  await peer.ask("Done", push);
+  served.kill();
+  await served.open();
+  const again = await served.connect({ worker: "w", session: 3n, resume: true });
+  // Even with the map of another time.
+  const done = await again.ask("Done", push, { epoch: 77 });
+  assert.ok(done.repeated);
+  const rows = await again.ask("Rows", {
+    kind: "Pull",
+    parts: [{ ...named(table), count: 1 }],
+    keys: keysFrom(1, 1),
+  });
+  assert.equal(floats(rows.data, 1), Float32Array.of(-1));
+  assert.is(served.counts.repeated, 1);
+});
+
+test.run();
