@@ -50,6 +50,13 @@ test("no division of rounded shares moves fewer slots", () => {
   fc.assert(property, { seed: 1, numRuns: 3000 });
 });
 
+test("who joins takes before others do, though they are further below their shares", () => {
+  // Shares 3, 6.9 and 0.1. The first must give one: to the third, which joins, and not to the second.
+  const division = { slots: 10, weights: [30, 69, 1], before: [4, 6, 0] };
+  assert.equal([...quotasOf({ ...division, joined: [false, false, true] })], [3, 6, 1]);
+  assert.equal([...quotasOf({ ...division, joined: [false, false, false] })], [3, 7, 0]);
+});
+
 test("the first division rounds up the largest remainders (Hamilton 1792)", () => {
   const joined = [true, true, true, true];
   const quotas = quotasOf({ slots: 10, weights: [15, 14, 13, 8], before: [0, 0, 0, 0], joined });
