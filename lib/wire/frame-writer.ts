@@ -6,7 +6,8 @@ import { align8, bytesOf, type Chunk, chunkBytes, chunksOf } from "./bulk.js";
 import type { FrameInput } from "./frame.js";
 import type { BodyInput } from "./generated/frame-types.js";
 import { bodies, frame as frameTable, tables } from "./generated/schema-tables.js";
-import type { FieldSchema, TableSchema } from "./schema-types.js";
+import type { FieldSchema } from "./schema-types.js";
+import { planOf, type TablePlan } from "./table-plan.js";
 import { WrittenFrame } from "./written-frame.js";
 
 /** Bulk of at most so many bytes is copied behind the front: it is not worth a part of its own. */
@@ -15,19 +16,6 @@ const encoder = new TextEncoder();
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What the writer knows of a table beyond its schema. */
-interface Layout {
-  readonly schema: TableSchema;
-  /** Fields by falling size, so that each is aligned behind the one before. */
-  readonly order: readonly FieldSchema[];
-  readonly hasLong: boolean;
-}
-
-const layouts: readonly Layout[] = tables.map((schema) => ({
-  schema,
-  order: [...schema.fields].sort((a, b) => b.bytes - a.bytes || a.slot - b.slot),
-  hasLong: schema.fields.some(({ bytes }) => bytes === 8),
-}));
 const tagOf = new Map(bodies.map((table, tag) => [tables[table]?.name, tag]));
 
 /** A bulk vector that waits for its turn. */
@@ -46,16 +34,16 @@ export class FrameWriter {
   #at = 0;
   #position = 0;
   #waiting: Waiting[] = [];
-  /** Positions of the vtables of this frame, by table and fields that are there. */
-  readonly #vtables = new Map<number, number>();
+  /** By table: the plan that was written last, and where its vtable lies. Tables of one kind mostly have the same fields. */
+  readonly #lastPlans: (TablePlan | undefined)[] = [];
+  readonly #lastVtables: number[] = [];
 
   /** Writes a frame. It is borrowed from this writer until the next one is written, and from the owners of its bulk. */
   write(frame: FrameInput): WrittenFrame {
     this.#at = 8;
     this.#waiting = [];
-    this.#vtables.clear();
-    this.#bytes.fill(0, 0, 8);
-    this.#bytes.set([0x45, 0x4d, 0x42, 0x31], 4); // EMB1
+    this.#lastPlans.fill(undefined);
+    this.#view.setUint32(4, 0x31424d45, true); // EMB1
     const root = this.#table(frameTable, frame as unknown as Fields);
     this.#view.setUint32(0, root, true); // in the memory that there is now
     return this.#finish();
@@ -63,52 +51,26 @@ export class FrameWriter {
 
   /** Writes a table and what it refers to. Returns its position. */
   #table(index: number, fields: Fields): number {
-    const { order, hasLong } = layouts[index];
-    let mask = 0;
-    let bytes = 4;
-    for (const field of order) {
-      if (!isThere(field, fields)) continue;
-      mask |= 1 << field.slot;
-      bytes += field.bytes;
-    }
-    const vtable = this.#vtable(index, mask);
-    // Behind the 4 bytes that a table begins with, 8-byte fields are aligned.
-    if (hasLong) while (this.#at % 8 !== 4) this.#pad(1);
-    else this.#align(4);
+    const plan = planOf(index, maskOf(tables[index].fields, fields));
+    const vtable = this.#vtable(index, plan);
+    this.#pad((plan.align - ((this.#at + 4) % plan.align)) % plan.align);
     const start = this.#at;
-    this.#reserve(bytes);
+    this.#reserve(plan.bytes);
     this.#view.setInt32(start, start - vtable, true);
-    let at = start + 4;
-    const referring: [FieldSchema, number][] = [];
-    for (const field of order) {
-      if ((mask & (1 << field.slot)) === 0) continue;
-      if (isReference(field)) referring.push([field, at]);
-      else this.#scalar(field, at, fields);
-      at += field.bytes;
-    }
-    referring.sort((a, b) => a[0].slot - b[0].slot);
-    for (const [field, place] of referring) this.#reference(field, place, fields[field.name]);
+    for (const { field, at } of plan.scalars) this.#scalar(field, start + at, fields);
+    for (const { field, at } of plan.references) this.#reference(field, start + at, fields[field.name]);
     return start;
   }
 
-  /** The vtable of a table with these fields: one that is there, or a new one. */
-  #vtable(index: number, mask: number): number {
-    const key = index * 0x1_0000_0000 + (mask >>> 0);
-    const known = this.#vtables.get(key);
-    if (known !== undefined) return known;
-    const slots = 32 - Math.clz32(mask);
+  /** The vtable of a table: the one that was written last, if it serves, or a new one. */
+  #vtable(index: number, plan: TablePlan): number {
+    if (this.#lastPlans[index] === plan) return this.#lastVtables[index];
     this.#align(2);
     const start = this.#at;
-    this.#reserve(4 + 2 * slots);
-    let bytes = 4;
-    for (const field of layouts[index].order) {
-      if ((mask & (1 << field.slot)) === 0) continue;
-      this.#view.setUint16(start + 4 + 2 * field.slot, bytes, true);
-      bytes += field.bytes;
-    }
-    this.#view.setUint16(start, 4 + 2 * slots, true);
-    this.#view.setUint16(start + 2, bytes, true);
-    this.#vtables.set(key, start);
+    this.#reserve(plan.vtable.length);
+    this.#bytes.set(plan.vtable, start);
+    this.#lastPlans[index] = plan;
+    this.#lastVtables[index] = start;
     return start;
   }
 
@@ -168,11 +130,13 @@ export class FrameWriter {
     this.#reserve(4 + bytes.length + 1);
     this.#view.setUint32(start, bytes.length, true);
     this.#bytes.set(bytes, start + 4);
+    this.#bytes[start + 4 + bytes.length] = 0;
     return start;
   }
 
   #vector(value: ArrayBufferView, elementBytes: number): number {
-    while ((this.#at + 4) % Math.max(4, elementBytes) !== 0) this.#pad(1);
+    this.#align(4);
+    if (elementBytes === 8) this.#pad((this.#at + 4) % 8);
     const start = this.#at;
     this.#reserve(4 + value.byteLength);
     this.#view.setUint32(start, value.byteLength / elementBytes, true);
@@ -244,11 +208,14 @@ export class FrameWriter {
     this.#pad((bytes - (this.#at % bytes)) % bytes);
   }
 
+  /** Writes so many zeros. */
   #pad(bytes: number): void {
-    if (bytes > 0) this.#reserve(bytes);
+    const at = this.#at;
+    this.#reserve(bytes);
+    for (let i = 0; i < bytes; i++) this.#bytes[at + i] = 0;
   }
 
-  /** Takes so many bytes, zeroed. */
+  /** Takes so many bytes, whatever they hold. */
   #reserve(bytes: number): void {
     const end = this.#at + bytes;
     if (end > this.#bytes.length) {
@@ -256,12 +223,18 @@ export class FrameWriter {
       larger.set(this.#bytes.subarray(0, this.#at));
       this.#bytes = larger;
       this.#view = new DataView(larger.buffer);
-    } else this.#bytes.fill(0, this.#at, end);
+    }
     this.#at = end;
   }
 }
 
-/** Whether a field is written: what is its default is not. */
+/** The fields that are written, by slot: what is its default is not. */
+function maskOf(schema: readonly FieldSchema[], fields: Fields): number {
+  let mask = 0;
+  for (let slot = 0; slot < schema.length; slot++) if (isThere(schema[slot], fields)) mask |= 1 << slot;
+  return mask;
+}
+
 function isThere(field: FieldSchema, fields: Fields): boolean {
   if (field.kind === "tag") return true;
   const value = fields[field.name];
@@ -270,17 +243,6 @@ function isThere(field: FieldSchema, fields: Fields): boolean {
     return false;
   }
   return value !== field.otherwise;
-}
-
-function isReference({ kind, elementBytes }: FieldSchema): boolean {
-  return (
-    elementBytes !== undefined ||
-    kind === "table" ||
-    kind === "tables" ||
-    kind === "string" ||
-    kind === "strings" ||
-    kind === "union"
-  );
 }
 
 function bodyTable(value: unknown): number {

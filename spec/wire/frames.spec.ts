@@ -23,6 +23,8 @@ for (const kind of kinds) {
     for (let seed = 0; seed < 50; seed++) {
       const frame = sampleFrame(kind, new Prng(seed));
       const message = writer.write(frame).toBytes();
+      // What the frame before left in the writer's memory is not in it.
+      assert.equal(new FrameWriter().write(frame).toBytes(), message, `seed ${seed}`);
       assert.equal(readFrame(message, allTerms), withDefaults(frame), `seed ${seed}`);
       assert.equal(readByAccessors(message), withDefaults(frame), `seed ${seed}, by FlatBuffers' accessors`);
     }
