@@ -11,7 +11,7 @@ import {
   segmentName,
 } from "./log-format.js";
 import { Milestone } from "./milestone.js";
-import type { SpareFiles } from "./spare-files.js";
+import type { PreparedFile, SpareFiles } from "./spare-files.js";
 import type { StagingRing } from "./staging-ring.js";
 
 /** One file of the log, on the disk once it was entered. */
@@ -31,8 +31,9 @@ export interface FlusherOptions {
   readonly markFile: MarkFile;
   /** Files of segments that are no longer needed, to be written over. */
   readonly spares: SpareFiles;
-  /** A block of `segmentHeaderBytes`, owned from now on. */
+  /** Blocks of `segmentHeaderBytes` and `markSlotBytes`, owned from now on. */
   readonly headerBlock: HashBlock;
+  readonly markBlock: HashBlock;
   readonly mark: DurableMark;
   readonly segmentBytes: number;
   readonly syncEveryBytes: number;
@@ -75,6 +76,8 @@ export class LogFlusher {
   #writtenBytes = 0;
   #forgottenBytes = 0;
   #failure: Failure | undefined;
+  // The file of the segment to come.
+  #prepared: { readonly segment: Segment; readonly file: Promise<PreparedFile> } | undefined;
   #writing: Promise<void> | undefined;
   #syncing: Promise<void> | undefined;
   // Syncs and changes of segment take turns.
@@ -113,9 +116,11 @@ export class LogFlusher {
 
   /** Begins a sync if somebody waits for one or enough was written. */
   startSyncing(): void {
-    if (this.#syncing || this.#failure || !this.#syncIsDue()) return;
+    if (this.#syncing || this.#failure || !this.#dueSync()) return;
     this.#syncing = this.#inTurn(async () => {
-      if (this.#syncIsDue()) await this.#sync();
+      const due = this.#dueSync();
+      if (due === "marked") await this.#sync();
+      else if (due === "data") await this.#syncData(this.#current!.file!);
     }).finally(() => {
       this.#syncing = undefined;
       this.startSyncing();
@@ -125,6 +130,15 @@ export class LogFlusher {
   wantGeneration(generation: number): void {
     this.#wantedGeneration = Math.max(this.#wantedGeneration, generation);
     this.startSyncing();
+  }
+
+  /** Begins to make the file of the segment that will be entered next, so that entering it waits for less. */
+  prepare(segment: Segment): void {
+    if (this.#prepared || this.#failure) return;
+    const file = this.#prepare(segment);
+    // Whoever enters the segment is told; until then a failure must not count as unhandled.
+    file.catch(() => undefined);
+    this.#prepared = { segment, file };
   }
 
   /** Makes `segment` the current one. */
@@ -172,6 +186,7 @@ export class LogFlusher {
     const abandoned = this.#current?.file;
     this.#current = undefined;
     await this.#closeFile(abandoned);
+    await this.#abandonPrepared();
     this.#options.ring.clear();
     this.#onDiskLsn = lsn - 1;
     this.#dataSyncedLsn = lsn - 1;
@@ -182,6 +197,7 @@ export class LogFlusher {
 
   async close(): Promise<void> {
     await this.idle();
+    await this.#abandonPrepared();
     await this.#current?.file?.close();
     await this.#options.markFile.close();
   }
@@ -215,31 +231,29 @@ export class LogFlusher {
     }
   }
 
-  #syncIsDue(): boolean {
-    if (this.#wantedGeneration > this.generation.value) return true;
-    if (this.#onDiskLsn <= this.synced.value) return false;
+  /** Whether a sync is due, and whether the mark has to follow it. */
+  #dueSync(): "marked" | "data" | undefined {
+    if (this.#wantedGeneration > this.generation.value) return "marked";
+    if (this.#onDiskLsn <= this.synced.value) return undefined;
     const { segmentBytes, syncEveryBytes } = this.#options;
-    // Towards the end of a segment little may be left to sync: changing it holds up whoever waits for the log.
+    if (this.synced.lowestWaiting <= this.#onDiskLsn || this.#unsyncedBytes >= syncEveryBytes)
+      return "marked";
+    // Towards the end of a segment little may be left to sync, nor may a sync take long: changing it holds up whoever waits
+    // for the log.
     const ending = this.#writtenBytes > segmentBytes - syncEveryBytes;
-    return (
-      this.synced.lowestWaiting <= this.#onDiskLsn ||
-      this.#unsyncedBytes >= (ending ? syncEveryBytes / 8 : syncEveryBytes)
-    );
+    return ending && this.#unsyncedBytes >= syncEveryBytes / 8 ? "data" : undefined;
   }
 
   // Data, then the mark in the segment's header, then the mark in its own file: each durable before the next is
   // touched, so that a mark never promises too much and a crash tears at most one of its places.
   async #sync(): Promise<void> {
-    const { headerBlock, identity, markFile } = this.#options;
+    const { markBlock, identity, markFile } = this.#options;
     const file = this.#current!.file!;
     const mark = { lsn: this.#onDiskLsn, generation: this.#wantedGeneration };
     if (!(await this.#syncData(file))) return;
     try {
-      encodeMark(headerBlock, segmentMarkOffset, mark, identity);
-      await file.write(
-        headerBlock.bytes.subarray(segmentMarkOffset, segmentMarkOffset + markSlotBytes),
-        segmentMarkOffset,
-      );
+      encodeMark(markBlock, 0, mark, identity);
+      await file.write(markBlock.bytes.subarray(0, markSlotBytes), segmentMarkOffset);
       await file.datasync();
     } catch (error) {
       this.#fail(error, { rewind: true });
@@ -282,7 +296,7 @@ export class LogFlusher {
   }
 
   async #enter(segment: Segment): Promise<void> {
-    const { headerBlock, identity, spares } = this.#options;
+    const { spares } = this.#options;
     const old = this.#current;
     if (old?.file) {
       try {
@@ -290,28 +304,45 @@ export class LogFlusher {
       } catch (error) {
         return this.#fail(error, { rewind: false });
       }
-      // The header of the new segment is one place of the mark; the other follows with the next sync.
       const due = old.longer || this.#onDiskLsn > this.#dataSyncedLsn;
       if (due && !(await this.#syncData(old.file))) return;
     }
-    const mark = { lsn: this.#onDiskLsn, generation: this.generation.value };
-    headerBlock.bytes.fill(0);
-    encodeSegmentHeader(headerBlock, { ...identity, ...segment, version: logVersion });
-    encodeMark(headerBlock, segmentMarkOffset, mark, identity);
-    let file: OpenFile;
+    const ahead = this.#prepared?.segment === segment ? this.#prepared.file : undefined;
+    if (ahead) this.#prepared = undefined;
     try {
-      ({ file, longer: segment.longer } = await spares.create(
-        segmentName(segment.firstLsn),
-        headerBlock.bytes.subarray(0, segmentHeaderBytes),
-      ));
+      const prepared = await (ahead ?? this.#prepare(segment));
+      await spares.publish(prepared, segmentName(segment.firstLsn));
+      segment.file = prepared.file;
+      segment.longer = prepared.longer;
     } catch (error) {
       return this.#fail(error, { rewind: false });
     }
-    segment.file = file;
     this.#current = segment;
     this.#writtenBytes = 0;
     this.#forgottenBytes = 0;
     await this.#closeFile(old?.file);
+  }
+
+  /** Makes a file with the header of `segment`: a place of the mark, which says what is durable now. */
+  async #prepare(segment: Segment): Promise<PreparedFile> {
+    const { headerBlock, identity, spares } = this.#options;
+    const mark = { lsn: this.#dataSyncedLsn, generation: this.generation.value };
+    headerBlock.bytes.fill(0);
+    encodeSegmentHeader(headerBlock, { ...identity, ...segment, version: logVersion });
+    encodeMark(headerBlock, segmentMarkOffset, mark, identity);
+    return spares.prepare(headerBlock.bytes.subarray(0, segmentHeaderBytes));
+  }
+
+  /** Gives up what was prepared for a segment that will not be entered. */
+  async #abandonPrepared(): Promise<void> {
+    // What could not be made need not be given up.
+    const abandoned = await this.#prepared?.file.catch(() => undefined);
+    this.#prepared = undefined;
+    try {
+      if (abandoned) await this.#options.spares.giveBack(abandoned);
+    } catch (error) {
+      this.#fail(error, { rewind: false });
+    }
   }
 
   // Once only, even when it fails: its number may be another file's by then.

@@ -1,7 +1,7 @@
 import { assert } from "../base/assert.js";
 import { EmbershardError } from "../base/errors.js";
 import type { BlockFactory } from "../base/hash-block.js";
-import { type DurableMark, MarkFile } from "./durable-mark.js";
+import { type DurableMark, MarkFile, markSlotBytes } from "./durable-mark.js";
 import type { Files } from "./files.js";
 import { LogFlusher, type Segment } from "./log-flusher.js";
 import {
@@ -85,6 +85,7 @@ export class SegmentLog {
       ring: this.#ring,
       markFile,
       headerBlock: createBlock(segmentHeaderBytes),
+      markBlock: createBlock(markSlotBytes),
       mark,
       segmentBytes: this.#segmentBytes,
       syncEveryBytes: options.syncEveryBytes ?? 32 * 2 ** 20,
@@ -274,8 +275,11 @@ export class SegmentLog {
   #segmentFor(bytes: number): Segment {
     const { endBytes } = this.#appending;
     if (endBytes > segmentHeaderBytes && endBytes + bytes > this.#segmentBytes) {
-      this.#older.push(this.#appending.firstLsn);
+      const before = this.#appending;
+      this.#older.push(before.firstLsn);
       this.#appending = this.#newSegment();
+      // Only the one that comes next.
+      if (this.#flusher.current === before) this.#flusher.prepare(this.#appending);
     }
     return this.#appending;
   }

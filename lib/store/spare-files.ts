@@ -5,6 +5,14 @@ const spareName = /^spare-\d+$/;
 /** More are not kept. */
 const mostSpares = 64;
 
+/** A file whose header is durable. */
+export interface PreparedFile {
+  readonly name: string;
+  readonly file: OpenFile;
+  /** Whether bytes that mean nothing follow the header. */
+  readonly longer: boolean;
+}
+
 /**
  * Files of log segments that no recovery needs any more, kept to be written over: that spares the system finding blocks
  * and memory for them anew, which costs several times the writing. What they hold never verifies: a record's checksum
@@ -65,22 +73,38 @@ export class SpareFiles {
   }
 
   /**
-   * Makes a file that begins with `header`, durably, from a spare if there is one: then it is `longer` than that. It
-   * gets its name only when the header is durable in it. Errors: `IO`.
+   * Makes a file that begins with `header`, durably, from a spare if there is one: then it is `longer` than that. It keeps
+   * a spare's name until it is published. Errors: `IO`.
    */
-  async create(name: string, header: Uint8Array): Promise<{ file: OpenFile; longer: boolean }> {
+  async prepare(header: Uint8Array): Promise<PreparedFile> {
     if (this.#names.length === 0) await this.settle();
     const spare = this.#names.pop();
-    const file = spare ? await this.#files.open(spare, "write") : await this.#files.open(name, "create");
+    const name = spare ?? `spare-${this.#next++}`;
+    const file = await this.#files.open(name, spare ? "write" : "create");
     try {
       await file.write(header, 0);
       await file.datasync();
-      if (spare) await this.#files.rename(spare, name);
+      return { name, file, longer: spare !== undefined };
+    } catch (error) {
+      await this.giveBack({ name, file });
+      throw error;
+    }
+  }
+
+  /** Gives a prepared file its name, durably. Errors: `IO`; the file is closed then. */
+  async publish({ name, file }: PreparedFile, as: string): Promise<void> {
+    try {
+      await this.#files.rename(name, as);
       await this.#files.syncDirectory();
-      return { file, longer: spare !== undefined };
     } catch (error) {
       await file.close();
       throw error;
     }
+  }
+
+  /** Closes a prepared file that nobody needs: it is a spare like others. Errors: `IO` */
+  async giveBack({ name, file }: Pick<PreparedFile, "name" | "file">): Promise<void> {
+    this.#fresh.push(name);
+    await file.close();
   }
 }

@@ -7,6 +7,13 @@ import { MemoryFiles } from "./memory-files.js";
 
 const header = Uint8Array.of(1);
 
+/** Makes a file and gives it its name at once. */
+async function create(spares: SpareFiles, name: string): Promise<{ longer: boolean }> {
+  const prepared = await spares.prepare(header);
+  await spares.publish(prepared, name);
+  return prepared;
+}
+
 /** The files a.log and b.log, what is done to them, and something to do while the directory is synced. */
 function watchedFiles(): { files: Files; done: string[]; duringSync: (work: () => Promise<void>) => void } {
   const memory = new MemoryFiles();
@@ -41,7 +48,7 @@ test("a spare whose name is durable is written over at once", async () => {
   await spares.keep("a.log");
   await spares.settle();
   done.length = 0;
-  const { longer } = await spares.create("c.log", header);
+  const { longer } = await create(spares, "c.log");
   assert.ok(longer);
   assert.equal(done, ["open spare-0", "rename spare-0", "sync"]);
 });
@@ -52,9 +59,9 @@ test("a spare that is kept while others' names are made durable waits for a sync
   await spares.keep("a.log");
   duringSync(() => spares.keep("b.log"));
   await spares.settle();
-  await spares.create("c.log", header);
+  await create(spares, "c.log");
   done.length = 0;
-  const { longer } = await spares.create("d.log", header);
+  const { longer } = await create(spares, "d.log");
   assert.ok(longer);
   assert.equal(done, ["sync", "open spare-1", "rename spare-1", "sync"]);
 });
@@ -67,7 +74,18 @@ test("clearing removes those whose name is durable and those whose name is not",
   await spares.keep("b.log");
   assert.ok(await spares.clear());
   assert.equal(await files.list(), []);
-  assert.not((await spares.create("c.log", header)).longer);
+  assert.not((await create(spares, "c.log")).longer);
+});
+
+test("what was prepared for nobody is a spare again, once its name is durable", async () => {
+  const { files, done } = watchedFiles();
+  const spares = await SpareFiles.find(files);
+  const prepared = await spares.prepare(header);
+  assert.not(prepared.longer);
+  await spares.giveBack(prepared);
+  done.length = 0;
+  assert.ok((await create(spares, "c.log")).longer);
+  assert.equal(done, ["sync", "open spare-0", "rename spare-0", "sync"]);
 });
 
 test.run();
