@@ -8,6 +8,8 @@ export function fuzzFrames({ cases, seed, json }: { cases: number; seed: number;
   const frames = new MutatedFrames();
   const shown = process.stderr.isTTY && !json;
   let mostBytes = 0;
+  // Most are refused, and half of the time would go into stacks.
+  if (cases > 1) Error.stackTraceLimit = 0;
   for (let i = 0; i < cases; i++) {
     try {
       outcomes[frames.one(new Prng(seed + i))]++;
