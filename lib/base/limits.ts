@@ -24,6 +24,8 @@ export const LIMITS = {
   minimumArenaBytes: 32 << 20,
   /** Least bytes that a table may be kept to. */
   tableMemory: 1 << 20,
+  /** Shards of a directory. */
+  shards: 1024,
   /** Arenas of a shard. */
   arenas: 64,
   /** A step is kept in 32 bits. */

@@ -15,11 +15,11 @@ import type { Store, StoreStats, TableStats, TensorOptions } from "../api/store-
 import type { TableOptions } from "../api/table-definition.js";
 import type { CompareProgress, RollbackInfo, StateDiff, VersionInfo } from "../api/version-types.js";
 import { EmbershardError } from "../base/errors.js";
+import { formatVersion } from "../directory/identity.js";
 import { openNamedTable, openNamedTensor } from "../shard/named-tables.js";
 import { Shard } from "../shard/shard.js";
 import { allTableStats, shardStats, tableStats } from "../shard/shard-stats.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { formatVersion } from "./identity.js";
 
 /** One shard in this process. */
 export class EmbeddedBackend implements Backend<ArenaTable> {

@@ -1,29 +1,18 @@
-import { randomBytes } from "node:crypto";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { checkName } from "../api/names.js";
 import { describe, OptionReader } from "../api/option-reader.js";
 import type { Store } from "../api/store-types.js";
 import { systemClock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
+import { beginBirth, clearRemains, endBirth, inspectDirectory, newIdentity } from "../directory/identity.js";
+import { forgetOwner, noteOwner } from "../directory/owner.js";
+import { lockShard, openLockedShard, shardFolder } from "../directory/shard-opening.js";
 import { ArenaSet } from "../shard/arena-set.js";
-import type { CheckpointPolicy } from "../shard/checkpointing.js";
 import { Shard } from "../shard/shard.js";
 import { demandVersion, readVersions } from "../shard/version.js";
 import { readVersion } from "../shard/version-recovery.js";
-import { nodeFiles } from "../store/node-files.js";
-import type { PageStore } from "../store/page-store.js";
-import { openThreadPageStore } from "../store/thread-page-store.js";
 import { EmbeddedStore } from "./embedded-store.js";
-import {
-  beginBirth,
-  clearRemains,
-  endBirth,
-  type Identity,
-  inspectDirectory,
-  newIdentity,
-} from "./identity.js";
 
 /** How a store is opened. */
 export interface StoreOptions {
@@ -53,7 +42,6 @@ export interface StoreOptions {
 
 const usualEveryMs = 300_000;
 const usualLogBytes = 256 << 20;
-const ownerName = "owner";
 
 /**
  * Opens the store in a directory, making it if need be, and recovers what was pushed. One process at a time has it.
@@ -71,15 +59,15 @@ export async function openStore(directory: string, options: StoreOptions = {}): 
   const settings = readSettings(options);
   const path = resolve(directory);
   if (settings.version !== undefined) return openVersion(path, settings.version, settings);
-  const known = await inspectDirectory(path, settings.create);
+  const known = await inspectDirectory(path, { create: settings.create, shards: 1 });
   if (!known) await beginBirth(path);
-  const pages = await lockPages(path, known === undefined);
+  const pages = await lockShard(path, 0, known === undefined);
   try {
     // Only who has the lock may clear what is there, and another may have made the store before this one got it.
-    const found = known ?? (await inspectDirectory(path, settings.create));
-    if (!found) await clearRemains(join(path, "shards", "0000"), pages);
+    const found = known ?? (await inspectDirectory(path, { create: settings.create, shards: 1 }));
+    if (!found) await clearRemains(shardFolder(path, 0), pages);
     const identity = found ?? newIdentity();
-    const shard = await openShard(path, identity, pages, settings, found === undefined);
+    const shard = await openLockedShard(path, identity, 0, pages, settings, found === undefined);
     try {
       if (!found) await endBirth(path, identity);
       await noteOwner(path);
@@ -96,8 +84,8 @@ export async function openStore(directory: string, options: StoreOptions = {}): 
 
 /** Opens a version of a store that nobody has open. */
 async function openVersion(path: string, name: string, settings: Settings): Promise<Store> {
-  await inspectDirectory(path, false);
-  const pages = await lockPages(path, false);
+  await inspectDirectory(path, { create: false, shards: 1 });
+  const pages = await lockShard(path, 0, false);
   try {
     const versions = await readVersions(pages);
     const version = demandVersion(versions, name);
@@ -112,18 +100,6 @@ async function openVersion(path: string, name: string, settings: Settings): Prom
 }
 
 const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-async function noteOwner(path: string): Promise<void> {
-  try {
-    await writeFile(join(path, ownerName), `${process.pid}\n`, { mode: 0o600 });
-  } catch (cause) {
-    throw new EmbershardError(
-      "IO",
-      `${join(path, ownerName)} cannot be written: ${(cause as Error).message}`,
-      { cause },
-    );
-  }
-}
 
 interface Settings {
   readonly create: boolean;
@@ -190,74 +166,12 @@ function readKeep(given: unknown): number | undefined {
   return keep;
 }
 
-/** Opens the pages, which is what locks the directory. */
-async function lockPages(path: string, create: boolean): Promise<PageStore> {
-  const shard = join(path, "shards", "0000");
-  try {
-    await mkdir(join(shard, "log"), { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw new EmbershardError("IO", `${shard} cannot be made: ${(cause as Error).message}`, { cause });
-  }
-  try {
-    return await openThreadPageStore(join(shard, "pages"), { create });
-  } catch (cause) {
-    if (!(cause instanceof EmbershardError) || cause.code !== "LOCKED") throw cause;
-    const pid = await readFile(join(path, ownerName), "utf8").catch(() => "");
-    const owner =
-      pid.trim() === ""
-        ? "another process"
-        : Number(pid) === process.pid
-          ? `this process (pid ${process.pid})`
-          : `the process with pid ${pid.trim()}`;
-    throw new EmbershardError(
-      "LOCKED",
-      `${path} is open in ${owner}: close it there, or ask the owner with \`embershard inspect\``,
-      { cause },
-    );
-  }
-}
-
-function openShard(
-  path: string,
-  identity: Identity,
-  pages: PageStore,
-  settings: Settings,
-  isNew: boolean,
-): Promise<Shard> {
-  const { arenaBytes, hugePages, logBufferBytes } = settings;
-  let shard: Shard | undefined;
-  const policy: CheckpointPolicy | undefined = settings.checkpoint && {
-    everyMs: settings.checkpoint.everyMs,
-    everyLogBytes: () =>
-      settings.checkpoint!.everyLogBytes ??
-      Math.max(usualLogBytes, 2 * (shard?.state.arenas.usedBytes() ?? 0)),
-  };
-  const opening = Shard.open({
-    files: nodeFiles(join(path, "shards", "0000", "log")),
-    pages,
-    identity: { storeId: Uint8Array.from(Buffer.from(identity.id, "hex")), shard: 0 },
-    clock: systemClock,
-    nonce: () => randomBytes(8).readBigUInt64LE(),
-    pause,
-    arenaBytes,
-    hugePages,
-    logBufferBytes,
-    checkpoint: policy,
-    keepVersions: settings.keepVersions,
-    mayBeNew: isNew,
-  });
-  return opening.then((opened) => {
-    shard = opened;
-    return opened;
-  });
-}
-
 /** Has the store answer the command line, if it may. */
 async function attachControl(path: string, shard: Shard, wanted: boolean): Promise<Store> {
   let closeControl = async (): Promise<void> => {};
   const store = new EmbeddedStore(path, shard, async () => {
     await closeControl();
-    await rm(join(path, ownerName), { force: true });
+    await forgetOwner(path);
   });
   if (wanted) {
     // Only now: a user without a control socket loads no network code.

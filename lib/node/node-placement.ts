@@ -1,7 +1,7 @@
 // What a node serves and where: by itself, or as one of a cluster.
 import { resolve } from "node:path";
 import { EmbershardError } from "../base/errors.js";
-import { inspectDirectory } from "../embedded/identity.js";
+import { inspectDirectory } from "../directory/identity.js";
 import { firstMap } from "../ring/placement.js";
 import type { PlacementRecord } from "../ring/placement-record.js";
 import type { SlotMap } from "../ring/slot-map.js";
@@ -47,7 +47,7 @@ export function placementOf(settings: NodeSettings & { readonly dir: string }): 
 
 async function placedAlone(settings: NodeSettings & { readonly dir: string }): Promise<Placement> {
   const { dir, advertise, listen = usualListen } = settings;
-  const stored = await inspectDirectory(resolve(dir), true);
+  const stored = await inspectDirectory(resolve(dir), { create: true });
   checkStandsAlone(stored, dir);
   const shards = settings.shards ?? stored?.shards ?? 1;
   if (stored && stored.shards !== shards)
@@ -96,7 +96,7 @@ async function placedInCluster(
   const file = await readClusterFile(path);
   const map = clusterMap(file);
   const what = `cluster file ${path}`;
-  const record = checkPlacement(await inspectDirectory(resolve(dir), true), {
+  const record = checkPlacement(await inspectDirectory(resolve(dir), { create: true }), {
     directory: dir,
     file: what,
     node,

@@ -1,5 +1,7 @@
 import type { Clock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
+import { makeDirectory } from "../directory/making.js";
+import { forgetOwner, noteOwner } from "../directory/owner.js";
 import type { Listener, ListeningTransport } from "../net/connection.js";
 import type { SlotMap } from "../ring/slot-map.js";
 import { ControlService } from "./control-service.js";
@@ -41,6 +43,8 @@ export class RunningNode {
   #threads: ThreadHandle[] = [];
   #map: SlotMap | undefined;
   #store = "";
+  /** The directory says that this process has it. */
+  #owner = false;
   #state: "starting" | "ready" | "stopping" = "starting";
   #stopping: Promise<void> | undefined;
   #lose!: (error: EmbershardError) => void;
@@ -112,13 +116,13 @@ export class RunningNode {
       (request) => this.#control.http(request),
     );
     const { port } = this.#listener;
-    // The first makes the directory where there is none; the others find it.
+    const { dir } = this.#settings;
+    this.#store = (await makeDirectory(dir, { shards, placement: record })).id;
     const started: { port: number; store: string }[] = [];
     const startThread = (shard: number) => {
       const at = { host: listen.host, port: listen.port === 0 ? 0 : port + 1 + shard };
       const start = {
-        record,
-        directory: this.#settings.dir,
+        directory: dir,
         shard,
         shards,
         node,
@@ -134,9 +138,11 @@ export class RunningNode {
       this.#threads.push(thread);
       return thread.listening();
     };
+    // Where another process has the store, the first finds that out.
     started.push(await startThread(0));
     started.push(...(await Promise.all(Array.from({ length: shards - 1 }, (_, i) => startThread(i + 1)))));
-    this.#store = started[0].store;
+    await noteOwner(dir);
+    this.#owner = true;
     this.#map = this.#placement.mapWith(started.map((one) => one.port));
     for (const thread of this.#threads) thread.tellMap(this.#map);
     this.#control.begin(this.#map, this.#store);
@@ -187,6 +193,7 @@ export class RunningNode {
   }
 
   async #close(how: { drainMs: number; checkpoint: boolean }): Promise<void> {
+    if (this.#owner) await forgetOwner(this.#settings.dir);
     const ended = await Promise.allSettled(this.#threads.map((thread) => thread.stop(how)));
     await this.#listener?.close();
     for (const one of ended) if (one.status === "rejected") throw one.reason;

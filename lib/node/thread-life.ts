@@ -1,12 +1,13 @@
 import type { MessagePort } from "node:worker_threads";
 import { systemClock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
+import { openShardOf } from "../directory/shard-opening.js";
 import type { ListeningTransport } from "../net/connection.js";
 import type { SlotMap } from "../ring/slot-map.js";
 import { RateMeter } from "./rate-meter.js";
 import { noCounts } from "./shard-figures.js";
 import { ShardHost } from "./shard-host.js";
-import { openShardOf } from "./shard-opening.js";
+import { shardSettings } from "./shard-opening.js";
 import { ShardService } from "./shard-service.js";
 import { socketLimits } from "./socket-limits.js";
 import { figuresOf } from "./thread-figures.js";
@@ -25,8 +26,8 @@ export function runShardThread(port: MessagePort, start: ThreadStart, transport:
   let store = "";
   const host: ShardHost<ShardService> = new ShardHost<ShardService>({
     open: async () => {
-      const opened = await openShardOf(directory, number, { ...settings, shards }, start.record);
-      store = opened.store;
+      const opened = await openShardOf(directory, number, shardSettings(settings));
+      store = opened.identity.id;
       return opened.shard;
     },
     serve: (shard, broken) => {

@@ -1,6 +1,5 @@
 // What the node's main thread and a shard's thread say to each other.
 import type { ErrorCode } from "../base/errors.js";
-import type { PlacementRecord } from "../ring/placement-record.js";
 import type { SlotMap } from "../ring/slot-map.js";
 import type { Endpoint } from "./setting-kinds.js";
 import type { NodeSettings } from "./setting-table.js";
@@ -11,8 +10,6 @@ export interface ThreadStart {
   readonly directory: string;
   readonly shard: number;
   readonly shards: number;
-  /** What the directory is to remember of its cluster. */
-  readonly record: PlacementRecord | undefined;
   /** Name of the node. */
   readonly node: string;
   /** Name and version of the program. */

@@ -2,7 +2,7 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
-import type { Identity } from "../embedded/identity.js";
+import type { Identity } from "../directory/identity.js";
 import { isPlacementRecord } from "../ring/placement-record.js";
 import { decodePageKey, encodePageKey } from "../shard/page-image.js";
 import { ENTRY, EntryReader, type EntryWriter } from "./entry-file.js";

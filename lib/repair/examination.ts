@@ -3,7 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { TableDefinition } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
-import { type Identity, inspectDirectory } from "../embedded/identity.js";
+import { type Identity, inspectDirectory } from "../directory/identity.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import { slotCount } from "../shard/arena-set.js";
 import type { Manifest } from "../shard/manifest.js";
@@ -143,7 +143,7 @@ interface SaidIdentity {
 
 async function readIdentity(directory: string): Promise<SaidIdentity> {
   try {
-    return { identity: await inspectDirectory(directory, false), fault: undefined };
+    return { identity: await inspectDirectory(directory, { create: false, shards: 1 }), fault: undefined };
   } catch (error) {
     if (!(error instanceof EmbershardError) || error.code !== "CORRUPT") throw error;
     return { identity: undefined, fault: error };

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
-import { beginBirth, endBirth, type Identity } from "../embedded/identity.js";
+import { beginBirth, endBirth, type Identity } from "../directory/identity.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import { openLevelPageStore } from "../store/level-page-store.js";
 import { nodeFiles } from "../store/node-files.js";

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Prng } from "../../lib/base/prng.js";
+import { makeDirectory } from "../../lib/directory/making.js";
+import { openShardOf } from "../../lib/directory/shard-opening.js";
 import {
   adagrad,
   constant,
@@ -225,6 +227,68 @@ test("an unlogged table is that of the checkpoint, and a mark beyond it does not
   assert.equal([...found.tables.get("loose")!.keys()].sort(), [1n, 2n]);
   assert.equal([...found.mark!], [1]);
   await assertSame(found, directory, settings);
+});
+
+test("workers: sessions, sequences and clocks, of the checkpoint and behind it", async ({ directory }) => {
+  await makeDirectory(directory);
+  const open = async () =>
+    (await openShardOf(directory, 0, { arenaBytes: 32 << 20, hugePages: "off" })).shard;
+  let shard = await open();
+  const random = new Prng(6);
+  const numbers = new Map<string, number>();
+  const sessions = new Map<string, bigint>();
+  let sequence = 0n;
+  for (let i = 0; i < 90; i++) {
+    const name = `worker ${random.below(4)}`;
+    if (!numbers.has(name) || random.below(20) === 0) {
+      const session = (sessions.get(name) ?? 0n) + 1n;
+      sessions.set(name, session);
+      numbers.set(name, (await shard.workers.register(name, session, false)).number);
+    }
+    const table = await shard.openTable("plain", { dim: 1, optimizer: sgd({ learningRate: 1 }) });
+    const first = random.below(16_384);
+    const last = first + random.below(16_384 - first);
+    const origin = {
+      worker: numbers.get(name)!,
+      session: sessions.get(name)!,
+      sequence: ++sequence + BigInt(random.below(2)),
+      clock: BigInt(random.below(1000)),
+      first,
+      last,
+    };
+    const write = {
+      table,
+      kind: "push",
+      keys: BigUint64Array.of(1n),
+      values: Float32Array.of(1),
+      learningRate: 1,
+    } as const;
+    await shard.write([write], { ack: "os", step: i, origin });
+    if (i === 45) await shard.checkpoint({});
+    if (i % 30 === 0) {
+      await shard.close();
+      shard = await open();
+    }
+  }
+  const expected = [...shard.workers.known.values()].map(({ name, number, session, clock, slots }) => ({
+    name,
+    number,
+    session,
+    clock,
+    slots: slots.notes(),
+  }));
+  await shard.close();
+  const { workers } = await readCopy(directory);
+  assert.is(workers.size, expected.length);
+  for (const { name, slots, ...rest } of expected) {
+    const { slots: found, ...plain } = workers.get(name)!;
+    assert.equal({ name, ...plain }, { name, ...rest });
+    let count = 0;
+    for (const [first, last, highest] of slots)
+      for (let slot = first; slot <= last; slot++, count++) assert.is(found.get(slot), BigInt(highest));
+    assert.is(found.size, count);
+  }
+  await assertSame(await readCopy(directory), directory, settings);
 });
 
 test("keys without a row, counted one by one and in sketches", async ({ directory }) => {

@@ -51,6 +51,35 @@ test("a node says where it is, is ready, and stops with a checkpoint when it is 
   assert.is(await again.stop("SIGINT"), 0);
 });
 
+test("several shards: a thread, a folder and a port each; another number is refused", async ({
+  directory,
+  nodes,
+}) => {
+  const dir = join(directory, "model");
+  const node = new NodeProcess(["--dir", dir, "--shards", "3", ...anywhere]);
+  nodes.push(node);
+  const { listen, ports } = await node.started();
+  assert.is(new Set(ports).size, 3);
+  const { body } = await get(listen, "/status");
+  assert.equal(
+    body.shards.map(({ shard, state }: { shard: number; state: string }) => [shard, state]),
+    [
+      [0, "serving"],
+      [1, "serving"],
+      [2, "serving"],
+    ],
+  );
+  assert.is(await node.stop(), 0, node.err);
+  const other = new NodeProcess(["--dir", dir, "--shards", "2", ...anywhere]);
+  nodes.push(other);
+  assert.is(await other.ended(), 1);
+  assert.match(other.err, `embershard reshard ${dir} --shards 2`);
+  const again = new NodeProcess(["--dir", dir, ...anywhere]);
+  nodes.push(again);
+  assert.is((await again.started()).ports.length, 3);
+  assert.is(await again.stop(), 0);
+});
+
 test("a directory that is open, a port that is taken, a directory that is no store: one line each", async ({
   directory,
   nodes,

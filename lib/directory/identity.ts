@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
+import { LIMITS } from "../base/limits.js";
 import { isPlacementRecord, type PlacementRecord } from "../ring/placement-record.js";
 import { slotCount } from "../shard/arena-set.js";
 import type { PageStore } from "../store/page-store.js";
@@ -23,10 +24,29 @@ const identityName = "store";
 /** Stands in a directory whose making has begun and not ended: what is there then is nobody's. */
 const birthName = "creating";
 
-/** What a directory holds: a store; nothing yet, or the remains of a making that was cut short. */
-export async function inspectDirectory(directory: string, create: boolean): Promise<Identity | undefined> {
+/** What is expected of a directory. */
+export interface Expectation {
+  /** It may be that there is no store yet. */
+  readonly create: boolean;
+  /** How many shards the store must have; any number unless given. */
+  readonly shards?: number | undefined;
+}
+
+/**
+ * What a directory holds: a store; nothing yet, or the remains of a making that was cut short.
+ *
+ * @throws NOT_A_STORE, NEWER_FORMAT, CORRUPT, SHARD_COUNT, IO
+ */
+export async function inspectDirectory(
+  directory: string,
+  { create, shards }: Expectation,
+): Promise<Identity | undefined> {
   const names = await listDirectory(directory, create);
-  if (names.includes(identityName)) return readIdentity(join(directory, identityName));
+  if (names.includes(identityName)) {
+    const identity = await readIdentity(join(directory, identityName));
+    if (shards !== undefined && identity.shards !== shards) throw otherShards(directory, identity, shards);
+    return identity;
+  }
   if (names.length === 0 || names.includes(birthName)) {
     if (create) return undefined;
     throw new EmbershardError(
@@ -69,6 +89,14 @@ async function listDirectory(directory: string, create: boolean): Promise<string
   }
 }
 
+function otherShards(directory: string, { shards }: Identity, wanted: number): EmbershardError {
+  const found = `${shards} shard${shards === 1 ? "" : "s"}`;
+  return new EmbershardError(
+    "SHARD_COUNT",
+    `${join(directory, identityName)} says ${found}, expected ${wanted}: open it with that number, or change it with \`embershard reshard ${directory} --shards ${wanted}\``,
+  );
+}
+
 async function readIdentity(path: string): Promise<Identity> {
   const text = await readFile(path, "utf8").catch((cause) => {
     throw new EmbershardError("IO", `${path} cannot be read: ${(cause as Error).message}`, { cause });
@@ -95,17 +123,16 @@ async function readIdentity(path: string): Promise<Identity> {
     typeof found.id !== "string" ||
     !/^[0-9a-f]{32}$/.test(found.id) ||
     found.slots !== slotCount ||
+    !isShardCount(found.shards) ||
     !(found.placement === undefined || isPlacementRecord(found.placement))
   ) {
     throw new EmbershardError("CORRUPT", `${path} does not describe a store: restore it from a backup`);
   }
-  if (found.shards !== 1) {
-    throw new EmbershardError(
-      "SHARD_COUNT",
-      `${path} says ${found.shards} shards; an embedded store on one thread has 1`,
-    );
-  }
   return found as Identity;
+}
+
+function isShardCount(shards: unknown): boolean {
+  return typeof shards === "number" && Number.isInteger(shards) && shards >= 1 && shards <= LIMITS.shards;
 }
 
 /** Begins to make a store. */
@@ -121,8 +148,9 @@ export async function beginBirth(directory: string): Promise<void> {
   });
 }
 
-export function newIdentity(): Identity {
-  return { format: formatVersion, id: randomBytes(16).toString("hex"), slots: slotCount, shards: 1 };
+export function newIdentity(shards = 1, placement?: PlacementRecord): Identity {
+  const id = randomBytes(16).toString("hex");
+  return { format: formatVersion, id, slots: slotCount, shards, ...(placement && { placement }) };
 }
 
 /** Clears the remains of a making that was cut short from a shard's directory. The caller has its lock, which is that of `pages`. */
@@ -150,8 +178,9 @@ export async function endBirth(directory: string, identity: Identity): Promise<v
       await file.close();
     }
     // What it vouches for first: a folder that was made is there after power loss only once the one around it is synced.
-    for (const folder of [join(directory, "shards", "0000"), join(directory, "shards"), directory])
-      await syncFolder(folder);
+    for (let shard = 0; shard < identity.shards; shard++)
+      await syncFolder(join(directory, "shards", String(shard).padStart(4, "0")));
+    for (const folder of [join(directory, "shards"), directory]) await syncFolder(folder);
     await rename(fresh, join(directory, identityName));
     await rm(join(directory, birthName), { force: true });
     await syncFolder(directory);

@@ -1,0 +1,115 @@
+// One shard of a directory, DIR/shards/NNNN, opened with the system's files, clock and random numbers.
+import { randomBytes } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { systemClock } from "../base/clock.js";
+import { EmbershardError } from "../base/errors.js";
+import type { CheckpointPolicy } from "../shard/checkpointing.js";
+import { Shard } from "../shard/shard.js";
+import { nodeFiles } from "../store/node-files.js";
+import type { PageStore } from "../store/page-store.js";
+import { openThreadPageStore } from "../store/thread-page-store.js";
+import { type Identity, inspectDirectory } from "./identity.js";
+import { describeOwner } from "./owner.js";
+
+/** How a shard of a directory is opened. */
+export interface ShardSettings {
+  readonly arenaBytes: number;
+  readonly hugePages: "auto" | "off";
+  readonly logBufferBytes?: number | undefined;
+  /**
+   * When checkpoints start by themselves; undefined: never. `everyLogBytes` is twice the bytes of the rows, at least 256 MiB,
+   * unless given.
+   */
+  readonly checkpoint?: { readonly everyMs: number; readonly everyLogBytes?: number | undefined } | undefined;
+  readonly keepVersions?: number | undefined;
+  readonly workerExpiryMs?: number | undefined;
+}
+
+const usualLogBytes = 256 << 20;
+
+/** The folder of a shard. */
+export function shardFolder(directory: string, number: number): string {
+  return join(directory, "shards", String(number).padStart(4, "0"));
+}
+
+/** Opens the pages of a shard, which is what locks it. @throws LOCKED naming the owner, IO, CORRUPT */
+export async function lockShard(directory: string, number: number, create: boolean): Promise<PageStore> {
+  const folder = shardFolder(directory, number);
+  try {
+    await mkdir(join(folder, "log"), { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new EmbershardError("IO", `${folder} cannot be made: ${(cause as Error).message}`, { cause });
+  }
+  try {
+    return await openThreadPageStore(join(folder, "pages"), { create });
+  } catch (cause) {
+    if (!(cause instanceof EmbershardError) || cause.code !== "LOCKED") throw cause;
+    throw new EmbershardError(
+      "LOCKED",
+      `${directory} is open in ${await describeOwner(directory)}: close it there, or ask the owner with \`embershard inspect\``,
+      { cause },
+    );
+  }
+}
+
+/** Opens a shard whose pages are locked. It closes them with itself; where it does not open they stay open. */
+export async function openLockedShard(
+  directory: string,
+  { id }: Identity,
+  number: number,
+  pages: PageStore,
+  settings: ShardSettings,
+  isNew: boolean,
+): Promise<Shard> {
+  let shard: Shard | undefined;
+  const { checkpoint } = settings;
+  const policy: CheckpointPolicy | undefined = checkpoint && {
+    everyMs: checkpoint.everyMs,
+    everyLogBytes: () =>
+      checkpoint.everyLogBytes ?? Math.max(usualLogBytes, 2 * (shard?.state.arenas.usedBytes() ?? 0)),
+  };
+  shard = await Shard.open({
+    files: nodeFiles(join(shardFolder(directory, number), "log")),
+    pages,
+    identity: { storeId: Uint8Array.from(Buffer.from(id, "hex")), shard: number },
+    clock: systemClock,
+    nonce: () => randomBytes(8).readBigUInt64LE(),
+    pause: () => new Promise((resolve) => setImmediate(resolve)),
+    arenaBytes: settings.arenaBytes,
+    hugePages: settings.hugePages,
+    logBufferBytes: settings.logBufferBytes,
+    checkpoint: policy,
+    keepVersions: settings.keepVersions,
+    workerExpiryMs: settings.workerExpiryMs,
+    mayBeNew: isNew,
+  });
+  return shard;
+}
+
+/**
+ * Opens one shard of a store that is there, for the thread that is to have it. `makeDirectory` makes one.
+ *
+ * @throws INVALID_ARGUMENT where there is no shard of that number; NOT_A_STORE, LOCKED, NEWER_FORMAT, CORRUPT,
+ *   OUT_OF_MEMORY, IO
+ */
+export async function openShardOf(
+  directory: string,
+  number: number,
+  settings: ShardSettings,
+): Promise<{ shard: Shard; identity: Identity }> {
+  const path = resolve(directory);
+  const identity = (await inspectDirectory(path, { create: false }))!;
+  if (!Number.isInteger(number) || number < 0 || number >= identity.shards)
+    throw new EmbershardError(
+      "INVALID_ARGUMENT",
+      `found shard ${number}, ${path} has shards 0 to ${identity.shards - 1}`,
+    );
+  const pages = await lockShard(path, number, false);
+  try {
+    return { shard: await openLockedShard(path, identity, number, pages, settings, false), identity };
+  } catch (error) {
+    await pages.close();
+    throw error;
+  }
+}
