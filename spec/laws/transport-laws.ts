@@ -152,6 +152,23 @@ export function transportLaws(law: TransportLaw): void {
     }
   });
 
+  law("small messages behind large ones keep their bytes while they wait", async (fixture) => {
+    await using bench = await Bench.open(fixture);
+    const { connection, recorder } = await bench.connect();
+    const server = bench.served[0];
+    for (const { from, to } of [
+      { from: connection, to: server.recorder },
+      { from: server.connection, to: recorder },
+    ]) {
+      const large = pattern(limitBytes, 1);
+      for (let i = 0; i < 12; i++) from.send([large], () => undefined);
+      for (let i = 0; i < 100; i++) from.send([pattern(50 + 20 * i, i)]);
+      await fixture.until(() => to.messages.length === 112, "all arrive");
+      for (let i = 0; i < 100; i++)
+        assert.ok(sameBytes(to.messages[12 + i], pattern(50 + 20 * i, i)), `${i}`);
+    }
+  });
+
   law("the rest of a message goes where its front says", async (fixture) => {
     await using bench = await Bench.open(fixture);
     const random = new Prng(11);
