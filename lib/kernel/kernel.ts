@@ -95,7 +95,8 @@ export interface KernelExports {
     frequencies: number,
     steps: number,
   ): void;
-  sealRecords(records: number, n: number, bytes: number, seed: bigint, values: number): void;
+  sealRecords(records: number, n: number, bytes: number, seed: bigint, lsn: bigint, values: number): void;
+  sealAgain(values: number, n: number, bytes: number, lsn: bigint): void;
   openValues(values: number, n: number, bytes: number, records: number): void;
   checkValues(values: number, n: number, bytes: number, seed: bigint, keys: number): number;
   digestRecords(records: number, n: number, bytes: number, seed: bigint): bigint;

@@ -1,7 +1,15 @@
 // What the keys of the pages' LevelDB mean, and how a value proves itself. One reader for each first byte of a key.
 import { EmbershardError } from "../base/errors.js";
 import { createHashBlock } from "../kernel/hash-block.js";
-import { coldMagic, coldPrefix, decodeColdKey, valueHeaderBytes } from "../shard/cold-values.js";
+import {
+  coldMagic,
+  coldPrefix,
+  decodeColdKey,
+  decodeKeptKey,
+  isTied,
+  keptPrefix,
+  valueHeaderBytes,
+} from "../shard/cold-values.js";
 import { decodeManifest, type Manifest } from "../shard/manifest.js";
 import { decodePageHeader, decodePageKey, type PageHeader, pageHeaderBytes } from "../shard/page-image.js";
 
@@ -26,6 +34,7 @@ const readers: ReadonlyMap<number, ValueReader> = new Map<number, ValueReader>([
   [1, readPage],
   [2, readVersion],
   [coldPrefix, readCold],
+  [keptPrefix, readCold],
 ]);
 
 /** Takes a value for what its key says. */
@@ -41,6 +50,8 @@ export function describeKey(key: Uint8Array): string {
   if (key.length === 1 && key[0] === 0) return "the manifest";
   const cold = decodeColdKey(key);
   if (cold) return `the cold row of key ${cold.key} of table number ${cold.table}`;
+  const kept = decodeKeptKey(key);
+  if (kept) return `the row of key ${kept.key} of table number ${kept.table} as it was before LSN ${kept.at}`;
   if (key[0] === 2) return `the manifest of version "${new TextDecoder().decode(key.subarray(1))}"`;
   return `key ${Buffer.from(key).toString("hex")}`;
 }
@@ -108,7 +119,7 @@ export function proverOf(): (
 }
 
 function readCold(keyBytes: Uint8Array, value: Uint8Array, hash: ValueHash): Proof {
-  const key = decodeColdKey(keyBytes);
+  const key = decodeColdKey(keyBytes) ?? decodeKeptKey(keyBytes);
   if (!key) return { kind: "damaged", reason: "no cold row has such a key" };
   const view = new DataView(value.buffer, value.byteOffset, value.length);
   const bytes = value.length - valueHeaderBytes;
@@ -118,5 +129,6 @@ function readCold(keyBytes: Uint8Array, value: Uint8Array, hash: ValueHash): Pro
     return { kind: "damaged", reason: `it is the row of key ${view.getBigUint64(valueHeaderBytes, true)}` };
   if (hash(valueHeaderBytes, bytes, BigInt(key.table)) !== view.getBigUint64(8, true))
     return { kind: "damaged", reason: "it does not match its checksum" };
+  if (!isTied(value)) return { kind: "damaged", reason: "the LSN of its writing is not its own" };
   return { kind: "cold", table: key.table };
 }

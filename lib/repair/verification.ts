@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { parseDefinition } from "../api/table-definition.js";
 import type { EmbershardError } from "../base/errors.js";
-import { coldPrefix, decodeColdKey } from "../shard/cold-values.js";
+import { coldPrefix, decodeColdKey, decodeKeptKey, keptPrefix } from "../shard/cold-values.js";
 import type { Manifest } from "../shard/manifest.js";
 import { manifestKey } from "../shard/manifest.js";
 import { markFileName } from "../store/durable-mark.js";
@@ -186,8 +186,8 @@ function judgeCold(
 ): void {
   for (const [entry] of pages.entries.values()) {
     const { key, deletion, file, offset, proof } = entry;
-    if (key[0] !== coldPrefix || deletion || !file.current || proof.kind !== "damaged") continue;
-    const table = tables.get(decodeColdKey(key)?.table ?? -1);
+    if (!isCold(key) || deletion || !file.current || proof.kind !== "damaged") continue;
+    const table = tables.get((decodeColdKey(key) ?? decodeKeptKey(key))?.table ?? -1);
     findings.push(
       finding("damage", "cold row", join(pagesFolder, file.name), proof.reason, {
         offset,
@@ -196,6 +196,11 @@ function judgeCold(
       }),
     );
   }
+}
+
+/** Whether it is the key of a cold row, or of one that is kept for versions. */
+function isCold(key: Uint8Array): boolean {
+  return key[0] === coldPrefix || key[0] === keptPrefix;
 }
 
 /** Damaged values that nothing refers to, and values that nobody knows. */
@@ -215,7 +220,7 @@ function judgeRemains(
       const { proof, key, file, offset, deletion } = entry;
       if (deletion || !file.current) continue;
       // What counts of manifest, versions and their pages has been judged.
-      if (i === 0 && (key[0] === 0 || key[0] === 2 || key[0] === coldPrefix || named.has(entry))) continue;
+      if (i === 0 && (key[0] === 0 || key[0] === 2 || isCold(key) || named.has(entry))) continue;
       const more = { offset, what: describeKey(key) };
       if (proof.kind === "damaged")
         findings.push(

@@ -5,8 +5,8 @@ import { EmbershardError } from "../base/errors.js";
 import { KIND_ROWS, PAGE_BYTES } from "../kernel/layout.js";
 import type { PageBatch } from "../store/page-store.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { addDeletions, forgetDeletions, purgeDeleted } from "./cold-deletions.js";
-import type { ColdNote, ColdRows } from "./cold-rows.js";
+import { addDeletions, forgetDeletions, purgeGone } from "./cold-deletions.js";
+import { type ColdNote, type ColdRows, coldNotes } from "./cold-rows.js";
 import { noteOf } from "./hand-over.js";
 import { clearGarbage, unusedOf } from "./image-use.js";
 import { type Instant, noteInstant } from "./instant.js";
@@ -41,7 +41,7 @@ export async function writeCheckpoint(
   const began = state.clock.now();
   const generation = nextGeneration(state);
   const replayLsn = lastLsn(state);
-  const cold = [...state.cold.values()].filter(({ rows }) => rows > 0).map((one) => one.note());
+  const cold = coldNotes(state);
   const retired = state.retired.slice();
   const moved = state.arenas.moving?.done === true;
   const captured: PageKey[] = [];
@@ -62,14 +62,13 @@ export async function writeCheckpoint(
     state.draining = false;
     if (!withoutLog) await reachedInLog(state, state.log.synced(lsn));
     if (state.broken) throw state.broken;
-    if (!withoutLog) for (const one of state.cold.values()) await purgeDeleted(state, one, replayLsn);
+    if (!withoutLog) await purgeGone(state, replayLsn);
     const commit = state.pages.batch();
     commit.put(manifestKey, encodeManifest(manifest));
     const before = state.ledger;
     // Without a log the deletions are durable with the manifest, not before.
-    const purged = withoutLog ? addAllDeletions(state, replayLsn, commit) : [];
-    await commit.write();
-    for (const { one, keys } of purged) forgetDeletions(one, keys);
+    if (withoutLog) await commitWithDeletions(state, replayLsn, commit);
+    else await commit.write();
     state.ledger = ledger;
     const superseded = unusedOf(state, before);
     state.committed = { generation, replayLsn, lsn, at, pages: captured.length };
@@ -91,15 +90,14 @@ export async function writeCheckpoint(
 }
 
 /** Replay begins beyond these deletions: they must have happened by then. */
-function addAllDeletions(
-  state: ShardState,
-  lsn: number,
-  batch: PageBatch,
-): { one: ColdRows; keys: { key: bigint; lsn: number }[] }[] {
-  return [...state.cold.values()].map((one) => ({
-    one,
-    keys: addDeletions(one, lsn, batch, Number.POSITIVE_INFINITY),
-  }));
+async function commitWithDeletions(state: ShardState, lsn: number, commit: PageBatch): Promise<void> {
+  await state.keeping.line.do(async () => {
+    const purged: { one: ColdRows; keys: { key: bigint; at: number }[] }[] = [];
+    for (const one of state.cold.values())
+      purged.push({ one, keys: await addDeletions(state, one, lsn, commit, Number.POSITIVE_INFINITY) });
+    await commit.write();
+    for (const { one, keys } of purged) forgetDeletions(one, keys);
+  });
 }
 
 /** Waits for the log as long as it works. @throws IO when it fails or has failed. */

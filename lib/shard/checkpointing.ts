@@ -4,6 +4,9 @@ import { EmbershardError } from "../base/errors.js";
 import { KIND_ROWS, PAGE_BYTES } from "../kernel/layout.js";
 import { compactionIsDue } from "../store/page-store.js";
 import { type CheckpointPlan, reachedInLog, writeCheckpoint } from "./checkpoint.js";
+import { purgeGone } from "./cold-deletions.js";
+import { holdColdAt } from "./cold-keeping.js";
+import { finishRestore } from "./cold-restoring.js";
 import { foldTail } from "./folding.js";
 import { Health } from "./health.js";
 import { clearGarbage, unusedOf, usedImageBytes } from "./image-use.js";
@@ -32,6 +35,8 @@ export class Checkpointing {
   bytesLogged = 0;
   /** Waits for others who use the page store: while it is opened again nobody may. */
   readonly quietened: (() => Promise<void>)[] = [];
+  /** Told when something is done: versions may have gone. */
+  readonly afterwards: (() => void)[] = [];
   readonly #state: ShardState;
   readonly #policy: CheckpointPolicy | undefined;
   readonly #closing = new AbortController();
@@ -64,20 +69,33 @@ export class Checkpointing {
   writeVersion(request: VersionRequest, options: CheckpointOptions): Promise<CheckpointInfo> {
     return this.alone(async () => {
       demandNewVersion(this.#state, request.name);
-      const { info, instant } = await this.#writeInstant(options);
-      const made = await this.#overPages(() => makeVersion(this.#state, instant, request, options));
-      this.#noteDead(made.deletedImages);
-      const { version, folded, deleted } = made;
-      return { ...info, version: { name: version.name, folded, deleted } };
+      const { info, instant, release } = await this.#writeInstant(options);
+      try {
+        const made = await this.#overPages(() => makeVersion(this.#state, instant, request, options));
+        this.#noteDead(made.deletedImages);
+        const { version, folded, deleted } = made;
+        return { ...info, version: { name: version.name, folded, deleted } };
+      } finally {
+        release();
+      }
     });
   }
 
   /** Writes a checkpoint, and keeps its instant for somebody who reads it. @throws ABORTED, IO, READ_ONLY, CLOSED */
   holdLive(options: CheckpointOptions): Promise<HeldInstant> {
     return this.alone(async () => {
-      const { instant } = await this.#writeInstant(options);
-      const folded = await this.#overPages(() => foldTail(this.#state, instant, options));
-      return holdInstant(this.#state, folded.instant, folded.written);
+      const { instant, release } = await this.#writeInstant(options);
+      try {
+        const folded = await this.#overPages(async () => {
+          const done = await foldTail(this.#state, instant, options);
+          await purgeGone(this.#state, instant.manifest.lsn);
+          return done;
+        });
+        return holdInstant(this.#state, folded.instant, folded.written, release);
+      } catch (error) {
+        release();
+        throw error;
+      }
     });
   }
 
@@ -108,6 +126,7 @@ export class Checkpointing {
       return await running;
     } finally {
       if (this.#running === running) this.#running = undefined;
+      for (const one of this.afterwards) one();
     }
   }
 
@@ -133,13 +152,23 @@ export class Checkpointing {
     while (this.#running || this.#compacting) await Promise.allSettled([this.#running, this.#compacting]);
   }
 
-  async #writeInstant(options: CheckpointOptions): Promise<{ info: CheckpointInfo; instant: Instant }> {
+  /** The cold rows of the instant stay until `release`. */
+  async #writeInstant(
+    options: CheckpointOptions,
+  ): Promise<{ info: CheckpointInfo; instant: Instant; release: () => void }> {
     let instant: Instant | undefined;
+    let release = () => {};
     const onInstant = (noted: Instant) => {
       instant = noted;
+      if (this.#state.cold.size > 0) release = holdColdAt(this.#state, noted.manifest.lsn);
     };
-    const info = await this.#write({ ...options, onInstant });
-    return { info, instant: instant! };
+    try {
+      const info = await this.#write({ ...options, onInstant });
+      return { info, instant: instant!, release };
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   async #write(plan: CheckpointPlan): Promise<CheckpointInfo> {
@@ -214,8 +243,11 @@ export class Checkpointing {
     if (!this.#pagesFailed && outcome === "running") return true;
     await pages.reopen();
     await this.#settleCommit();
+    await finishRestore(this.#state);
     await this.#write({ signal: this.#closing.signal, withoutLog: outcome === "restart" });
     this.#pagesFailed = false;
+    // The checkpoint says no more that rows are to be put back.
+    this.#state.keeping.endRestore();
     if (outcome === "restart") {
       await log.restart(log.nextLsn);
       await reachedInLog(this.#state, log.commitGeneration(this.#state.committed!.generation));

@@ -1,5 +1,6 @@
 // Looking for rows that no arena has: among the values that were read not long ago, then in the page store.
 import type { Arena } from "../table/arena.js";
+import { restored } from "./cold-restoring.js";
 import type { ColdRows } from "./cold-rows.js";
 import { type ColdValues, readColdValues } from "./cold-values.js";
 import type { ShardState } from "./shard-state.js";
@@ -56,6 +57,7 @@ export function lookUpCold(
   cold: ColdRows,
   keys: BigUint64Array,
 ): ColdValues | Promise<ColdValues> {
+  if (state.keeping.restore) return restored(state).then(() => lookUpCold(state, cold, keys));
   const known = takeKnown(cold, keys);
   if (known.unknown.length > 0) return readUnknown(state, cold, known);
   return joined(cold, known, undefined);

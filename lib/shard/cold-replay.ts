@@ -28,11 +28,11 @@ export function replayCold(recovered: Recovered, section: Section, table: ArenaT
     cold.add(n, new DataView(values.buffer, values.byteOffset, 8).getBigUint64(0, true));
   // A row that a hand-over moves leaves one arena and arrives in another in one record.
   if (kind === SECTION.delete || kind === SECTION.evict)
-    for (const key of keysOf(section)) cold.deleted.set(key, lsn);
+    for (const key of keysOf(section)) cold.noteDeleted(key, lsn);
   if (kind === SECTION.evictCold) {
     const view = new DataView(values.buffer, values.byteOffset, values.length);
     cold.take((values.length - 8) / 8, view.getBigUint64(0, true));
-    for (let at = 8; at < values.length; at += 8) cold.deleted.set(view.getBigUint64(at, true), lsn);
+    for (let at = 8; at < values.length; at += 8) cold.noteDeleted(view.getBigUint64(at, true), lsn);
   }
   if (kind === SECTION.demote || kind === SECTION.adopt)
     for (const key of keysOf(section)) cold.deleted.delete(key);

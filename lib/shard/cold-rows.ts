@@ -74,6 +74,11 @@ export class ColdRows {
     for (let i = 0; i < keys.length; i++) this.stage.remove(halves[2 * i], halves[2 * i + 1]);
   }
 
+  /** A row is gone. Where the page store has still the value of an earlier one of its key, that has not counted since then. */
+  noteDeleted(key: bigint, lsn: number): void {
+    if (!this.deleted.has(key)) this.deleted.set(key, lsn);
+  }
+
   /** Rows have become cold. */
   add(rows: number, digest: bigint): void {
     this.rows += rows;
@@ -84,6 +89,11 @@ export class ColdRows {
   take(rows: number, digest: bigint): void {
     this.add(-rows, -digest);
   }
+}
+
+/** What a manifest says of the cold rows that there are now. */
+export function coldNotes({ cold }: { readonly cold: ReadonlyMap<number, ColdRows> }): ColdNote[] {
+  return [...cold.values()].filter(({ rows }) => rows > 0).map((one) => one.note());
 }
 
 /** The cold rows of a table, for as long as it has a limit of memory; makes them known where they are not yet. */

@@ -4,6 +4,7 @@ import type { ScanBatch } from "../api/row-batches.js";
 import type { ArenaSet } from "./arena-set.js";
 import { columnsOf } from "./cold-columns.js";
 import { lookUpCold } from "./cold-lookup.js";
+import { restored } from "./cold-restoring.js";
 import type { ColdRows } from "./cold-rows.js";
 import { checkColdValues, coldKeysOf, damaged, decodeColdKey, valueHeaderBytes } from "./cold-values.js";
 import { containsRows } from "./reading.js";
@@ -20,6 +21,7 @@ export async function* scanCold(
   at: ScanPlace,
   batchRows: number,
 ): AsyncGenerator<ScanBatch> {
+  if (state.keeping.restore) await restored(state);
   const gone = new Set<bigint>();
   cold.watches.add(gone);
   try {

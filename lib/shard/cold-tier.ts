@@ -80,12 +80,14 @@ export class ColdTier {
       await this.#purging.idle();
       while (this.#reads.size > 0) await Promise.allSettled(this.#reads);
     });
+    checkpointing.afterwards.push(() => this.consider());
     this.consider();
   }
 
   /** Begins what is due: rows to demote, values to take out. Cheap when nothing is. */
   consider(): void {
-    if (this.#state.cold.size === 0 && this.#state.coldRemains.length === 0) return;
+    const { cold, coldRemains, keeping } = this.#state;
+    if (cold.size === 0 && coldRemains.length === 0 && keeping.stale.length === 0) return;
     this.#cooling.consider();
     this.#purging.consider();
   }
@@ -319,11 +321,14 @@ export class ColdTier {
   #promoteWanted(cold: ColdRows): void {
     if (cold.rows === 0) return;
     cold.threshold ??= frequencyAt(this.#state.arenas.all, cold.table, firstPart);
-    if (cold.wanted.size === 0 || this.#promoting || this.#closed || this.#checkpointing.health.failure)
-      return;
+    const isGone = this.#state.cold.get(cold.table.definition.number) !== cold;
+    if (isGone || cold.wanted.size === 0 || this.#promoting || this.#closed) return;
+    if (this.#checkpointing.health.failure) return;
     this.#promoting = true;
     this.#owner.line
       .do(async () => {
+        // A rollback, or a drop, may have come first.
+        if (this.#state.cold.get(cold.table.definition.number) !== cold) return;
         await this.#cooling.relieve(cold, cold.wanted.size);
         await this.#promote(cold, takeWanted(cold));
       })

@@ -9,8 +9,22 @@ export const coldPrefix = 4;
 export const coldKeyBytes = 13;
 /** "ECR1" */
 export const coldMagic = 0x3152_4345;
-/** Value: "ECR1", bytes of the record u32, checksum u64, the record. */
-export const valueHeaderBytes = 16;
+/** Value: "ECR1", bytes of the record u32, checksum u64, LSN of its writing u48 with 16 bits of check, the record. */
+export const valueHeaderBytes = 24;
+
+/** The last record when a value was written. Demands a whole header. */
+export function writtenAt(value: Uint8Array): number {
+  const view = new DataView(value.buffer, value.byteOffset, value.length);
+  return view.getUint32(16, true) + view.getUint16(20, true) * 2 ** 32;
+}
+
+/** Whether the LSN of a value's writing is the one that was sealed with it. Demands a whole header. */
+export function isTied(value: Uint8Array): boolean {
+  const view = new DataView(value.buffer, value.byteOffset, value.length);
+  const lsn = BigInt(writtenAt(value));
+  const mixed = BigInt.asUintN(64, (lsn ^ view.getBigUint64(8, true)) * 0x9e37_79b9_7f4a_7c15n);
+  return view.getUint16(22, true) === Number(mixed >> 48n);
+}
 
 /** Every key of a cold row, and nothing else. */
 export const coldKeys: KeyRange = { gte: Uint8Array.of(coldPrefix), lt: Uint8Array.of(coldPrefix + 1) };
@@ -35,6 +49,53 @@ export function encodeColdKey(table: number, key: bigint): Uint8Array {
   view.setBigUint64(5, key);
   return bytes;
 }
+
+/** Key of a value that is kept for versions: 5, LSN u64 since which it counts no more, table number u32, key u64, big-endian. */
+export const keptPrefix = 5;
+export const keptKeyBytes = 21;
+
+export interface KeptKey {
+  readonly table: number;
+  readonly key: bigint;
+  /** It was the row's value before this LSN, and no more from it on. */
+  readonly at: number;
+}
+
+export function encodeKeptKey({ table, key, at }: KeptKey): Uint8Array {
+  const bytes = keptFrom(at);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(9, table);
+  view.setBigUint64(13, key);
+  return bytes;
+}
+
+function keptFrom(lsn: number): Uint8Array {
+  const bytes = new Uint8Array(keptKeyBytes);
+  bytes[0] = keptPrefix;
+  new DataView(bytes.buffer).setBigUint64(1, BigInt(lsn));
+  return bytes;
+}
+
+/** The keys of values that ceased to count after one LSN, up to another. */
+export function keptKeysOf({ from, to }: { readonly from: number; readonly to: number }): KeyRange {
+  return {
+    gte: keptFrom(from + 1),
+    lt: to >= Number.MAX_SAFE_INTEGER ? Uint8Array.of(keptPrefix + 1) : keptFrom(to + 1),
+  };
+}
+
+/** Returns undefined for what is not the key of a kept value. */
+export function decodeKeptKey(bytes: Uint8Array): KeptKey | undefined {
+  if (bytes.length !== keptKeyBytes || bytes[0] !== keptPrefix) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return { at: Number(view.getBigUint64(1)), table: view.getUint32(9), key: view.getBigUint64(13) };
+}
+
+/** Every key of a cold row and of a kept value, and nothing else. */
+export const coldAndKeptKeys: KeyRange = {
+  gte: Uint8Array.of(coldPrefix),
+  lt: Uint8Array.of(keptPrefix + 1),
+};
 
 /** Returns undefined for what is not the key of a cold row. */
 export function decodeColdKey(bytes: Uint8Array): { table: number; key: bigint } | undefined {

@@ -7,6 +7,7 @@ import type { ScoreSample } from "../table/victims.js";
 import { SectionList } from "./applying.js";
 import { columnsOf } from "./cold-columns.js";
 import { noteGone } from "./cold-deletions.js";
+import { restored } from "./cold-restoring.js";
 import type { ColdRows } from "./cold-rows.js";
 import { joinValues, remainsAmong } from "./cold-scanning.js";
 import {
@@ -50,6 +51,7 @@ export async function readColdChunk(
   from: bigint,
   by: number,
 ): Promise<ColdChunk> {
+  if (state.keeping.restore) await restored(state);
   const { number } = cold.table.definition;
   const { front } = state.arenas;
   const gone = new Set<bigint>();

@@ -8,6 +8,7 @@ import { EmbershardError } from "../base/errors.js";
 import type { PageStore } from "../store/page-store.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { batchWithout, ChangeCollector } from "./change-batch.js";
+import { ColdComparison } from "./cold-comparing.js";
 import { distanceOf, ImageReader, type ReadPage, sameRecord } from "./image-reader.js";
 import { hashOfKey, LeftoverRows } from "./leftover-rows.js";
 import type { Manifest } from "./manifest.js";
@@ -52,6 +53,7 @@ export function compareStates(
 class Comparison {
   readonly #from: ImageReader;
   readonly #to: ImageReader;
+  readonly #cold: ColdComparison;
   readonly #options: CompareOptions;
   readonly #pages: DifferingPage[];
   readonly #collectors = new Map<number, ChangeCollector>();
@@ -67,15 +69,20 @@ class Comparison {
     this.#to = new ImageReader(pages, to);
     this.#options = options;
     this.#pages = differing(from, to);
+    this.#cold = new ColdComparison(pages, this.#from, this.#to);
   }
 
   async *run(): AsyncGenerator<ChangeBatch> {
     yield* this.#resets();
+    const { isNeeded } = this.#cold;
+    if (isNeeded) await this.#cold.gather(this.#options.pause);
     for (let first = true; ; first = false) {
       const looked = first ? this.#pages : this.#pages.filter((one) => one.leftovers);
       yield* this.#each(looked, (one, a, b) => this.#compare(one, a, b, first));
+      if (isNeeded) await this.#keepCold();
       const left = this.#pages.filter((one) => one.leftovers);
       yield* this.#each(left, (_, a, b) => this.#join(a, b));
+      if (isNeeded) yield* this.#joinCold();
       for (const [number, rows] of this.#leftovers) yield* this.#removals(number, rows);
       this.#leftovers.clear();
       if (this.#end === 2 ** 32) break;
@@ -193,8 +200,37 @@ class Comparison {
       const before = rows?.match(low, high);
       if (!before) this.#emit(b, j, undefined);
       else if (!sameRecord(before, 0, b.records, at, b.usedWords))
-        this.#emit(b, j, distanceOf(this.#from.weightsOf(to, before), 0, b.rows, j * to.dim, to.dim));
+        this.#emit(b, j, distanceOf(this.#weightsBefore(to, before), 0, b.rows, j * to.dim, to.dim));
     }
+  }
+
+  /** The table may have another descriptor in the first state. */
+  #weightsBefore({ definition }: ArenaTable, record: Uint32Array): Float32Array {
+    return this.#from.weightsOf(this.#from.recovered.tables.get(definition.name)!, record);
+  }
+
+  /** Cold rows of the first state that the second has not alike. */
+  async #keepCold(): Promise<void> {
+    const wanted = (table: ArenaTable) => this.#wanted(table) && this.#isIn(this.#to, table);
+    for await (const rows of this.#cold.rowsOf("from", wanted)) {
+      for (let i = 0; i < rows.n; i++) this.#keep(rows, i);
+      await this.#turn();
+    }
+  }
+
+  async *#joinCold(): AsyncGenerator<ChangeBatch> {
+    for await (const rows of this.#cold.rowsOf("to", (table) => this.#wanted(table))) {
+      this.#join(undefined, rows);
+      await this.#turn();
+      while (this.#ready.length > 0) yield this.#ready.shift()!;
+    }
+  }
+
+  async #turn(): Promise<void> {
+    const { signal, pause } = this.#options;
+    await pause();
+    if (signal?.aborted)
+      throw new EmbershardError("ABORTED", "the comparison was aborted", { cause: signal.reason });
   }
 
   #emit(page: ReadPage, row: number, distance: number | undefined): void {

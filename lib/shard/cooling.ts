@@ -199,7 +199,8 @@ export class Cooling {
     if (!written) return;
     const { victims, done } = written;
     try {
-      const there = this.#state.tables.get(victims.cold.table.definition.name) === victims.cold.table;
+      const { cold } = victims;
+      const there = this.#state.cold.get(cold.table.definition.number) === cold;
       if (there && !this.#stopped())
         this.#owner.noteLogged(guarded(this.#state, () => demoteRows(this.#state, this.#scans, victims)));
     } finally {

@@ -4,6 +4,7 @@ import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { BY, findVictims, sampleScores, searchBytes, type VictimCursor } from "../table/victims.js";
 import { SectionList } from "./applying.js";
+import { keepSuperseded, readSuperseded } from "./cold-keeping.js";
 import type { ColdRows } from "./cold-rows.js";
 import { coldPrefix } from "./cold-values.js";
 import { encodeRowsHeader, RECORD, SECTION, sectionBytes } from "./records.js";
@@ -90,7 +91,7 @@ export function copyRows(
   const values = arena.takeScratch(changed * cold.valueBytes);
   const storeKeys = arena.takeScratch(13 * changed);
   const keys = arena.takeScratch(8 * changed);
-  kernel.sealRecords(changedAt, changed, recordBytes, cold.seed, values);
+  kernel.sealRecords(changedAt, changed, recordBytes, cold.seed, BigInt(lastLsn(state)), values);
   kernel.keysOfRecords(changedAt, changed, recordBytes, keys);
   kernel.storeKeys(keys, changed, coldPrefix, table.definition.number, storeKeys);
   const records = new Uint8Array(n * recordBytes);
@@ -114,25 +115,35 @@ export function copyRows(
 
 /**
  * Writes the values of victims. The log is durable up to what they had been through when they were copied: so whatever
- * of a row's older value is written over, the promotion that ended its use is durable.
+ * of a row's older value is written over, the promotion that ended its use is durable. What versions need of it is kept.
  */
 export async function writeVictims(state: ShardState, victims: Victims): Promise<void> {
-  const { cold, keys, storeKeys, values, changed, gone } = victims;
-  const batch = state.pages.batch();
-  let count = 0;
-  for (let i = 0; i < changed; i++) {
-    // Gone since it was copied: its value goes, and must not come back.
-    if (gone.size > 0 && gone.has(keys[i])) continue;
-    if (cold.deleted.size > 0) cold.deleted.delete(keys[i]);
-    batch.put(
-      storeKeys.subarray(13 * i, 13 * (i + 1)),
-      values.subarray(i * cold.valueBytes, (i + 1) * cold.valueBytes),
-    );
-    count++;
-  }
-  if (count === 0) return;
-  cold.written = true;
-  await batch.write();
+  const { cold, keys, storeKeys, values, changed, lsn, gone } = victims;
+  const table = cold.table.definition.number;
+  await state.keeping.line.do(async () => {
+    const before = cold.written ? await readSuperseded(state, storeKeys) : undefined;
+    // A rollback has come first.
+    if (state.cold.get(table) !== cold) return;
+    const batch = state.pages.batch();
+    let count = 0;
+    for (let i = 0; i < changed; i++) {
+      // Gone since it was copied: its value goes, and must not come back.
+      if (gone.size > 0 && gone.has(keys[i])) continue;
+      if (before) {
+        const at = cold.deleted.get(keys[i]) ?? lsn;
+        keepSuperseded(state, batch, { table, key: keys[i], at }, before(i));
+      }
+      if (cold.deleted.size > 0) cold.deleted.delete(keys[i]);
+      batch.put(
+        storeKeys.subarray(13 * i, 13 * (i + 1)),
+        values.subarray(i * cold.valueBytes, (i + 1) * cold.valueBytes),
+      );
+      count++;
+    }
+    if (count === 0) return;
+    cold.written = true;
+    await batch.write();
+  });
 }
 
 /** Demotes those victims that have not changed since they were copied; there is room in the log. Returns its bytes. */

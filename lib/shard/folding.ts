@@ -97,15 +97,17 @@ class Folding {
   }
 
   result(): Instant {
-    const { manifest, rows } = this.#instant;
+    const { manifest, rows, cold } = this.#instant;
     return {
       manifest: {
         ...manifest,
+        cold: cold.length > 0 ? cold : undefined,
         generation: this.#generation,
         replayLsn: manifest.lsn,
         pages: manifest.pages.map((one, arena) => one.map((_, page) => this.#ledger.get(arena, page))),
       },
       rows,
+      cold,
       imageBytes: this.#imageBytes,
     };
   }

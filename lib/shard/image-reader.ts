@@ -95,6 +95,44 @@ export class ImageReader {
     return arena.f32.slice(weights / 4, weights / 4 + table.dim);
   }
 
+  /** Takes whole records apart, one behind the other, as if they were those of a page. */
+  readRecords(table: ArenaTable, given: Uint8Array): ReadPage {
+    const { arena } = this;
+    const { dim, stateFloats, layout, recordBytes } = table;
+    const n = given.length / recordBytes;
+    arena.beginScratch(given.length + n * (8 + 4 * (dim + stateFloats)) + 6 * 64);
+    const at = arena.takeScratch(given.length);
+    const rows = arena.takeScratch(4 * n * dim);
+    const states = arena.takeScratch(4 * n * stateFloats);
+    const frequencies = arena.takeScratch(4 * n);
+    const steps = arena.takeScratch(4 * n);
+    arena.bytes.set(given, at);
+    arena.kernel.readRecords(
+      table.index,
+      at,
+      n,
+      recordBytes,
+      rows,
+      stateFloats > 0 ? states : 0,
+      frequencies,
+      steps,
+    );
+    const words = recordBytes / 4;
+    return {
+      table,
+      ordinals: Int32Array.from({ length: n }, (_, i) => i),
+      n,
+      keys: BigUint64Array.from({ length: n }, (_, i) => arena.u64[(at + i * recordBytes) / 8]),
+      rows: arena.f32.slice(rows / 4, rows / 4 + n * dim),
+      state: arena.f32.slice(states / 4, states / 4 + n * stateFloats),
+      frequency: arena.u32.slice(frequencies / 4, frequencies / 4 + n),
+      lastStep: arena.u32.slice(steps / 4, steps / 4 + n),
+      records: arena.u32.slice(at / 4, at / 4 + n * words),
+      words,
+      usedWords: (layout.extrasOffset + layout.extrasBytes) / 4,
+    };
+  }
+
   #columns(table: ArenaTable): ReadPage {
     const { arena } = this;
     const { dim, stateFloats, layout } = table;

@@ -23,7 +23,7 @@ export function holdImages(state: ShardState, ledger: PageLedger): () => void {
 /** Deletes images that nothing refers to. Those that are being read go later. */
 export async function clearGarbage(state: ShardState): Promise<void> {
   const readers = [...state.readers];
-  const isRead = (key: PageKey) => readers.some(({ ledger }) => ledger.has(key));
+  const isRead = (key: PageKey) => readers.some(({ ledger }) => ledger?.has(key) === true);
   // Of a version whose manifest is damaged nobody knows what it refers to: nothing is deleted until it is.
   const unknown = [...state.versions.values()].some((version) => "damage" in version);
   const garbage = state.garbage.filter(

@@ -1,5 +1,7 @@
 // The instant of a checkpoint, to make a version of.
 import { PAGE_BYTES } from "../kernel/layout.js";
+import { type ColdNote, coldNotes } from "./cold-rows.js";
+import { rowsOf } from "./eviction-rules.js";
 import type { Manifest } from "./manifest.js";
 import { pageHeaderBytes } from "./page-image.js";
 import type { PageLedger } from "./page-ledger.js";
@@ -10,6 +12,8 @@ export interface Instant {
   readonly manifest: Manifest;
   /** Rows of each table, in the order of the manifest's tables. */
   readonly rows: readonly number[];
+  /** Cold rows, of the tables that have any. */
+  readonly cold: readonly ColdNote[];
   /** Bytes of each image that the manifest lists, in arrays like its own. */
   readonly imageBytes: readonly Uint32Array[];
 }
@@ -24,5 +28,6 @@ export function noteInstant(state: ShardState, manifest: Manifest, ledger: PageL
     const bytes = recordBytes.get(arena.pageTable(page)) ?? PAGE_BYTES;
     imageBytes[number][page] = pageHeaderBytes + arena.pagePlaces(page) * bytes;
   }
-  return { manifest, rows: [...tables.values()].map((table) => arenas.rows(table)), imageBytes };
+  const rows = [...tables.values()].map((table) => rowsOf(state, table));
+  return { manifest, rows, cold: coldNotes(state), imageBytes };
 }

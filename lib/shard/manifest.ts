@@ -4,6 +4,7 @@
 import type { TableDefinition } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
 import { createHashBlock } from "../kernel/hash-block.js";
+import type { ColdRestore } from "./cold-keeping.js";
 import type { ColdNote } from "./cold-rows.js";
 import type { HandOverNote } from "./hand-over.js";
 import type { WorkersNote } from "./sequences.js";
@@ -40,6 +41,8 @@ export interface Manifest {
   readonly handOver?: HandOverNote | undefined;
   /** Cold rows as of `replayLsn`, of the tables that have any. */
   readonly cold?: readonly ColdNote[] | undefined;
+  /** Of a rollback whose cold rows are still to be put back. */
+  readonly coldRestore?: ColdRestore | undefined;
   /** The caller's mark, base64. */
   readonly mark?: string | undefined;
   /** Workers and what they have pushed; absent where there never was one. */

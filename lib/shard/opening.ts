@@ -11,15 +11,20 @@ import { openSegmentLog } from "../store/segment-log.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { ArenaSet } from "./arena-set.js";
 import type { CheckpointPolicy } from "./checkpointing.js";
+import { ColdKeeping } from "./cold-keeping.js";
 import { checkColdRows } from "./cold-replay.js";
+import { restoreColdRows } from "./cold-restoring.js";
+import { coldRowsOf } from "./cold-rows.js";
+import { keptKeysOf } from "./cold-values.js";
 import { usualFoldPages } from "./folding.js";
 import { clearGarbage } from "./image-use.js";
 import { buildIndexes } from "./index-building.js";
 import { Interruption } from "./interruption.js";
 import { replayLog } from "./log-replay.js";
-import type { Manifest } from "./manifest.js";
+import { encodeManifest, type Manifest, manifestKey } from "./manifest.js";
 import type { PageLedger } from "./page-ledger.js";
 import { loadPages, readManifest } from "./page-loading.js";
+import type { Recovered } from "./recovered.js";
 import type { ShardState } from "./shard-state.js";
 import { type KnownVersion, readVersions } from "./version.js";
 
@@ -93,7 +98,13 @@ export async function recoverShard(
     );
   }
   await buildIndexes(recovered, pause);
+  if (manifest?.coldRestore) await endRestore(recovered, pages, manifest, versions, pause);
   const coldRemains = await checkColdRows(recovered, pages, pause);
+  const keeping = new ColdKeeping();
+  for await (const _ of pages.entries(keptKeysOf({ from: 0, to: Number.MAX_SAFE_INTEGER }))) {
+    keeping.stale.push({ from: 0, to: Number.MAX_SAFE_INTEGER });
+    break;
+  }
   const log = await openSegmentLog({
     files,
     identity,
@@ -129,6 +140,7 @@ export async function recoverShard(
     versions,
     version: undefined,
     readers: new Set(),
+    keeping,
     leftoverBytes: options.leftoverBytes,
     foldPages: options.foldPages ?? usualFoldPages,
     lastGeneration: Math.max(
@@ -139,6 +151,22 @@ export async function recoverShard(
   };
   await clearGarbage(state);
   return { state, replayed: recovered.records };
+}
+
+/** Does what a rollback that was cut short has left to do. */
+async function endRestore(
+  recovered: Recovered,
+  pages: PageStore,
+  manifest: Manifest,
+  versions: Map<string, KnownVersion>,
+  pause: () => Promise<void>,
+): Promise<void> {
+  for (const table of recovered.tables.values()) coldRowsOf(recovered.cold, table);
+  const { arenas, cold } = recovered;
+  await restoreColdRows({ arenas, cold, pages, pause, versions, readers: new Set() }, manifest.coldRestore!);
+  const commit = pages.batch();
+  commit.put(manifestKey, encodeManifest({ ...manifest, coldRestore: undefined }));
+  await commit.write();
 }
 
 /** @throws CORRUPT when a checkpoint that was durable is not the page store's */

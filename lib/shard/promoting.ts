@@ -36,7 +36,7 @@ export function promoteRows(
   const { arenas, log } = state;
   const { table } = cold;
   const n = values.length / cold.valueBytes;
-  const runs = stageRecords(arenas, cold, values, n);
+  const runs = stageRecords(arenas, cold, values);
   for (const { arena, n: rows } of runs) {
     if (!arena.commit(arena.kernel.pagesFor(table.index, rows)) && !arena.commit(table.pagesFor(arena, rows)))
       return { full: arena };
@@ -71,9 +71,11 @@ export function promoteRows(
   return { bytes: list.parts.reduce((sum, part) => sum + part.length, 0) };
 }
 
-/** Lays the records out in scratch, those of each arena in its own. */
-function stageRecords(arenas: ArenaSet, cold: ColdRows, values: Uint8Array, n: number): Run[] {
+/** Lays the records of values out in scratch, those of each arena in its own. */
+export function stageRecords(arenas: ArenaSet, cold: ColdRows, values: Uint8Array): Run[] {
   const { table } = cold;
+  const n = values.length / cold.valueBytes;
+  if (n === 0) return [];
   const { front } = arenas;
   const { recordBytes } = table;
   const scratch =

@@ -6,6 +6,7 @@ import type { SegmentLog } from "../store/segment-log.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { parts } from "../table/candidates.js";
 import type { ArenaSet } from "./arena-set.js";
+import type { ColdKeeping } from "./cold-keeping.js";
 import type { ColdRows } from "./cold-rows.js";
 import type { Interruption } from "./interruption.js";
 import type { PageKey } from "./page-image.js";
@@ -27,6 +28,14 @@ export interface ColdRemains {
   readonly table: number;
   /** LSN of the drop. */
   readonly lsn: number;
+}
+
+/** Somebody who reads a state that the shard is not, or is no more. */
+export interface StateReader {
+  /** Whose images are read. */
+  readonly ledger: PageLedger | undefined;
+  /** The instant whose cold rows are read. */
+  readonly coldLsn?: number | undefined;
 }
 
 /** What a committed checkpoint is known by. */
@@ -62,8 +71,9 @@ export interface ShardState {
   versions: Map<string, KnownVersion>;
   /** The version that this is, of a shard that is one. */
   readonly version: string | undefined;
-  /** Ledgers whose images are being read. */
-  readonly readers: Set<{ readonly ledger: PageLedger }>;
+  readonly readers: Set<StateReader>;
+  /** What is under way with values of cold rows. */
+  readonly keeping: ColdKeeping;
   /** Pages that making a version has in memory at once. */
   readonly foldPages: number;
   /** Bytes of rows that comparing has in memory at once, unless the usual. */

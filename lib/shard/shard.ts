@@ -12,7 +12,6 @@ import type { RollbackInfo } from "../api/version-types.js";
 import { EmbershardError } from "../base/errors.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { Checkpointing } from "./checkpointing.js";
-import { demandAllInPages } from "./cold-refusals.js";
 import { coldRowsOf } from "./cold-rows.js";
 import { ColdTier } from "./cold-tier.js";
 import { Evicting } from "./evicting.js";
@@ -398,7 +397,6 @@ export class Shard {
   async checkpoint(options: CheckpointOptions, version?: VersionRequest): Promise<CheckpointInfo> {
     this.#demandOpen();
     if (!version) return this.#checkpointing.write(options);
-    demandAllInPages(this.#state.tables.values(), `version "${version.name}"`);
     return this.#checkpointing.writeVersion(
       { ...version, keep: version.keep ?? this.#keepVersions },
       options,
@@ -422,13 +420,16 @@ export class Shard {
     this.#checkpointing.health.demandWritable();
     demandVersion(this.#state.versions, name);
     return this.#inTurn(async () => {
-      const result = await this.#line.do(() => {
-        this.#demandOpen();
-        return this.#checkpointing.rollBack(name);
-      });
-      this.#mover.resume();
-      this.#evicting.resume();
-      return { result };
+      try {
+        const result = await this.#line.do(() => {
+          this.#demandOpen();
+          return this.#checkpointing.rollBack(name);
+        });
+        return { result };
+      } finally {
+        this.#mover.resume();
+        this.#evicting.resume();
+      }
     });
   }
 

@@ -2,7 +2,7 @@
 
 import type { CheckpointOptions } from "../api/checkpoint-types.js";
 import { EmbershardError } from "../base/errors.js";
-import { demandAllInPages } from "./cold-refusals.js";
+import { purgeGone } from "./cold-deletions.js";
 import { foldTail } from "./folding.js";
 import { clearGarbage, unusedOf } from "./image-use.js";
 import type { Instant } from "./instant.js";
@@ -43,7 +43,7 @@ export function demandNewVersion({ versions }: ShardState, name: string): void {
 }
 
 /**
- * Makes a version of a checkpoint that has been committed, whose tail is in the log. It is there, whole, when this
+ * Makes a version of a checkpoint that has been committed, whose tail is in the log, and whose cold rows are held. It is there, whole, when this
  * resolves, and not at all when it throws (after IO, nobody knows until the next opening).
  *
  * @throws VERSION_EXISTS, ABORTED, CORRUPT, IO
@@ -55,12 +55,9 @@ export async function makeVersion(
   options: CheckpointOptions,
 ): Promise<MadeVersion> {
   demandNewVersion(state, name);
-  demandAllInPages(
-    instant.manifest.tables.map((definition) => ({ definition })),
-    `version "${name}"`,
-  );
   const folded = await foldTail(state, instant, options);
   const { manifest, rows, imageBytes } = folded.instant;
+  await purgeGone(state, manifest.lsn);
   const version = versionOf({ ...manifest, version: { name, note, rows }, imageBytes });
   const leaving =
     keep === undefined
@@ -95,7 +92,11 @@ async function forgetVersions(state: ShardState, names: readonly string[]): Prom
   const gone = names.map((name) => state.versions.get(name)!);
   for (const { name } of gone) state.versions.delete(name);
   const before = state.garbage.length;
-  for (const version of gone) if ("ledger" in version) state.garbage.push(...unusedOf(state, version.ledger));
+  for (const version of gone) {
+    if ("ledger" in version) state.garbage.push(...unusedOf(state, version.ledger));
+    const from = "ledger" in version ? version.manifest.lsn : 0;
+    if (state.cold.size > 0) state.keeping.stale.push({ from, to: Number.MAX_SAFE_INTEGER });
+  }
   const images = state.garbage.length - before;
   if (gone.length > 0) await clearGarbage(state);
   return images;

@@ -11,6 +11,7 @@ import type { PageKey } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
 import type { ShardState } from "./shard-state.js";
 import { demandVersion } from "./version.js";
+import { holdVersion } from "./version-recovery.js";
 
 export interface DiffOptions {
   readonly signal?: AbortSignal | undefined;
@@ -42,11 +43,17 @@ const leftoverBytes = 64 << 20;
 const diffBatchRows = 1024;
 
 /** An instant whose images stay until it is let go; what was written for it alone is garbage then. */
-export function holdInstant(state: ShardState, instant: Instant, written: readonly PageKey[]): HeldInstant {
+export function holdInstant(
+  state: ShardState,
+  instant: Instant,
+  written: readonly PageKey[],
+  releaseCold: () => void,
+): HeldInstant {
   const release = holdImages(state, new PageLedger(instant.manifest.pages));
   return {
     instant,
     release: () => {
+      releaseCold();
       release();
       state.garbage.push(...written);
     },
@@ -109,12 +116,12 @@ async function holdBoth(
 ): Promise<{ from: ComparedState; to: ComparedState; release: () => void }> {
   const first = demandVersion(state.versions, from);
   const second = to === undefined ? undefined : demandVersion(state.versions, to);
-  const releases = [holdImages(state, first.ledger)];
+  const releases = [holdVersion(state, first)];
   const release = () => {
     for (const one of releases) one();
   };
   if (second) {
-    releases.push(holdImages(state, second.ledger));
+    releases.push(holdVersion(state, second));
     return { from: first, to: second, release };
   }
   try {

@@ -4,6 +4,9 @@ import { EmbershardError } from "../base/errors.js";
 import type { LogRecord } from "../store/log-reader.js";
 import type { PageStore } from "../store/page-store.js";
 import type { ArenaSet } from "./arena-set.js";
+import { ColdKeeping, holdColdAt } from "./cold-keeping.js";
+import { type PastRows, readPastRows } from "./cold-past.js";
+import { coldRowsOf } from "./cold-rows.js";
 import { usualFoldPages } from "./folding.js";
 import { holdImages } from "./image-use.js";
 import { buildIndexes } from "./index-building.js";
@@ -11,7 +14,8 @@ import { Interruption } from "./interruption.js";
 import { endedLog, noPages } from "./no-log.js";
 import type { PageLedger } from "./page-ledger.js";
 import { loadPages } from "./page-loading.js";
-import type { Recovered } from "./recovered.js";
+import { stageRecords } from "./promoting.js";
+import { outOfRoom, type Recovered } from "./recovered.js";
 import type { ShardState } from "./shard-state.js";
 import type { Version } from "./version.js";
 
@@ -26,14 +30,20 @@ export interface VersionSource {
   readonly others: readonly PageLedger[];
 }
 
-/** Brings a version into memory. @throws CORRUPT naming the version and the page, OUT_OF_MEMORY, IO */
+/** Brings the pages of a version into memory, and reads its cold rows, for `use`. @throws CORRUPT naming the version and the page, OUT_OF_MEMORY, IO */
 export async function recoverVersion(
   { pages, arenas, pause, others }: VersionSource,
   { name, manifest }: Version,
+  use?: (recovered: Recovered, rows: PastRows) => void,
 ): Promise<Recovered> {
   try {
     const recovered = await loadPages(arenas, pages, manifest, { others, strays: false });
     await buildIndexes(recovered, pause);
+    for (const table of recovered.tables.values()) coldRowsOf(recovered.cold, table);
+    if (recovered.cold.size > 0) {
+      const instant = { lsn: manifest.lsn, notes: manifest.cold ?? [] };
+      await readPastRows(recovered, pages, instant, pause, use && ((rows) => use(recovered, rows)));
+    }
     return recovered;
   } catch (error) {
     if (!(error instanceof EmbershardError)) throw error;
@@ -45,7 +55,7 @@ export async function recoverVersion(
 export async function readVersion(source: VersionSource, version: Version): Promise<ShardState> {
   const { clock, pause } = source;
   const { manifest } = version;
-  const recovered = await recoverVersion(source, version);
+  const recovered = await recoverVersion(source, version, adoptRows);
   return {
     arenas: recovered.arenas,
     tables: recovered.tables,
@@ -66,22 +76,35 @@ export async function readVersion(source: VersionSource, version: Version): Prom
     held: false,
     broken: undefined,
     garbage: [],
-    cold: recovered.cold,
+    // All rows are in memory.
+    cold: new Map(),
     coldRemains: [],
     versions: new Map(),
     version: version.name,
     readers: new Set(),
+    keeping: new ColdKeeping(),
     foldPages: usualFoldPages,
     leftoverBytes: undefined,
     lastGeneration: manifest.generation,
   };
 }
 
+/** Brings cold rows into the arenas. @throws OUT_OF_MEMORY */
+function adoptRows({ arenas }: Recovered, { cold, values }: PastRows): void {
+  for (const { arena, n, values: records, positions } of stageRecords(arenas, cold, values)) {
+    const { kernel } = arena;
+    if (!arena.commit(kernel.pagesFor(cold.table.index, n)))
+      throw outOfRoom(`table "${cold.table.definition.name}", whose cold rows come into memory with it,`);
+    kernel.adoptRows(cold.table.index, records, n, positions, 0n);
+    arena.refresh();
+  }
+}
+
 async function* noRecords(): AsyncGenerator<readonly LogRecord[]> {}
 
 /** A version of a live shard in memory of its own. The shard may go on, and even delete it. @throws as recoverVersion */
 export async function readVersionBeside(state: ShardState, version: Version): Promise<ShardState> {
-  const release = holdImages(state, version.ledger);
+  const release = holdVersion(state, version);
   try {
     const { pages, clock, pause } = state;
     return await readVersion(
@@ -96,4 +119,13 @@ export async function readVersionBeside(state: ShardState, version: Version): Pr
 /** All ledgers that a shard knows. */
 export function othersOf({ ledger, versions }: ShardState): PageLedger[] {
   return [ledger, ...[...versions.values()].flatMap((one) => ("ledger" in one ? [one.ledger] : []))];
+}
+
+/** Keeps what a version consists of while it is read; call what it gives when that is over. */
+export function holdVersion(state: ShardState, { ledger, manifest }: Version): () => void {
+  const releases = [holdImages(state, ledger)];
+  if (manifest.cold) releases.push(holdColdAt(state, manifest.lsn));
+  return () => {
+    for (const release of releases) release();
+  };
 }

@@ -86,7 +86,7 @@ export async function live(plan: LifePlan): Promise<void> {
         const applied = i - 1;
         await Promise.all(underWay);
         // Every other one is a version, too: three are kept.
-        const version = i % 2 === 0 && !plan.scale.limited ? { version: `v${i}`, keep: 3 } : {};
+        const version = i % 2 === 0 ? { version: `v${i}`, keep: 3 } : {};
         void store.checkpoint(version).then(
           () => note("version" in version ? `c${applied}\nv${i}` : `c${applied}`),
           (error) => failures.push(error),

@@ -117,7 +117,7 @@ export interface Scale {
   readonly batch: number;
   /** Keys of a push that makes tables grow. */
   readonly burst: number;
-  /** Some tables have a limit of memory: then there are no versions. */
+  /** Some tables have a limit of memory. */
   readonly limited?: boolean;
 }
 

@@ -74,7 +74,11 @@ export class ColdReader {
     for (const [key, value] of this.#values.get(table) ?? []) {
       if (isResident(key) || known.deleted.has(key)) continue;
       const view = viewOf(value);
-      const record = value.slice(16);
+      const record = value.slice(24);
+      const sealed = view.getBigUint64(16, true);
+      const lsn = sealed & 0xffff_ffff_ffffn;
+      const mixed = BigInt.asUintN(64, (lsn ^ view.getBigUint64(8, true)) * 0x9e37_79b9_7f4a_7c15n);
+      demand(sealed >> 48n === mixed >> 48n, "the check of the LSN of a cold row's value");
       demand(
         Buffer.from(value.subarray(0, 4)).toString() === "ECR1" && view.getUint32(4, true) === bytes,
         "a cold row's header",

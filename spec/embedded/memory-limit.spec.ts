@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { Prng } from "../../lib/base/prng.js";
 import { statsText } from "../../lib/cli/store-text.js";
 import { adagrad, type Store, sgd } from "../../lib/index.js";
-import { codeOf, randomFloats, randomKeys, Twin } from "../laws/twin.js";
+import { randomFloats, randomKeys, Twin } from "../laws/twin.js";
 import { openTemporary } from "./opened.js";
 
 const dim = 500;
@@ -71,7 +71,7 @@ test("one push larger than the memory takes what it needs, and gives way to it a
   await opened.end();
 });
 
-test("versions are refused of a store with such a table, and a rollback that would pass one", async () => {
+test("versions of a store with such a table, one from before it, and rolling back and forth", async () => {
   const opened = await openTemporary({ checkpoint: false });
   const { store } = opened;
   const plain = await store.table("plain", { dim: 2, optimizer: sgd({ learningRate: 1 }) });
@@ -80,19 +80,42 @@ test("versions are refused of a store with such a table, and a rollback that wou
   const twin = await Twin.open(store, "t", options);
   const keys = BigUint64Array.from({ length: 400 }, (_, i) => BigInt(i));
   await twin.push(keys, new Float32Array(400 * dim).fill(1));
-  assert.is(await codeOf(() => store.checkpoint({ version: "now" })), "UNSUPPORTED");
-  assert.is(await codeOf(() => store.rollback("before")), "UNSUPPORTED");
-  await store.checkpoint();
-  await twin.compareAll();
+  await store.checkpoint({ version: "with" });
+  const then = twin.oracle.clone();
+  await twin.push(keys.subarray(0, 300), new Float32Array(300 * dim).fill(1), { step: 5 });
+  await twin.delete(keys.subarray(350));
+  await store.checkpoint({ version: "later" });
+  const later = twin.oracle.clone();
   await store.dropTable("t");
-  let rolledBack = false;
-  for (let i = 0; i < 1000 && !rolledBack; i++) {
-    const code = await codeOf(() => store.rollback("before"));
-    assert.ok(code === undefined || code === "UNSUPPORTED", code);
-    rolledBack = code === undefined;
-    await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.equal(
+    (await store.diff("with", "later")).tables.find(({ table }) => table === "t"),
+    {
+      ...(await store.diff("with", "later")).tables[1],
+      added: 0,
+      removed: 50,
+      changed: 300,
+      before: 400,
+      after: 350,
+    },
+  );
+  for (const [name, oracle] of [
+    ["before", undefined],
+    ["with", then],
+    ["later", later],
+    ["with", then],
+  ] as const) {
+    await store.rollback(name);
+    if (oracle) await new Twin(await store.table("t"), oracle).compareAll();
+    else assert.is((await store.tables()).length, 1);
   }
-  assert.ok(rolledBack);
+  for (const [name, oracle] of [
+    ["with", then],
+    ["later", later],
+  ] as const) {
+    const version = await store.openVersion(name);
+    await new Twin(await version.table("t"), oracle).compareAll();
+    await version.close();
+  }
   await opened.end();
 });
 

@@ -46,7 +46,7 @@ function coldKeys({ pages }: FaultyMachine): Uint8Array[] {
 
 test("a flipped bit anywhere in the value of a cold row is reported, or without effect", async () => {
   let reported = 0;
-  const bytes = 16 + 40;
+  const bytes = 24 + 40;
   for (let bit = 0; bit < 8 * bytes; bit += 5) {
     const { machine, oracle } = await make(bit % 3);
     const keys = coldKeys(machine);

@@ -327,8 +327,6 @@ export class CombinedLife {
   }
 
   async #checkpoint(asVersion: boolean): Promise<void> {
-    // Versions are refused where rows may be cold.
-    if (this.#hotRows !== undefined) asVersion = false;
     await this.#checkpointing;
     const name = asVersion ? `v${++this.#made}` : undefined;
     const from = this.#changes.length;

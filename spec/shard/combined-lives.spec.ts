@@ -39,7 +39,7 @@ test("... and when most of their rows are cold", async () => {
   for (const hotRows of [1, 25]) {
     const tally = await live(lives, 80, false, hotRows);
     if (process.env.EMBERSHARD_RUNS) console.log(hotRows, tally);
-    for (const name of ["evicted", "kills", "decays"])
+    for (const name of ["evicted", "kills", "rollbacks", "versions", "decays"])
       assert.ok(tally[name] >= lives / 2, `${name} ${tally[name]}`);
   }
 });

@@ -8,7 +8,8 @@ const firstSeed = Number(process.env.SEED ?? 0);
 
 async function tell(options: Omit<LifeOptions, "seed">): Promise<void> {
   for (let seed = firstSeed; seed < firstSeed + stories; seed++) {
-    for (const hotRows of [1, 30, 120]) {
+    // With STORIES given each seed has all.
+    for (const hotRows of process.env.STORIES ? [1, 30, 120] : seed % 2 === 0 ? [1] : [30, 120]) {
       const life = new FaultLife({ ...options, seed, hotRows });
       try {
         for (let lives = 0; lives < 5; lives++) await life.live();

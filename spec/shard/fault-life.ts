@@ -140,7 +140,7 @@ export class FaultLife {
     const life = this.#life;
     const signal = this.#random.below(6) === 0 ? AbortSignal.timeout(0) : undefined;
     const settledBefore = this.#underWay.size === 0;
-    const version = !this.#scale.limited && this.#random.below(2) === 0 ? `v${++this.#named}` : undefined;
+    const version = this.#random.below(2) === 0 ? `v${++this.#named}` : undefined;
     const making = this.#opened!.store.checkpoint({
       ...(signal && { signal }),
       ...(version !== undefined && { version, keep: 3 }),

@@ -138,8 +138,7 @@ export class RandomLife {
       case "checkpoint":
         return this.#checkpoint(action);
       case "version":
-        // Versions are refused where rows may be cold.
-        return this.#checkpoint(action, this.#options.hotRows === undefined ? `v${++this.#made}` : undefined);
+        return this.#checkpoint(action, `v${++this.#made}`);
       case "openVersion":
         return this.#openVersion(action);
       case "deleteVersion": {

@@ -1,5 +1,5 @@
 // Cold rows: whole records that have left the arena, each sealed into a value of the page store. The format of a value
-// is in docs/formats/cold-rows.md: a header of 16 bytes, then the record as it was in the arena, its bit CLEAN cleared.
+// is in docs/formats/cold-rows.md: a header of 24 bytes, then the record as it was in the arena, its bit CLEAN cleared.
 import { xxh64 } from "./hash";
 import { find, remove, tagOf } from "./index";
 import { CLEAN, LIVE, R_FREQUENCY, T_RECORD } from "./layout";
@@ -7,7 +7,10 @@ import { tableAt, vacate } from "./places";
 
 /** "ECR1" */
 const MAGIC: u32 = 0x31524345;
-const HEADER: usize = 16;
+const HEADER: usize = 24;
+/** What ties the LSN that a value was written at to the value. */
+const MIX: u64 = 0x9e3779b97f4a7c15;
+const LSN_BITS: u64 = 48;
 /** CLEAN, in the word that frequency and last step make. */
 const CLEAN_WORD: u64 = <u64>CLEAN;
 
@@ -15,15 +18,30 @@ function setClean(record: usize, clean: u32): void {
   store<u32>(record, (load<u32>(record, R_FREQUENCY) & ~CLEAN) | clean, R_FREQUENCY);
 }
 
-/** Seals `n` records that lie one behind the other; `values` gets as many values of 16 + bytes. */
-export function sealRecords(records: usize, n: i32, bytes: u32, seed: u64, values: usize): void {
+/** An LSN with 16 bits above it that only it and this checksum give. */
+function tied(lsn: u64, checksum: u64): u64 {
+  return lsn | ((((lsn ^ checksum) * MIX) >> LSN_BITS) << LSN_BITS);
+}
+
+/** Seals `n` records that lie one behind the other, at an LSN; `values` gets as many values of 24 + bytes. */
+export function sealRecords(records: usize, n: i32, bytes: u32, seed: u64, lsn: u64, values: usize): void {
   for (let i = 0; i < n; i++) {
     const value = values + <usize>i * (HEADER + bytes);
     memory.copy(value + HEADER, records + <usize>i * bytes, bytes);
     setClean(value + HEADER, 0);
     store<u32>(value, MAGIC);
     store<u32>(value, bytes, 4);
-    store<u64>(value, xxh64(value + HEADER, bytes, seed), 8);
+    const checksum = xxh64(value + HEADER, bytes, seed);
+    store<u64>(value, checksum, 8);
+    store<u64>(value, tied(lsn, checksum), 16);
+  }
+}
+
+/** Seals `n` values that checkValues has found right, of records of so many bytes, at another LSN. */
+export function sealAgain(values: usize, n: i32, bytes: u32, lsn: u64): void {
+  for (let i = 0; i < n; i++) {
+    const value = values + <usize>i * (HEADER + bytes);
+    store<u64>(value, tied(lsn, load<u64>(value, 8)), 16);
   }
 }
 
@@ -36,7 +54,7 @@ export function openValues(values: usize, n: i32, bytes: u32, records: usize): v
   }
 }
 
-/** Checks `n` values of 16 + bytes each: that they are sealed, and of keys u64[n]. Returns the first wrong one, or -1. */
+/** Checks `n` values of 24 + bytes each: that they are sealed, and of keys u64[n]. Returns the first wrong one, or -1. */
 export function checkValues(values: usize, n: i32, bytes: u32, seed: u64, keys: usize): i32 {
   for (let i = 0; i < n; i++) {
     const value = values + <usize>i * (HEADER + bytes);
@@ -44,7 +62,10 @@ export function checkValues(values: usize, n: i32, bytes: u32, seed: u64, keys: 
     if (load<u32>(value) != MAGIC || load<u32>(value, 4) != bytes) return i;
     if (load<u64>(record) != load<u64>(keys + ((<usize>i) << 3))) return i;
     if ((load<u32>(record, R_FREQUENCY) & (LIVE | CLEAN)) != LIVE) return i;
-    if (load<u64>(value, 8) != xxh64(record, bytes, seed)) return i;
+    const checksum = load<u64>(value, 8);
+    if (checksum != xxh64(record, bytes, seed)) return i;
+    const sealed = load<u64>(value, 16);
+    if (sealed != tied(sealed & ((1 << LSN_BITS) - 1), checksum)) return i;
   }
   return -1;
 }

@@ -17,6 +17,7 @@ export {
   demoteRows,
   digestRecords,
   openValues,
+  sealAgain,
   sealRecords,
   storeKeys,
   uniqueKeys,
