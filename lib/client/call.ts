@@ -52,16 +52,27 @@ export class Call {
   readonly #until: number;
   readonly #active = new Set<Part>();
   #stopTimer: (() => void) | undefined;
+  #forget: (() => void) | undefined;
   /** Why it has come to its end before it was done. */
   #over: EmbershardError | undefined;
   readonly #waiting = new Set<(error: EmbershardError) => void>();
 
-  constructor(cluster: Cluster, settings: CallSettings) {
+  /** Ends with ABORTED when `signal` is aborted. */
+  constructor(cluster: Cluster, settings: CallSettings, signal?: AbortSignal) {
     this.#cluster = cluster;
     this.#settings = settings;
+    if (signal) {
+      const abort = () => this.#end("ABORTED", "the caller aborted the call");
+      if (signal.aborted) abort();
+      else signal.addEventListener("abort", abort, { once: true });
+      this.#forget = () => signal.removeEventListener("abort", abort);
+    }
     const { clock, deadlineMs } = settings;
     this.#until = deadlineMs === 0 ? Number.POSITIVE_INFINITY : clock.now() + deadlineMs;
-    if (deadlineMs !== 0) this.#stopTimer = clock.after(deadlineMs, () => this.#end());
+    if (deadlineMs !== 0)
+      this.#stopTimer = clock.after(deadlineMs, () =>
+        this.#end("DEADLINE", `there was no answer within ${deadlineMs} ms`),
+      );
   }
 
   /** For a frame: whole milliseconds, 0 for any time. */
@@ -82,17 +93,14 @@ export class Call {
   /** The call is over, whatever became of it. */
   close(): void {
     this.#stopTimer?.();
+    this.#forget?.();
   }
 
-  #end(): void {
-    const { deadlineMs } = this.#settings;
-    this.#over = new EmbershardError("DEADLINE", `there was no answer within ${deadlineMs} ms`);
+  #end(code: "ABORTED" | "DEADLINE", why: string): void {
+    this.#over = new EmbershardError(code, why);
     for (const part of [...this.#active])
       part.abandon(
-        new EmbershardError(
-          "DEADLINE",
-          `${this.#cluster.ownerName(part.owner)} has not answered for ${part.keys} keys within ${deadlineMs} ms`,
-        ),
+        new EmbershardError(code, `${this.#cluster.ownerName(part.owner)}, ${part.keys} keys: ${why}`),
       );
     for (const reject of [...this.#waiting]) reject(this.#over);
   }
@@ -109,12 +117,13 @@ export class Call {
   async #settle(part: Part): Promise<void> {
     const peer = this.#cluster.ownerName(part.owner);
     for (let attempt = 1; ; attempt++) {
+      if (this.#over) throw this.#over;
       const failure = await this.#once(part);
       if (!failure) return;
       const { error, details } = failure;
       if (details.slotMap) this.#cluster.adopt(details.slotMap);
       const { tries } = this.#settings;
-      if (!error.retry || error.code === "DEADLINE" || (tries !== 0 && attempt >= tries)) throw error;
+      if (!error.retry || this.#over || (tries !== 0 && attempt >= tries)) throw error;
       const stale = error.code === "STALE_EPOCH" && this.#cluster.map.epoch !== part.epoch;
       const delayMs = stale ? 0 : this.#waitMs(attempt, details.retryAfterMs);
       if (this.#settings.clock.now() + delayMs > this.#until) throw this.#tooLate(error, peer, attempt);

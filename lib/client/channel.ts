@@ -109,7 +109,8 @@ export class Channel implements Receiver {
     while (this.#lastId === 0 || this.#asking.has(this.#lastId));
     const id = this.#lastId;
     this.#asking.set(id, asking);
-    connection.send(this.#writer.write({ id, ...head, body }).parts(), taken);
+    const frame = this.#writer.write({ id, ...head, body });
+    connection.send(taken ? frame.partsToKeep() : frame.parts(), taken);
     return id;
   }
 

@@ -2,7 +2,7 @@
 import { EmbershardError } from "../base/errors.js";
 import { columnPlaces, columnsBytes } from "../wire/columns.js";
 import type { Frame } from "../wire/frame.js";
-import type { PullInput, RowsPart } from "../wire/generated/frame-types.js";
+import type { PullInput, Rows, RowsPart } from "../wire/generated/frame-types.js";
 import { type Call, type Part, RequestFailure, settleAll } from "./call.js";
 import { type Channel, unexpected } from "./channel.js";
 import type { Cluster } from "./cluster.js";
@@ -189,6 +189,8 @@ class PullPart implements Part {
   /** Where the bytes of an answer go: straight to their places, with whatever lies between them. */
   #targets({ body }: Frame, bytes: number): readonly Uint8Array[] | undefined {
     if (body.kind !== "Rows" || this.#stretches.some(({ plan }) => plan.hasCounters)) return undefined;
+    // The frame is borrowed: by the time that its rows are here its bitmap is gone.
+    this.#takeFound(body);
     const views: Uint8Array[] = [];
     let at = 0;
     const put = (view: Uint8Array, place: number) => {
@@ -214,16 +216,25 @@ class PullPart implements Part {
     const expected = columnsBytes(body.parts);
     // Bulk that was received where it belongs is not in the frame.
     const here = body.data.length > 0 || expected === 0;
+    if (here) this.#takeFound(body);
     let at = 0;
     let keys = 0;
     for (const rows of body.parts) {
       const stretch = this.#stretch(rows);
-      const position = stretch.from + rows.first;
-      if (here) stretch.plan.copy(body.data, at, position, rows.count);
-      if (body.found) stretch.plan.copyFound(body.found, keys, position, rows.count);
+      if (here) stretch.plan.copy(body.data, at, stretch.from + rows.first, rows.count);
       at = columnPlaces(stretch.plan.shape(rows.count), at).end;
       keys += rows.count;
     }
     return keys;
+  }
+
+  #takeFound({ parts, found }: Rows): void {
+    if (!found) return;
+    let bit = 0;
+    for (const rows of parts) {
+      const { plan, from } = this.#stretch(rows);
+      plan.copyFound(found, bit, from + rows.first, rows.count);
+      bit += rows.count;
+    }
   }
 }

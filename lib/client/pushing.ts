@@ -49,6 +49,7 @@ export async function writeRows(
     const plans = writes.map((write) => new WritePlan(memory, cluster, write, cut));
     const parts = partsOf(writer, plans, numbered, loans);
     await settleAll(call, cluster, parts, "a write");
+    for (const { write, skipped } of plans) write.table.skipped += skipped;
     return parts.reduce((sum, { touched }) => sum + touched, 0);
   } finally {
     loans.end();
@@ -66,8 +67,8 @@ function partsOf(writer: Writer, plans: readonly WritePlan[], numbered: Numbered
   const { routes, map } = cluster;
   const lastSlot = map.ownerOf.length - 1;
   const parts: WritePart[] = [];
-  // A write without rows that bears a mark goes to everyone.
-  const always = plans.length === 0 && numbered.request.mark !== undefined;
+  // A mark goes to everyone, so that all say the same.
+  const always = numbered.request.mark !== undefined;
   for (const owner of cluster.owners) {
     const spans = plans.map(({ route }) => ({ begin: beginOf(route, owner), end: route.ends[owner] }));
     const bytes = plans.reduce((sum, plan, i) => sum + (spans[i].end - spans[i].begin) * plan.rowBytes, 0);

@@ -209,7 +209,6 @@ export class RemoteBackend implements Backend<RemoteTable> {
   // Checkpoints and versions.
 
   async checkpoint({ signal }: Work<CheckpointProgress>, version?: VersionRequest): Promise<CheckpointInfo> {
-    if (signal?.aborted) throw new EmbershardError("ABORTED", "the checkpoint was aborted before it began");
     if (version) this.#demandOneShard("a version");
     const infos = await this.#requests.askAll(
       {
@@ -220,6 +219,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
       },
       "Report",
       ({ json }) => JSON.parse(json) as CheckpointInfo,
+      signal,
     );
     if (infos.length === 1) return infos[0];
     const sum = (of: (info: CheckpointInfo) => number) => infos.reduce((all, info) => all + of(info), 0);

@@ -1,5 +1,6 @@
 // Scans: all rows of a table, shard after shard, batch by batch.
 import type { ScanBatch } from "../api/row-batches.js";
+import { EmbershardError } from "../base/errors.js";
 import { columnPlaces, float32Column, float64Column, uint32Column } from "../wire/columns.js";
 import { Column, type RowBatch, ScanOf, type ScanRows } from "../wire/generated/frame-types.js";
 import type { RemoteTable } from "./remote-table.js";
@@ -17,13 +18,18 @@ export async function* scanTable(
     let cursor: Uint8Array | undefined;
     let channel: number | undefined;
     do {
+      if (table.dropped)
+        throw new EmbershardError(
+          "TABLE_NOT_FOUND",
+          `table "${table.definition.name}" was dropped during the scan`,
+        );
       const { body, connection } = await requests.ask(
         owner,
         { kind: "Scan", table: id, fingerprint, of: ScanOf[of], batch, cursor },
         "ScanRows",
         (rows: ScanRows) => ({ batch: scanBatchOf(table, rows.rows), cursor: rows.cursor?.slice() }),
         // A cursor means nothing on another connection.
-        channel,
+        { connection: channel },
       );
       channel = connection;
       cursor = body.cursor;

@@ -11,6 +11,12 @@ type BodyOf<K extends Kind> = Extract<Body, { kind: K }>;
 /** What a request says, or what it says to this owner over this connection. */
 export type Question = BodyInput | ((channel: Channel) => BodyInput);
 
+export interface AskOptions {
+  /** The connection that the answer has to come over. */
+  readonly connection?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export class Requests {
   readonly cluster: Cluster;
   readonly #settings: CallSettings;
@@ -24,22 +30,21 @@ export class Requests {
   }
 
   /** A call, to be closed when it is over. */
-  call(): Call {
-    return new Call(this.cluster, this.#settings);
+  call(signal?: AbortSignal): Call {
+    return new Call(this.cluster, this.#settings, signal);
   }
 
   /**
-   * Asks one owner. `take` makes of the answer what is to be kept of it: it is borrowed until that returns. `connection`
-   * has the answer come over that one or not at all.
+   * Asks one owner. `take` makes of the answer what is to be kept of it: it is borrowed until that returns.
    */
   async ask<K extends Kind, T>(
     owner: number,
     question: Question,
     kind: K,
     take: (body: BodyOf<K>) => T,
-    connection?: number,
+    { connection, signal }: AskOptions = {},
   ): Promise<{ readonly body: T; readonly connection: number }> {
-    const call = this.call();
+    const call = this.call(signal);
     try {
       const part = new OnePart(this, owner, question, kind, take, connection);
       await call.settle(part);
@@ -50,8 +55,13 @@ export class Requests {
   }
 
   /** Asks all owners at once. Answers are in the order of `cluster.owners`. */
-  async askAll<K extends Kind, T>(question: Question, kind: K, take: (body: BodyOf<K>) => T): Promise<T[]> {
-    const answers = this.cluster.owners.map((owner) => this.ask(owner, question, kind, take));
+  async askAll<K extends Kind, T>(
+    question: Question,
+    kind: K,
+    take: (body: BodyOf<K>) => T,
+    signal?: AbortSignal,
+  ): Promise<T[]> {
+    const answers = this.cluster.owners.map((owner) => this.ask(owner, question, kind, take, { signal }));
     const settled = await Promise.allSettled(answers);
     for (const one of settled) if (one.status === "rejected") throw one.reason;
     return settled.map((one) => (one as PromiseFulfilledResult<{ body: T }>).value.body);

@@ -22,6 +22,7 @@ interface Columns {
 
 interface Rows extends Columns {
   readonly n: number;
+  readonly skipped: number;
   readonly keys: number;
 }
 
@@ -48,9 +49,10 @@ function distinctSlots(n: number): number {
 export class WritePlan {
   readonly write: RemoteWrite;
   readonly route: Route;
+  /** Gradients that were left out because they are not finite. */
+  readonly skipped: number;
   readonly #memory: PlanMemory;
   readonly #columns: Columns;
-  /** Whether frames can be cut between slots only: keys are in their order. */
   readonly #columnMask: number;
 
   /** @throws NON_FINITE naming the key, where the table refuses such gradients; rows are never taken with such values */
@@ -58,6 +60,7 @@ export class WritePlan {
     this.write = write;
     this.#memory = memory;
     const staged = stageWrite(memory, write);
+    this.skipped = staged.skipped;
     const { owners } = cluster;
     this.route =
       owners.length === 1 && !cut
@@ -203,6 +206,7 @@ function stageWrite(memory: PlanMemory, write: RemoteWrite): Rows {
   if (write.kind === "push") return stagePush(memory, write, at, put(values));
   const rows: Rows = {
     n,
+    skipped: 0,
     keys: at,
     values: put(values),
     states: put(states),
@@ -224,13 +228,14 @@ function stagePush(memory: PlanMemory, write: RemoteWrite, keys: number, values:
   if (write.counts) memory.u32.set(write.counts, counts / 4);
   const counters = width > 0 ? memory.take(4 * width * write.keys.length) : 0;
   if (write.counters) memory.f32.set(write.counters, counters / 4);
+  let skipped = 0;
   const drop = (given: number, bad: number, countsAt: number): number => {
     if (table.definition.nonFinite === "refuse") {
       const key = memory.u64[keys / 8 + Math.floor(bad / dim)];
       throw nonFinite(write, "gradient", key, memory.f32[values / 4 + bad], bad % dim);
     }
     const kept = kernel.dropNonFinite(values, keys, countsAt, given, dim, counters, width);
-    table.skipped += given - kept;
+    skipped += given - kept;
     return kept;
   };
   let given = write.keys.length;
@@ -255,7 +260,7 @@ function stagePush(memory: PlanMemory, write: RemoteWrite, keys: number, values:
     for (let i = 0; i < n; i++) memory.f32[column / 4 + i] = memory.f32[counters / 4 + i * width + c];
     return column;
   });
-  return { n, keys, values, states: 0, counts: plain ? 0 : counts, lastSteps: 0, counters: columns };
+  return { n, skipped, keys, values, states: 0, counts: plain ? 0 : counts, lastSteps: 0, counters: columns };
 }
 
 function refuseNonFinite(

@@ -41,6 +41,11 @@ export class WrittenFrame {
     });
   }
 
+  /** As `parts`, for who keeps them beyond the next frame: what lies in the writer is copied, bulk is not. */
+  partsToKeep(): Uint8Array[] {
+    return this.parts().map((part, i) => (this.#pieces[i].chunk ? part : part.slice()));
+  }
+
   /** The message in one array of its own. Room is zeros. */
   toBytes(): Uint8Array {
     const bytes = new Uint8Array(this.#end);
