@@ -184,7 +184,10 @@ export function evictionLaws(law: Law): void {
     assert.ok((await twin.table.stats()).rows > 2900);
     await twin.compareAll();
   });
+}
 
+/** Laws of counters: nothing goes by itself. */
+export function counterLaws(law: Law): void {
   law(
     "counters are the oracle's bits through decays, and what has none reads 0",
     async ({ store, reopen }) => {

@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import { admissionLaws } from "./admission-laws.js";
 import { durabilityLaws } from "./durability-laws.js";
-import { evictionLaws } from "./eviction-laws.js";
+import { counterLaws, evictionLaws } from "./eviction-laws.js";
 import { optimizerLaws } from "./optimizer-laws.js";
 import { rowLaws } from "./row-laws.js";
 import { schemaLaws } from "./schema-laws.js";
@@ -22,6 +22,23 @@ export function tableLaws(name: string, open: Open): void {
     admissionLaws,
     durabilityLaws,
     evictionLaws,
+    counterLaws,
+  ]);
+}
+
+/**
+ * What holds of tables on nodes. Which rows a table lets go depends on what else its shard holds, and nobody can listen from
+ * afar yet.
+ */
+export function remoteTableLaws(name: string, open: Open): void {
+  declare(name, open, [
+    rowLaws,
+    optimizerLaws,
+    schemaLaws,
+    tensorLaws,
+    admissionLaws,
+    durabilityLaws,
+    counterLaws,
   ]);
 }
 
@@ -32,7 +49,7 @@ export function limitedTableLaws(name: string, open: Open): void {
 
 /** Laws of eviction alone, for tables whose rows are cold. */
 export function coldEvictionLaws(name: string, open: Open): void {
-  declare(name, open, [evictionLaws]);
+  declare(name, open, [evictionLaws, counterLaws]);
 }
 
 /** What holds of tables however their rows are stored. */

@@ -18,6 +18,8 @@ export interface Opened {
   reopen(): Promise<Store>;
   /** Lets everything go. */
   end(): Promise<void>;
+  /** False where work that is aborted from afar may have been done. */
+  readonly abortsForSure?: boolean;
 }
 
 export type Open = () => Promise<Opened>;

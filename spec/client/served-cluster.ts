@@ -1,0 +1,126 @@
+// A cluster in one process: shards over disks in memory, a network in memory, real time.
+import { type Clock, wakefulClock } from "../../lib/base/clock.js";
+import { connectIn } from "../../lib/client/open-client.js";
+import type { ConnectOptions, Store } from "../../lib/index.js";
+import { DEFAULT_SOCKET_LIMITS, type Listener } from "../../lib/net/connection.js";
+import { LoopbackNetwork } from "../../lib/net/loopback.js";
+import { resolveSettings } from "../../lib/node/settings.js";
+import { noCounts } from "../../lib/node/shard-figures.js";
+import { ShardService } from "../../lib/node/shard-service.js";
+import { firstMap } from "../../lib/ring/placement.js";
+import type { SlotMap } from "../../lib/ring/slot-map.js";
+import type { Shard, ShardOptions } from "../../lib/shard/shard.js";
+import { MemoryDisk } from "../embedded/memory-store.js";
+
+const host = "node";
+const firstPort = 7401;
+
+/** Real time, but what is due at once is done in the next turn: a timer takes a millisecond at least. */
+const clock: Clock = {
+  now: wakefulClock.now,
+  after(delayMs, callback) {
+    if (delayMs >= 1) return wakefulClock.after(delayMs, callback);
+    const turn = setImmediate(callback);
+    return () => clearImmediate(turn);
+  },
+};
+
+interface Member {
+  readonly disk: MemoryDisk;
+  shard: Shard;
+  service: ShardService;
+  listener: Listener;
+}
+
+/** A node with so many shards; clients ask any shard for the map. */
+export class ServedCluster {
+  readonly network: LoopbackNetwork;
+  readonly failures: unknown[] = [];
+  readonly #members: Member[] = [];
+  readonly #disks: MemoryDisk[];
+  readonly #options: Partial<ShardOptions>;
+  map: SlotMap;
+  #workers = 0;
+
+  private constructor(shards: number, options: Partial<ShardOptions>) {
+    this.#options = options;
+    this.#disks = Array.from({ length: shards }, (_, i) => new MemoryDisk(i + 1));
+    const failed = (error: unknown) => this.failures.push(error);
+    this.network = new LoopbackNetwork({ clock, seed: 1, failed });
+    const map = firstMap([{ name: "node", shards, host, port: firstPort - 1 }]);
+    this.map = map;
+  }
+
+  static async open(shards: number, options: Partial<ShardOptions> = {}): Promise<ServedCluster> {
+    const cluster = new ServedCluster(shards, options);
+    await cluster.start();
+    return cluster;
+  }
+
+  /** Opens what the disks have, and serves it. */
+  async start(): Promise<void> {
+    for (const [number, disk] of this.#disks.entries()) await this.#serve(number, disk);
+  }
+
+  async #serve(number: number, disk: MemoryDisk): Promise<void> {
+    await disk.open(this.#options);
+    const shard = disk.shard as Shard;
+    const service = new ShardService(shard, {
+      software: "spec",
+      node: "node",
+      number,
+      shards: this.#disks.length,
+      store: "07".repeat(16),
+      settings: resolveSettings({ flags: {} }, { memoryBytes: 8 * 2 ** 30 }).settings,
+      clock,
+      counts: noCounts(),
+      broken: (cause) => this.failures.push(cause),
+    });
+    service.setMap(this.map);
+    const listener = await this.network
+      .transport(host)
+      .listen({ host, port: firstPort + number }, DEFAULT_SOCKET_LIMITS, (connection) =>
+        service.accept(connection),
+      );
+    this.#members[number] = { disk, shard, service, listener };
+  }
+
+  get services(): readonly ShardService[] {
+    return this.#members.map(({ service }) => service);
+  }
+
+  /** Puts another map in force. */
+  setMap(map: SlotMap): void {
+    this.map = map;
+    for (const { service } of this.#members) service.setMap(map);
+  }
+
+  connect(options: ConnectOptions = {}): Promise<Store> {
+    return connectIn(
+      {
+        transport: this.network.transport("client"),
+        clock,
+        random: Math.random,
+        uniqueName: () => `worker ${++this.#workers}`,
+      },
+      `ember://${host}:${firstPort}`,
+      options,
+    );
+  }
+
+  /** Ends it in good order. */
+  async stop(): Promise<void> {
+    for (const { listener, shard } of this.#members.splice(0)) {
+      await listener.close();
+      await shard.close();
+    }
+  }
+
+  /** Kills one shard's process: what it wrote stays. */
+  async killAndRestart(number: number): Promise<void> {
+    const { disk, listener } = this.#members[number];
+    disk.kill();
+    await listener.close();
+    await this.#serve(number, disk);
+  }
+}
