@@ -15,7 +15,7 @@ export async function fuzzRepairs({
   const outcomes: Record<RepairOutcome, number> = { whole: 0, repaired: 0, lossy: 0, impossible: 0 };
   const shown = process.stderr.isTTY && !json;
   for (let i = 0; i < cases; i++) {
-    const lived = await liveStore(seed + i);
+    const lived = await liveStore(seed + i, 60, true);
     try {
       outcomes[await repairCase(lived, seed + i)]++;
     } catch (error) {

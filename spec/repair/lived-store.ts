@@ -8,6 +8,7 @@ import { openStore } from "../../lib/index.js";
 import { openings, operationAt, type Scale } from "../chaos/operations.js";
 import { Performer } from "../chaos/performer.js";
 import { type Contents, readContents, World } from "../chaos/world.js";
+import { Guest, type GuestRows, type GuestState, guestRows } from "./guest.js";
 
 export const scale: Scale = { keys: 40, batch: 10, burst: 60 };
 
@@ -20,13 +21,25 @@ export interface LivedStore {
   readonly lsns: readonly number[];
   /** The last operation that the log's durable mark covers. */
   readonly durable: number;
+  /** What the table that the oracle does not know was, in order; none where there is no such table. */
+  readonly guests: readonly GuestState[];
+  /** What the versions held. */
+  readonly versions: ReadonlyMap<string, VersionContents>;
   remove(): void;
+}
+
+export interface VersionContents {
+  readonly contents: string;
+  readonly guest: GuestRows | undefined;
 }
 
 export const quietly = { control: false, checkpoint: false, hugePages: "off", arenaBytes: 32 << 20 } as const;
 
-/** Lives a life and is killed: the directory is a copy of that of an open store. */
-export async function liveStore(seed: number, length = 60): Promise<LivedStore> {
+/**
+ * Lives a life and is killed: the directory is a copy of that of an open store. A rich one has versions, and a table that
+ * admits, counts, decays and evicts.
+ */
+export async function liveStore(seed: number, length = 60, rich = false): Promise<LivedStore> {
   const random = new Prng(seed);
   const home = mkdtempSync(join(tmpdir(), "embershard-repair-"));
   const [living, directory] = [join(home, "living"), join(home, "store")];
@@ -34,16 +47,38 @@ export async function liveStore(seed: number, length = 60): Promise<LivedStore> 
   let performer = await Performer.over(store);
   const lsns = [0];
   let durable = 0;
+  const guests: GuestState[] = [];
+  const versions = new Map<string, VersionContents>();
+  const guest = new Guest(seed);
+  const noteGuest = async () => {
+    const { lsn } = (await store.stats()).log;
+    guests.push({ lsn, rows: await guestRows(store) });
+  };
+  if (rich) await noteGuest();
   const operations = openings + 5 + random.below(length);
   for (let i = 1; i <= operations; i++) {
+    if (rich && i === 3) await guest.make(store);
+    else if (rich && i > 3 && random.below(2) === 0) await guest.act(random, i);
+    if (rich) await noteGuest();
     await performer.perform(operationAt(seed, i, scale), i);
     lsns.push((await store.stats()).log.lsn);
     const what = random.below(12);
     if (what === 0) await store.checkpoint();
+    if (rich && what === 2) {
+      const version = `v${i}`;
+      await store.checkpoint({ version });
+      versions.set(version, await versionContents(store));
+    }
+    if (rich && what === 3 && versions.size > 1) {
+      const [first] = versions.keys();
+      await store.deleteVersion(first);
+      versions.delete(first);
+    }
     if (what === 1) {
       await store.close();
       store = await openStore(living, quietly);
       performer = await Performer.over(store);
+      if (rich && i >= 3) await guest.make(store);
     }
     const { syncedLsn } = (await store.stats()).log;
     durable = lsns.findLastIndex((lsn) => lsn <= syncedLsn);
@@ -61,8 +96,15 @@ export async function liveStore(seed: number, length = 60): Promise<LivedStore> 
     operations,
     lsns,
     durable,
+    guests,
+    versions,
     remove: () => rmSync(home, { recursive: true, force: true }),
   };
+}
+
+/** All that a store, or a version, holds. */
+export async function versionContents(store: Store): Promise<VersionContents> {
+  return { contents: fingerprint(await readContents(store)), guest: await guestRows(store) };
 }
 
 /** Waits until the log is in its files. */
@@ -81,6 +123,7 @@ export function copyOf({ directory }: LivedStore, name: string): string {
 
 export interface Found {
   readonly contents: Contents;
+  readonly guest: GuestRows | undefined;
   readonly mark: Uint8Array | undefined;
 }
 
@@ -88,7 +131,11 @@ export interface Found {
 export async function contentsOf(directory: string): Promise<Found> {
   const store = await openStore(directory, { ...quietly, create: false });
   try {
-    return { contents: await readContents(store), mark: await store.mark() };
+    return {
+      contents: await readContents(store),
+      guest: await guestRows(store),
+      mark: await store.mark(),
+    };
   } finally {
     await store.close();
   }

@@ -3,6 +3,7 @@ import { rmSync } from "node:fs";
 import * as assert from "uvu/assert";
 import { EmbershardError } from "../../lib/base/errors.js";
 import { Prng } from "../../lib/base/prng.js";
+import { openStore } from "../../lib/index.js";
 import type { OracleRow } from "../../lib/kernel/oracle/oracle-table.js";
 import { repairStore } from "../../lib/repair/repair-store.js";
 import type { Loss } from "../../lib/repair/report.js";
@@ -10,7 +11,16 @@ import { verifyStore } from "../../lib/repair/verify-store.js";
 import { tensorName, unloggedTable } from "../chaos/operations.js";
 import type { Contents } from "../chaos/world.js";
 import { damageFile } from "./damage.js";
-import { contentsOf, copyOf, fingerprint, type LivedStore, worldAfter } from "./lived-store.js";
+import { type GuestRows, guestDifference, guestTable } from "./guest.js";
+import {
+  contentsOf,
+  copyOf,
+  fingerprint,
+  type LivedStore,
+  quietly,
+  versionContents,
+  worldAfter,
+} from "./lived-store.js";
 import { keysOfPages } from "./page-keys.js";
 
 export type RepairOutcome = "whole" | "repaired" | "lossy" | "impossible";
@@ -52,7 +62,7 @@ async function compare(
   losses: readonly Loss[],
   said: string,
 ): Promise<void> {
-  const found = (await contentsOf(directory)).contents;
+  const { contents: found, guest } = await contentsOf(directory);
   const records = losses.find(({ kind }) => kind === "records");
   const unlogged = losses.some(({ kind }) => kind === "checkpoint");
   const last = records ? records.lsns!.from - 1 : lived.lsns.at(-1)!;
@@ -63,14 +73,15 @@ async function compare(
   if (!records) for (let i = ends[0] - 1; i >= lived.durable; i--) ends.push(i);
   const reasons: string[] = [];
   for (const end of ends) {
-    const difference = await differenceFrom(
-      lived,
-      end,
-      found,
-      lostKeys,
-      unlogged || pages.length > 0 || records !== undefined,
-    );
-    if (difference === undefined) return;
+    const difference =
+      (await differenceFrom(
+        lived,
+        end,
+        found,
+        lostKeys,
+        unlogged || pages.length > 0 || records !== undefined,
+      )) ?? guestDifferenceFrom(lived, end, guest, lostKeys.get(guestTable));
+    if (difference === undefined) return compareVersions(lived, directory, losses, said);
     reasons.push(`after ${end}: ${difference}`);
   }
   throw new Error(`${said}: ${reasons.slice(0, 2).join("; ")}`);
@@ -87,6 +98,7 @@ async function differenceFrom(
   const expected = worldAfter(lived, end).rows();
   const names = new Set([...expected.keys(), ...found.tables.keys()]);
   for (const name of names) {
+    if (name === guestTable) continue;
     if (name === tensorName) {
       const difference = tensorDifference(expected.get(name)!, found.tensor, lostKeys.get(name));
       if (difference) return difference;
@@ -116,6 +128,48 @@ async function differenceFrom(
     for (const key of now.keys()) if (!before.has(key)) return `table ${name}: key ${key} should not be`;
   }
   return undefined;
+}
+
+/** The log may end between an operation and what was done to the other table before the next one. */
+function guestDifferenceFrom(
+  { guests, lsns }: LivedStore,
+  end: number,
+  found: GuestRows | undefined,
+  lost: ReadonlySet<bigint> | undefined,
+): string | undefined {
+  let reason: string | undefined;
+  for (const [i, { lsn, rows }] of guests.entries()) {
+    if (lsn > (lsns[end + 1] ?? Number.POSITIVE_INFINITY)) break;
+    if ((guests[i + 1]?.lsn ?? Number.POSITIVE_INFINITY) <= lsns[end]) continue;
+    reason = guestDifference(rows, found, lost);
+    if (reason === undefined) return undefined;
+  }
+  return reason && `table ${guestTable}: ${reason}`;
+}
+
+/** Each version is as it was, or was said to be gone. */
+async function compareVersions(
+  lived: LivedStore,
+  directory: string,
+  losses: readonly Loss[],
+  said: string,
+): Promise<void> {
+  if (lived.versions.size === 0) return;
+  const store = await openStore(directory, { ...quietly, create: false });
+  try {
+    const there = (await store.versions()).map(({ name }) => name);
+    for (const [name, expected] of lived.versions) {
+      if (losses.some(({ kind, version }) => kind === "version" && version === name)) continue;
+      assert.ok(there.includes(name), `${said}: version ${name} is gone, there are ${there}`);
+      const version = await store.openVersion(name);
+      const { contents, guest } = await versionContents(version);
+      await version.close();
+      assert.ok(contents === expected.contents, `${said}: version ${name} differs`);
+      assert.is(guestDifference(expected.guest, guest), undefined, `${said}: version ${name}, ${guestTable}`);
+    }
+  } finally {
+    await store.close();
+  }
 }
 
 function tensorDifference(

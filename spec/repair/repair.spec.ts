@@ -11,7 +11,7 @@ const test = suite("repair");
 
 for (let begin = 0; begin < cases; begin += perStore) {
   test(`${Math.min(perStore, cases - begin)} damaged copies of store ${firstSeed + begin}`, async () => {
-    const lived = await liveStore(firstSeed + begin);
+    const lived = await liveStore(firstSeed + begin, 60, true);
     try {
       for (let i = begin; i < Math.min(cases, begin + perStore); i++) {
         const outcome = await repairCase(lived, firstSeed + i);
