@@ -87,7 +87,7 @@ async function openVersion(path: string, name: string, settings: Settings): Prom
   await inspectDirectory(path, { create: false, shards: 1 });
   const pages = await lockShard(path, 0, false);
   try {
-    const versions = await readVersions(pages);
+    const versions = await readVersions(pages, []);
     const version = demandVersion(versions, name);
     const { arenaBytes, hugePages } = settings;
     const arenas = new ArenaSet({ limitBytes: arenaBytes, hugePages });

@@ -9,6 +9,7 @@ import { slotCount } from "../shard/arena-set.js";
 import type { Manifest } from "../shard/manifest.js";
 import { encodePageKey } from "../shard/page-image.js";
 import { decodeJson, RECORD } from "../shard/records.js";
+import { readVersionRoll, type VersionRoll } from "../shard/version-roll.js";
 import { readMarkFile } from "../store/durable-mark.js";
 import type { Files } from "../store/files.js";
 import { type LevelFiles, openLevelFiles } from "../store/level-files.js";
@@ -48,6 +49,8 @@ export interface Examination {
   readonly levelFiles: LevelFiles;
   readonly pages: PageInventory;
   readonly log: LogInventory;
+  /** Versions that there should be, and whether the file that says so is whole. */
+  readonly roll: VersionRoll;
   /** What the log's good records define, and drop, in order. */
   readonly definitions: readonly LoggedDefinition[];
   /** The generation of the last checkpoint that was durable; 0 where none was. */
@@ -89,9 +92,13 @@ export async function examine(directory: string, options: ExamineOptions): Promi
     options.onRecords?.(records);
   };
   const before = await readMarkFile(logFiles, createHashBlock, logIdentity);
+  const rollBefore = await readVersionRoll(logFiles, logIdentity);
   const levelFiles = await openLevelFiles(join(directory, pagesFolder));
   const windows = new Windows();
   try {
+    // A store at work may make and delete some meanwhile.
+    const { names, whole } = await readVersionRoll(logFiles, logIdentity);
+    const roll = { names: names.filter((name) => rollBefore.names.includes(name)), whole };
     const pages = await takeInventory(levelFiles, { signal, onBytes, remains }, windows);
     const log = await takeLogInventory(
       logFiles,
@@ -101,6 +108,7 @@ export async function examine(directory: string, options: ExamineOptions): Promi
     const promised = (live ? before.mark : log.mark)?.generation ?? 0;
     return {
       promised,
+      roll,
       directory,
       identity,
       identityFault: fault,

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
 import { openStore } from "../embedded/open-store.js";
 import { encodeManifest, type Manifest, manifestKey } from "../shard/manifest.js";
+import { writeVersionRoll } from "../shard/version-roll.js";
 import { demandClosed, directoryOf } from "./access.js";
 import { syncFolder } from "./backup-directory.js";
 import { readValue } from "./backup-store.js";
@@ -112,6 +113,16 @@ function versionsOf(found: Examination): { entries: StoredEntry[]; losses: Loss[
         message: `version "${name}" is gone: ${images.length - whole.length} of its ${images.length} pages are damaged`,
       });
   }
+  const known = new Set([
+    ...losses.map(({ version }) => version),
+    ...entries.map(({ proof }) => (proof.kind === "version" ? proof.name : undefined)),
+  ]);
+  for (const name of found.roll.names.filter((one) => !known.has(one)))
+    losses.push({
+      kind: "version",
+      version: name,
+      message: `version "${name}" is gone: its manifest is missing`,
+    });
   return { entries, losses };
 }
 
@@ -170,6 +181,9 @@ async function build(
       demandWanted(signal);
       await builder.append(type, flags, payload);
     }
+    const names = versions.flatMap(({ proof }) => (proof.kind === "version" ? [proof.name] : []));
+    if (names.length > 0)
+      await writeVersionRoll(filesOf(join(directory, logFolder)), found.logIdentity, names);
     await builder.finish();
   } catch (error) {
     await builder.abandon();

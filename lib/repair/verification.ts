@@ -5,6 +5,8 @@ import type { EmbershardError } from "../base/errors.js";
 import { coldPrefix, decodeColdKey, decodeKeptKey, keptPrefix } from "../shard/cold-values.js";
 import type { Manifest } from "../shard/manifest.js";
 import { manifestKey } from "../shard/manifest.js";
+import { encodeVersionKey } from "../shard/version.js";
+import { rollFileName } from "../shard/version-roll.js";
 import { markFileName } from "../store/durable-mark.js";
 import { segmentName } from "../store/log-format.js";
 import type { ArenaTable } from "../table/arena-table.js";
@@ -158,6 +160,7 @@ export function imageFault(
 }
 
 function judgeVersions(found: Examination, images: ImageLists, findings: Finding[]): void {
+  judgeRoll(found, findings);
   for (const [entry] of found.pages.entries.values()) {
     if (entry.key[0] !== 2 || entry.deletion || !entry.file.current) continue;
     const name = new TextDecoder().decode(entry.key.subarray(1));
@@ -172,6 +175,20 @@ function judgeVersions(found: Examination, images: ImageLists, findings: Finding
           affects: { versions: [name] },
         }),
       );
+  }
+}
+
+/** Demands each version that there should be. */
+function judgeRoll({ pages, roll }: Examination, findings: Finding[]): void {
+  if (!roll.whole) {
+    const message = "it is damaged: versions that are missing are not missed";
+    findings.push(finding("harmless", "version", join(logFolder, rollFileName), message));
+  }
+  for (const name of roll.names) {
+    if (currentEntry(pages, encodeVersionKey(name))) continue;
+    const what = `the manifest of version "${name}"`;
+    const affects = { versions: [name] };
+    findings.push(finding("damage", "version", pagesFolder, "it is missing", { what, affects }));
   }
 }
 

@@ -272,7 +272,7 @@ export class Checkpointing {
       state.ledger,
       ...[...state.versions.values()].flatMap((one) => ("ledger" in one ? [one.ledger] : [])),
     ];
-    state.versions = await readVersions(state.pages);
+    state.versions = await readVersions(state.pages, state.expectedVersions);
     if (generation > known) {
       // Its images are current, not garbage; the pages are written again and will supersede them. After a rollback those are
       // pages that nobody has changed, too.

@@ -27,6 +27,7 @@ import { loadPages, readManifest } from "./page-loading.js";
 import type { Recovered } from "./recovered.js";
 import type { ShardState } from "./shard-state.js";
 import { type KnownVersion, readVersions } from "./version.js";
+import { readVersionRoll, writeVersionRoll } from "./version-roll.js";
 
 export interface ShardOptions {
   readonly files: Files;
@@ -86,7 +87,8 @@ export async function recoverShard(
     mayBeNew: options.mayBeNew,
   });
   demandCheckpoint(reading.mark.generation, manifest);
-  const versions = await readVersions(pages);
+  const { names: expectedVersions } = await readVersionRoll(files, identity);
+  const versions = await readVersions(pages, expectedVersions);
   const others = ledgersOf(versions.values());
   const recovered = await loadPages(arenas, pages, manifest, { others, strays: true });
   await replayLog(recovered, reading, pause);
@@ -142,6 +144,8 @@ export async function recoverShard(
     readers: new Set(),
     keeping,
     leftoverBytes: options.leftoverBytes,
+    expectedVersions,
+    noteVersions: (names) => writeVersionRoll(files, identity, names),
     foldPages: options.foldPages ?? usualFoldPages,
     lastGeneration: Math.max(
       manifest?.generation ?? 0,

@@ -78,6 +78,10 @@ export interface ShardState {
   readonly foldPages: number;
   /** Bytes of rows that comparing has in memory at once, unless the usual. */
   readonly leftoverBytes: number | undefined;
+  /** Names of the versions that there should be, as the file beside the log last had them. */
+  expectedVersions: readonly string[];
+  /** Makes names what that file has, durably. @throws IO */
+  readonly noteVersions: (names: readonly string[]) => Promise<void>;
   /** The greatest number that a generation of images has had. */
   lastGeneration: number;
   committed: CommittedCheckpoint | undefined;

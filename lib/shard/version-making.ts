@@ -64,6 +64,7 @@ export async function makeVersion(
       ? []
       : inOrder(state.versions.values()).slice(0, Math.max(0, state.versions.size + 1 - keep));
   try {
+    if (leaving.length > 0) await expect(state, without(state, leaving));
     const commit = state.pages.batch();
     commit.put(encodeVersionKey(name), encodeVersion(version));
     for (const old of leaving) commit.del(encodeVersionKey(old.name));
@@ -73,6 +74,7 @@ export async function makeVersion(
     throw error;
   }
   state.versions.set(name, version);
+  await expect(state, [...without(state, leaving), name]);
   const deleted = leaving.map((old) => old.name);
   const deletedImages = await forgetVersions(state, deleted);
   return { version, folded: folded.written.length, deleted, deletedImages };
@@ -81,10 +83,26 @@ export async function makeVersion(
 /** Deletes a version, damaged or not, and what only it refers to. Returns the images deleted. @throws VERSION_NOT_FOUND, IO */
 export async function deleteVersion(state: ShardState, name: string): Promise<number> {
   if (!state.versions.has(name)) demandVersion(state.versions, name);
+  await expect(state, without(state, [{ name }]));
   const commit = state.pages.batch();
   commit.del(encodeVersionKey(name));
   await commit.write();
   return forgetVersions(state, [name]);
+}
+
+/**
+ * Says which versions there are to be: one that is made once it is there, one that goes before it does. Killed in between,
+ * there is one more than is expected, never one less.
+ */
+async function expect(state: ShardState, names: readonly string[]): Promise<void> {
+  await state.noteVersions(names);
+  state.expectedVersions = names;
+}
+
+function without({ expectedVersions, versions }: ShardState, gone: readonly { name: string }[]): string[] {
+  const names = new Set([...expectedVersions, ...versions.keys()]);
+  for (const { name } of gone) names.delete(name);
+  return [...names];
 }
 
 /** What versions that are no longer in the page store kept alive goes, too. */

@@ -85,6 +85,8 @@ export async function readVersion(source: VersionSource, version: Version): Prom
     keeping: new ColdKeeping(),
     foldPages: usualFoldPages,
     leftoverBytes: undefined,
+    expectedVersions: [],
+    noteVersions: async () => {},
     lastGeneration: manifest.generation,
   };
 }

@@ -38,12 +38,30 @@ export function encodeVersion({ manifest }: Version): Uint8Array {
   return encodeManifest(manifest);
 }
 
-/** All versions of a store, oldest first. What is damaged is among them, and does not stop the rest. @throws IO */
-export async function readVersions(pages: PageStore): Promise<Map<string, KnownVersion>> {
+/**
+ * All versions of a store, oldest first. What is damaged is among them, and so is what is expected and missing; it does not
+ * stop the rest. @throws IO
+ */
+export async function readVersions(
+  pages: PageStore,
+  expected: readonly string[],
+): Promise<Map<string, KnownVersion>> {
   const found: KnownVersion[] = [];
   for await (const entries of pages.entries(versionKeys))
     for (const { key, value } of entries) found.push(decodeVersion(key, value));
+  const there = new Set(found.map(({ name }) => name));
+  for (const name of expected) if (!there.has(name)) found.push(missing(name));
   return new Map(inOrder(found).map((version) => [version.name, version]));
+}
+
+function missing(name: string): DamagedVersion {
+  return {
+    name,
+    damage: new EmbershardError(
+      "CORRUPT",
+      `the manifest of version "${name}" is missing: the page store has lost it. \`embershard verify\` says what is damaged`,
+    ),
+  };
 }
 
 /** Oldest first; damaged ones, of unknown age, before all. */

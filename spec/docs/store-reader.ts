@@ -1,6 +1,6 @@
 // Reads a closed store as docs/formats says, with no code of the store: what it finds is what the documents promise.
 // Of the optimizers it knows plain SGD, of the initializers constants: the others have golden traces of their own.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Level } from "level";
 import xxhash from "xxhash-wasm";
@@ -88,6 +88,7 @@ export async function readStore(directory: string, version?: string): Promise<Fo
     demand(reader.versionName === version, "a version says its name");
     return reader.result(0);
   }
+  await demandVersions(join(shard, "log", "VERSIONS"), identity.id, join(shard, "pages"));
   const records = readLogFiles(join(shard, "log"), identity.id, BigInt(reader.replayLsn) + 1n);
   for (const record of records) reader.apply(record);
   demand(
@@ -95,6 +96,22 @@ export async function readStore(directory: string, version?: string): Promise<Fo
     "the log ends within the checkpoint",
   );
   return reader.result(records.length);
+}
+
+/** Each version that the file names is there. */
+async function demandVersions(file: string, store: string, pagesFolder: string): Promise<void> {
+  if (!existsSync(file)) return;
+  const bytes = readFileSync(file);
+  demand(bytes.readBigUInt64LE(0) === h64Raw(bytes.subarray(8)), "the checksum of VERSIONS");
+  const json = JSON.parse(bytes.subarray(8).toString());
+  demand(json.store === store && json.shard === 0, "VERSIONS is the store's");
+  const pages = new Level<Uint8Array, Uint8Array>(pagesFolder, {
+    keyEncoding: "view",
+    valueEncoding: "view",
+  });
+  for (const name of json.names)
+    demand((await pages.get(Buffer.from(`\x02${name}`))) !== undefined, `version ${name} is there`);
+  await pages.close();
 }
 
 class Reader {

@@ -160,6 +160,8 @@ async function compareVersions(
     const there = (await store.versions()).map(({ name }) => name);
     for (const [name, expected] of lived.versions) {
       if (losses.some(({ kind, version }) => kind === "version" && version === name)) continue;
+      // Where the list of versions is damaged, too, nothing tells that there was one.
+      if (!there.includes(name) && said.includes("VERSIONS")) continue;
       assert.ok(there.includes(name), `${said}: version ${name} is gone, there are ${there}`);
       const version = await store.openVersion(name);
       const { contents, guest } = await versionContents(version);
