@@ -1,5 +1,6 @@
 import { type Figure, once, shown, target } from "../figure.js";
 import { startCTable } from "../peers/c-table.js";
+import { startCWriter } from "../peers/c-writer.js";
 import { median } from "../race.js";
 import { Subject } from "../subject.js";
 import type { Reply } from "../subjects/line-server.js";
@@ -21,19 +22,23 @@ export const checkpoint: Suite = {
     };
     const { rows, dim, batch } = settings;
     const machine = await startCTable(context, { rows, dim, batch, pages: "plain" });
+    // Weights, state, key, frequency and last step.
+    const writer = await startCWriter(context, rows * (16 + 8 * dim));
     const store = await Subject.startNode(workspace, "Embershard", "store-checkpoint", settings);
     // Compiles both loops before anything is timed.
     await store.ask("calm", 5 * options.roundMs);
     const calm: Reply[] = [];
     const busy: Reply[] = [];
     const bare: Reply[] = [];
+    const written: Reply[] = [];
     for (let round = 0; round < (options.quick ? 1 : 3); round++) {
       calm.push(await store.ask("calm", 20 * options.roundMs));
       busy.push(await store.ask("checkpoint"));
       if (machine) bare.push(await machine.ask("push", "uniform", 20 * options.roundMs));
+      if (writer) written.push(await writer.ask("write", 20 * options.roundMs));
     }
-    await Promise.all([store.stop(), machine?.stop()]);
-    return [...figures(calm, busy), ...machineFigures(bare, batch)];
+    await Promise.all([store.stop(), machine?.stop(), writer?.stop()]);
+    return [...figures(calm, busy), ...machineFigures(bare, batch), ...writerFigures(written)];
   },
 };
 
@@ -46,6 +51,16 @@ function machineFigures(bare: readonly Reply[], batch: number): Figure[] {
   return [shown("checkpoint-pause-of-the-machine", longestMs, { unit: "ms", better: "lower", note })];
 }
 
+/** What a program waits that writes as a store does during a checkpoint, for one change of 16,384 rows and one write. */
+function writerFigures(written: readonly Reply[]): Figure[] {
+  if (written.length === 0) return [];
+  const longestMs = written.map(({ longestNs }) => (Number(longestNs) / 1e6).toFixed(1));
+  const usualMs = median(written.map(({ usualNs }) => Number(usualNs) / 1e6));
+  const note = `a C program that changes rows, writes over a file and syncs it, and writes and syncs others, alone on the machine: the longest of each round ${longestMs.join(", ")} ms; a usual one ${usualMs.toFixed(1)} ms`;
+  const longest = Math.max(...written.map(({ longestNs }) => Number(longestNs) / 1e6));
+  return [shown("checkpoint-pause-of-a-writer", longest, { unit: "ms", better: "lower", note })];
+}
+
 function figures(calm: readonly Reply[], busy: readonly Reply[]): Figure[] {
   const rates = (replies: readonly Reply[]) =>
     median(replies.map(({ rows, ns }) => (Number(rows) / Number(ns)) * 1e9));
@@ -56,10 +71,11 @@ function figures(calm: readonly Reply[], busy: readonly Reply[]): Figure[] {
   );
   const pages = busy.map((reply) => reply.pages).join(", ");
   const ownMs = longestMs(busy, "ownNs").toFixed(1);
-  const felt = (replies: readonly Reply[]) => longestMs(replies, "pushNs", "pullNs").toFixed(1);
+  const felt = (replies: readonly Reply[]) =>
+    replies.map((reply) => longestMs([reply], "pushNs", "pullNs").toFixed(1)).join(", ");
   return [
     target("checkpoint-pause", longestMs(busy, "pushNs", "pullNs"), {
-      note: `the longest small push or pull beside full pushes; ${ownMs} ms without the time that they waited for a processor; without a checkpoint ${felt(calm)} ms`,
+      note: `the longest small push or pull beside full pushes, of each round ${felt(busy)} ms; ${ownMs} ms without the time that they waited for a processor; without a checkpoint ${felt(calm)} ms`,
     }),
     target("checkpoint-throughput", once(rates(busy), rates(calm)), {
       peerName: "before",
