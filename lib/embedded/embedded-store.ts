@@ -20,4 +20,13 @@ export class EmbeddedStore extends CheckedStore<ArenaTable> {
   hold(): StoreHold {
     return this.#shard.hold();
   }
+
+  /**
+   * @internal The same, and where a table is larger than its memory an instant, whose pages and cold rows stay, too.
+   *
+   * @throws ABORTED, IO, READ_ONLY, CLOSED
+   */
+  holdInstant(signal?: AbortSignal): Promise<StoreHold> {
+    return this.#shard.holdInstant(signal);
+  }
 }

@@ -4,7 +4,11 @@ import type { EmbeddedStore } from "./embedded-store.js";
 /** What the owner tells an asker who reads the store's files beside it. */
 export interface HoldProgress {
   /** The files stay from now on; every record up to here is in them. */
-  readonly held?: { readonly writtenLsn: number };
+  readonly held?: {
+    readonly writtenLsn: number;
+    /** See `StoreHold`; base64. */
+    readonly instant?: string;
+  };
   /** A checkpoint is written before. */
   readonly checkpoint?: { readonly pages: number; readonly total: number };
 }
@@ -22,9 +26,14 @@ export function holdHandlers(store: EmbeddedStore): ControlHandlers {
           progress({ checkpoint: { pages, total } } satisfies HoldProgress);
         await store.checkpoint({ signal, onProgress });
       }
-      const { writtenLsn, release } = store.hold();
+      const whole = checkpoint === true ? await store.holdInstant(signal) : store.hold();
+      const { writtenLsn, instant, release } = whole;
       try {
-        progress({ held: { writtenLsn } } satisfies HoldProgress);
+        const held = {
+          writtenLsn,
+          ...(instant && { instant: Buffer.from(instant).toString("base64") }),
+        };
+        progress({ held } satisfies HoldProgress);
         await new Promise<void>((resolve) => {
           if (signal.aborted) resolve();
           signal.addEventListener("abort", () => resolve(), { once: true });

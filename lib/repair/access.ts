@@ -10,6 +10,8 @@ import { livingOwner } from "./examination.js";
 export interface LiveStore {
   /** Every record up to here is in the files. */
   readonly writtenLsn: number;
+  /** With tables larger than their memory: the manifest of an instant whose pages and cold rows stay, too. */
+  readonly instant?: Uint8Array | undefined;
 }
 
 export interface AccessOptions {
@@ -43,9 +45,9 @@ export async function withFiles<T>(
   const never = new AbortController().signal;
   if (store instanceof EmbeddedStore) {
     if (checkpoint) await store.checkpoint({ ...(signal && { signal }) });
-    const { writtenLsn, release } = store.hold();
+    const { writtenLsn, instant, release } = checkpoint ? await store.holdInstant(signal) : store.hold();
     try {
-      return await work({ writtenLsn }, signal ?? never);
+      return await work({ writtenLsn, instant }, signal ?? never);
     } finally {
       release();
     }
@@ -67,7 +69,12 @@ export async function withFiles<T>(
           signal: signal ? AbortSignal.any([signal, ended.signal]) : ended.signal,
           onProgress: (progress) => {
             const { held } = (progress ?? {}) as HoldProgress;
-            if (held) settle(held);
+            if (!held) return;
+            const { writtenLsn, instant } = held;
+            settle({
+              writtenLsn,
+              ...(instant && { instant: new Uint8Array(Buffer.from(instant, "base64")) }),
+            });
           },
         },
       );

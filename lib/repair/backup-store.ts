@@ -3,7 +3,8 @@ import { join } from "node:path";
 import type { Store } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
 import { createHashBlock } from "../kernel/hash-block.js";
-import { manifestKey } from "../shard/manifest.js";
+import { decodeKeptKey, encodeColdKey } from "../shard/cold-values.js";
+import { decodeManifest, encodeManifest, type Manifest, manifestKey } from "../shard/manifest.js";
 import { readLog } from "../store/log-reader.js";
 import { nodeFiles } from "../store/node-files.js";
 import { directoryOf, withFiles } from "./access.js";
@@ -20,11 +21,16 @@ import {
   withBackupDirectory,
   writePlaces,
 } from "./backup-directory.js";
-import { demandNoColdRows } from "./cold-refusal.js";
 import { ENTRY, EntryWriter } from "./entry-file.js";
 import { type Examination, examine, imagesOf, logFolder } from "./examination.js";
 import { followLog } from "./log-inventory.js";
-import { currentEntry, demandWanted, type StoredEntry, whereIs } from "./page-inventory.js";
+import {
+  currentEntry,
+  demandWanted,
+  type PageInventory,
+  type StoredEntry,
+  whereIs,
+} from "./page-inventory.js";
 import { type RepairProgress, statusOf } from "./report.js";
 import { proverOf } from "./stored-values.js";
 import { judge } from "./verification.js";
@@ -39,7 +45,7 @@ export interface BackupOptions {
  * written again. An open store writes a checkpoint first and goes on with its work. The store is verified on the way: a
  * damaged one is not backed up.
  *
- * @throws CORRUPT when the store is damaged; UNSUPPORTED when it has tables larger than their memory; NOT_A_STORE, LOCKED, IO, ABORTED: the directory's backups are as before
+ * @throws CORRUPT when the store is damaged; NOT_A_STORE, LOCKED, IO, ABORTED: the directory's backups are as before
  */
 export async function backupStore(
   store: string | Store,
@@ -52,9 +58,11 @@ export async function backupStore(
   return withFiles(store, { signal: options.signal, checkpoint: true }, async (live, signal) => {
     const found = await examine(directory, { signal, onProgress, live: live !== undefined });
     try {
-      demandNoColdRows(found, `${directory} cannot be backed up`);
       demandWhole(found);
-      return await withBackupDirectory(target, found.identity!, () => writeBackup(found, target, signal));
+      const contents = contentsOf(found, live?.instant);
+      return await withBackupDirectory(target, found.identity!, () =>
+        writeBackup(found, contents, target, signal),
+      );
     } finally {
       await found.levelFiles.close();
     }
@@ -72,27 +80,72 @@ function demandWhole(found: Examination): void {
 
 /** What a backup holds beside the log. */
 interface Contents {
-  /** Manifests of the checkpoint and of versions. */
-  readonly values: readonly StoredEntry[];
+  /** Of the checkpoint, or of the instant that a store at work has given; undefined where there is none. */
+  readonly manifest: Manifest | undefined;
+  /** Manifests of versions, and what is cold. */
+  readonly values: readonly BackedValue[];
   readonly images: readonly StoredEntry[];
+  /** The log belongs to it: the instant of a store at work needs no more than its pages and cold rows. */
+  readonly withLog: boolean;
 }
 
-function contentsOf({ pages }: Examination): Contents {
-  const values: StoredEntry[] = [];
-  const images = new Map<string, StoredEntry>();
+/** A stored value, and its key in the store that is made of the backup. */
+interface BackedValue {
+  readonly entry: StoredEntry;
+  readonly key: Uint8Array;
+}
+
+function contentsOf({ pages }: Examination, instant: Uint8Array | undefined): Contents {
+  const given = instant && decodeManifest(instant);
   const current = currentEntry(pages, manifestKey);
-  for (const [entry] of pages.entries.values()) {
-    if (entry.deletion || !entry.file.current) continue;
-    const { proof } = entry;
-    if (proof.kind !== "version" && !(proof.kind === "manifest" && entry === current)) continue;
-    values.push(entry);
-    for (const { entry: image } of imagesOf(pages, proof.manifest))
+  const stored = current?.proof.kind === "manifest" ? current.proof.manifest : undefined;
+  const manifest = given ?? stored;
+  const last = given?.lsn ?? Number.POSITIVE_INFINITY;
+  const versions = [...pages.entries.values()].flatMap(([entry]) => {
+    const { proof, deletion, file } = entry;
+    // One that was made since belongs to a later backup.
+    return proof.kind === "version" && !deletion && file.current && proof.manifest.lsn <= last
+      ? [{ entry, manifest: proof.manifest }]
+      : [];
+  });
+  const images = new Map<string, StoredEntry>();
+  for (const one of [...(manifest ? [manifest] : []), ...versions.map((version) => version.manifest)])
+    for (const { entry: image } of imagesOf(pages, one))
       if (image) images.set(Buffer.from(image.key).toString("hex"), image);
-  }
-  return { values, images: [...images.values()] };
+  const lsns = versions.map((version) => version.manifest.lsn);
+  const values = [
+    ...versions.map(({ entry }) => ({ entry, key: entry.key })),
+    ...coldValuesOf(pages, last, lsns),
+  ];
+  return { manifest, values, images: [...images.values()], withLog: given === undefined };
 }
 
-async function writeBackup(found: Examination, to: string, signal: AbortSignal): Promise<BackupInfo> {
+/** Values of cold rows that count at the last LSN, or at that of a version. */
+function coldValuesOf(pages: PageInventory, last: number, versions: readonly number[]): BackedValue[] {
+  const found: BackedValue[] = [];
+  for (const [entry] of pages.entries.values()) {
+    const { proof, deletion, file, key } = entry;
+    if (proof.kind !== "cold" || deletion || !file.current || proof.written > last) continue;
+    const kept = decodeKeptKey(key);
+    if (!kept || versions.some((lsn) => proof.written <= lsn && lsn < kept.at && kept.at <= last))
+      found.push({ entry, key });
+    // It was superseded after the instant: there it is the row's.
+    else if (kept.at > last) found.push({ entry, key: encodeColdKey(kept.table, kept.key) });
+  }
+  return found.sort((a, b) => order(a.entry, b.entry));
+}
+
+/** By where they lie, so that files are read from front to back. */
+function order(a: StoredEntry, b: StoredEntry): number {
+  return a.file.name < b.file.name ? -1 : a.file.name > b.file.name ? 1 : a.offset - b.offset;
+}
+
+async function writeBackup(
+  found: Examination,
+  { manifest, values, images, withLog }: Contents,
+  to: string,
+  signal: AbortSignal,
+): Promise<BackupInfo> {
   const storeId = storeIdOf(found.identity!);
   const numbers = await backupNumbers(to);
   const known = new Map<string, PagePlace>();
@@ -100,11 +153,9 @@ async function writeBackup(found: Examination, to: string, signal: AbortSignal):
     for (const place of (await readBackup(to, one, storeId)).places)
       known.set(placeId(place.key, place.checksum), place);
   const number = (numbers.at(-1) ?? 0) + 1;
-  const { values, images } = contentsOf(found);
   const { places, added } = await writePack(images, known, { to, number, storeId, signal });
-  const manifest = values.map(({ proof }) => proof).find((proof) => proof.kind === "manifest")?.manifest;
   const replayLsn = manifest?.replayLsn ?? 0;
-  const { goodLsn } = followLog(found.log, replayLsn + 1);
+  const goodLsn = withLog ? followLog(found.log, replayLsn + 1).goodLsn : manifest!.lsn + 1;
   const summary: BackupSummary = {
     number,
     at: Date.now(),
@@ -114,14 +165,18 @@ async function writeBackup(found: Examination, to: string, signal: AbortSignal):
     pages: images.length,
     newPages: added,
     records: goodLsn - 1 - replayLsn,
-    versions: values.flatMap(({ proof }) => (proof.kind === "version" ? [proof.name] : [])),
-    values: values.length,
+    versions: values.flatMap(({ entry: { proof } }) => (proof.kind === "version" ? [proof.name] : [])),
+    values: values.length + (manifest ? 1 : 0),
   };
   const writer = await EntryWriter.create(join(to, `${backupName(number)}.new`), storeId);
   try {
     await writer.add(ENTRY.summary, new Uint8Array(0), new TextEncoder().encode(JSON.stringify(summary)));
     await writePlaces(writer, places);
-    for (const entry of values) await writer.add(ENTRY.value, entry.key, await readValue(entry));
+    if (manifest) await writer.add(ENTRY.value, manifestKey, encodeManifest(manifest));
+    for (const { entry, key } of values) {
+      demandWanted(signal);
+      await writer.add(ENTRY.value, key, await readValue(entry));
+    }
     await writeRecords(found, writer, summary, signal);
   } catch (error) {
     await writer.close();

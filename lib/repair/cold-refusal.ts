@@ -4,7 +4,7 @@ import { coldPrefix } from "../shard/cold-values.js";
 import type { Examination } from "./examination.js";
 
 /**
- * Backups and repaired stores are made of pages and of the log, which hold no cold rows: neither is made without them.
+ * Repaired stores are made of pages and of the log, which hold no cold rows: none is made without them.
  *
  * @throws UNSUPPORTED naming a table that is larger than its memory, or may be
  */
@@ -14,7 +14,7 @@ export function demandNoColdRows(found: Examination, what: string): void {
   const which = bounded ? `table "${bounded.name}" has a limit of memory` : "it has values of cold rows";
   throw new EmbershardError(
     "UNSUPPORTED",
-    `${what}: ${which}, and cold rows are neither in pages nor in the log. Nothing was changed; copy the directory of the closed store instead`,
+    `${what}: ${which}, and cold rows are neither in pages nor in the log. Nothing was changed; restore a backup instead`,
   );
 }
 

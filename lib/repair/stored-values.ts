@@ -9,6 +9,7 @@ import {
   isTied,
   keptPrefix,
   valueHeaderBytes,
+  writtenAt,
 } from "../shard/cold-values.js";
 import { decodeManifest, type Manifest } from "../shard/manifest.js";
 import { decodePageHeader, decodePageKey, type PageHeader, pageHeaderBytes } from "../shard/page-image.js";
@@ -21,7 +22,8 @@ export type Proof =
   | { readonly kind: "manifest"; readonly manifest: Manifest }
   | { readonly kind: "version"; readonly name: string; readonly manifest: Manifest }
   | { readonly kind: "page"; readonly header: PageHeader }
-  | { readonly kind: "cold"; readonly table: number }
+  /** Of a cold row; `written` is the LSN of its writing. */
+  | { readonly kind: "cold"; readonly table: number; readonly written: number }
   /** Nobody knows what it is; nothing that this version reads refers to it. */
   | { readonly kind: "unknown" }
   /** Its bytes do not add up. */
@@ -130,5 +132,5 @@ function readCold(keyBytes: Uint8Array, value: Uint8Array, hash: ValueHash): Pro
   if (hash(valueHeaderBytes, bytes, BigInt(key.table)) !== view.getBigUint64(8, true))
     return { kind: "damaged", reason: "it does not match its checksum" };
   if (!isTied(value)) return { kind: "damaged", reason: "the LSN of its writing is not its own" };
-  return { kind: "cold", table: key.table };
+  return { kind: "cold", table: key.table, written: writtenAt(value) };
 }

@@ -20,6 +20,7 @@ import { forgetCandidates } from "./forgetting.js";
 import { type FramePart, type GatheredFrame, gatherFrame } from "./frame-gathering.js";
 import { Interruption } from "./interruption.js";
 import { Line } from "./line.js";
+import { encodeManifest } from "./manifest.js";
 import { Mover } from "./mover.js";
 import { recoverShard, type ShardOptions } from "./opening.js";
 import type { RowRead } from "./reading.js";
@@ -42,6 +43,8 @@ export type { ShardOptions } from "./opening.js";
 export interface StoreHold {
   /** Every record up to here was in the files when it began. */
   readonly writtenLsn: number;
+  /** The manifest of an instant: its pages stay in the page store, and the values of its cold rows. */
+  readonly instant?: Uint8Array | undefined;
   release(): void;
 }
 /**
@@ -437,6 +440,20 @@ export class Shard {
   hold(): StoreHold {
     this.#demandOpen();
     return { writtenLsn: this.#state.log.writtenLsn, release: this.#state.log.hold() };
+  }
+
+  /** The same, and where a table is larger than its memory an instant. @throws ABORTED, IO, READ_ONLY, CLOSED */
+  async holdInstant(signal?: AbortSignal): Promise<StoreHold> {
+    const { writtenLsn, release } = this.hold();
+    if (this.#state.cold.size === 0) return { writtenLsn, release };
+    try {
+      const live = await this.#checkpointing.holdLive({ signal });
+      const instant = encodeManifest(live.instant.manifest);
+      return { writtenLsn, instant, release: () => [live.release, release].forEach((one) => void one()) };
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   #demandWritable(): void {

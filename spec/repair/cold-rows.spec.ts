@@ -1,11 +1,10 @@
-// Tables larger than their memory: verification reads their cold rows, and nothing is made that would lack them.
+// Tables larger than their memory: verification reads their cold rows, and repair makes nothing that would lack them.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { adagrad, openStore } from "../../lib/index.js";
-import { backupStore } from "../../lib/repair/backup-store.js";
 import { repairStore } from "../../lib/repair/repair-store.js";
 import { verifyStore } from "../../lib/repair/verify-store.js";
 import { quietly } from "./lived-store.js";
@@ -42,13 +41,12 @@ async function codeOf(work: Promise<unknown>): Promise<string | undefined> {
   }
 }
 
-test("a flipped bit of one is damage, which names the key; repair and backup say UNSUPPORTED", async ({
+test("a flipped bit of one is damage, which names the key; repair says UNSUPPORTED", async ({
   directory,
   home,
 }) => {
   assert.is((await verifyStore(directory)).status, "ok");
   assert.is((await repairStore(directory)).status, "whole");
-  assert.is(await codeOf(backupStore(directory, join(home, "backups"))), "UNSUPPORTED");
   flipValue(join(directory, "shards", "0000", "pages"));
   const names = readdirSync(home);
   const { findings } = await verifyStore(directory);
@@ -60,18 +58,7 @@ test("a flipped bit of one is damage, which names the key; repair and backup say
     JSON.stringify(findings),
   );
   assert.is(await codeOf(repairStore(directory, { acceptLoss: true })), "UNSUPPORTED");
-  assert.is(await codeOf(backupStore(directory, join(home, "backups"))), "UNSUPPORTED");
   assert.equal(readdirSync(home), names);
-});
-
-test("a store whose table has none yet is refused as well: the log may tell of some later", async ({
-  home,
-}) => {
-  const directory = join(home, "young");
-  const store = await openStore(directory, quietly);
-  await store.table("bounded", { dim: 16, optimizer: adagrad({ learningRate: 0.1 }), memory: 1 << 20 });
-  await store.close();
-  assert.is(await codeOf(backupStore(directory, join(home, "backups"))), "UNSUPPORTED");
 });
 
 /** Flips a bit in a value of a cold row that a table file holds. */
