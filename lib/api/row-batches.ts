@@ -27,28 +27,16 @@ export interface ChangeBatch {
 /** Why rows were evicted: the table had too many, they were too old, their norm was too small, or someone asked for it. */
 export type EvictionReason = "capacity" | "age" | "norm" | "request";
 
-/** Rows that have been evicted, in columns of one length; whoever is told owns the arrays. */
-export interface EvictedRows {
+/** Rows that have been evicted; whoever is told owns the arrays. */
+export interface EvictedRows extends RowBatch {
   readonly reason: EvictionReason;
-  /** u64[n] */
-  readonly keys: BigUint64Array;
-  /** f32[n * dim] */
-  readonly rows: Float32Array;
-  /** f32[n * stateFloats] */
-  readonly state: Float32Array;
-  /** u32[n] */
-  readonly frequency: Uint32Array;
-  /** u32[n] */
-  readonly lastStep: Uint32Array;
-  /** f32[n] by name; absent where the table has no counters. */
-  readonly counters?: CounterColumns;
 }
 
 /** Rows evicted since the store was opened, by reason, and slices that it took. */
 export type EvictionCounts = Readonly<Record<EvictionReason, number>> & { readonly slices: number };
 
-/** Some rows of a table, in columns of one length; the caller owns the arrays. */
-export interface ScanBatch {
+/** Some rows of a table, in columns of one length. */
+export interface RowBatch {
   /** u64[n] */
   readonly keys: BigUint64Array;
   /** f32[n * dim] */
@@ -61,6 +49,10 @@ export interface ScanBatch {
   readonly lastStep: Uint32Array;
   /** f32[n] by name, as of now; absent where the table has no counters. */
   readonly counters?: CounterColumns;
+}
+
+/** What a scan gives; the caller owns the arrays. */
+export interface ScanBatch extends RowBatch {
   /** f64[n]: when rows were last written, milliseconds since the epoch, to a tenth of a second; absent without `eviction`. */
   readonly writtenAt?: Float64Array;
 }

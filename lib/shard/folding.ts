@@ -13,8 +13,7 @@ import { claimAndLoad } from "./page-claiming.js";
 import { encodePage, encodePageKey, type PageKey, pageHeaderBytes } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
 import { decodeRows, RECORD, type Section } from "./records.js";
-import { addTable, allTables, type Recovered, tableOf } from "./recovered.js";
-import { Sequences } from "./sequences.js";
+import { allTables, beginRecovered, type Recovered, tableOf } from "./recovered.js";
 import type { ShardState } from "./shard-state.js";
 
 /** Pages that are in memory at once: less than 256 MiB. */
@@ -221,23 +220,7 @@ class Folding {
 function scratchOf({ manifest }: Instant, foldPages: number): Recovered {
   const arenas = new ArenaSet({ limitBytes: (firstSlot + foldPages) * PAGE_BYTES, hugePages: "off" });
   arenas.add();
-  const recovered: Recovered = {
-    arenas,
-    tables: new Map(),
-    manifest,
-    ledger: new PageLedger(),
-    garbage: [],
-    cold: new Map(),
-    mark: undefined,
-    sequences: new Sequences(),
-    time: manifest.time ?? 0,
-    nextTable: manifest.nextTable,
-    retired: [],
-    usedIndexes: 0,
-    records: 0,
-  };
-  for (const definition of manifest.tables) addTable(recovered, definition);
-  return recovered;
+  return beginRecovered(arenas, manifest);
 }
 
 function aligned(positions: Uint8Array): Uint32Array {

@@ -8,8 +8,7 @@ import type { Manifest } from "./manifest.js";
 import { claimAndLoad } from "./page-claiming.js";
 import { encodePageKey, type PageKey } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
-import { addTable, type Recovered } from "./recovered.js";
-import { Sequences } from "./sequences.js";
+import { beginRecovered, type Recovered } from "./recovered.js";
 
 const slot = FIRST_PAGE;
 const liveBit = 0x8000_0000;
@@ -45,22 +44,7 @@ export class ImageReader {
     arenas.add();
     this.#pages = pages;
     this.ledger = new PageLedger(manifest.pages);
-    this.recovered = {
-      arenas,
-      tables: new Map(),
-      manifest,
-      ledger: this.ledger,
-      garbage: [],
-      cold: new Map(),
-      mark: undefined,
-      time: manifest.time ?? 0,
-      sequences: new Sequences(),
-      nextTable: manifest.nextTable,
-      retired: [],
-      usedIndexes: 0,
-      records: 0,
-    };
-    for (const definition of manifest.tables) addTable(this.recovered, definition);
+    this.recovered = beginRecovered(arenas, manifest, { ledger: this.ledger });
   }
 
   get arena(): Arena {

@@ -10,7 +10,7 @@ import { claimAndLoad, wantedKey } from "./page-claiming.js";
 import { PageLedger } from "./page-ledger.js";
 import { rangesToRead } from "./page-ranges.js";
 import { takePlaced } from "./placed-pages.js";
-import { addTable, type Recovered, tableOf } from "./recovered.js";
+import { beginRecovered, type Recovered, tableOf } from "./recovered.js";
 import { Sequences } from "./sequences.js";
 
 /** The manifest, or undefined in a store that never had a checkpoint. @throws CORRUPT, NEWER_FORMAT, IO */
@@ -38,24 +38,13 @@ export async function loadPages(
   manifest: Manifest | undefined,
   { others, strays }: OtherImages,
 ): Promise<Recovered> {
-  const recovered: Recovered = {
-    arenas,
-    tables: new Map(),
-    manifest,
-    ledger: new PageLedger(manifest?.pages),
-    garbage: [],
-    cold: new Map(),
-    mark: manifest?.mark === undefined ? undefined : new Uint8Array(Buffer.from(manifest.mark, "base64")),
-    sequences: Sequences.of(manifest?.workers, manifest?.lsn ?? 0),
-    time: manifest?.time ?? 0,
-    nextTable: manifest?.nextTable ?? 1,
-    retired: [],
-    usedIndexes: 0,
-    records: 0,
-  };
   for (let i = 0; i < Math.max(1, manifest?.pages.length ?? 1); i++) arenas.add();
   if (manifest?.arenaOf) arenas.arenaOf.set(Buffer.from(manifest.arenaOf, "base64"));
-  for (const definition of manifest?.tables ?? []) addTable(recovered, definition);
+  const recovered = beginRecovered(arenas, manifest, {
+    ledger: new PageLedger(manifest?.pages),
+    mark: manifest?.mark === undefined ? undefined : new Uint8Array(Buffer.from(manifest.mark, "base64")),
+    sequences: Sequences.of(manifest?.workers, manifest?.lsn ?? 0),
+  });
   for (const { number, step, epoch } of manifest?.progress ?? []) {
     const table = tableOf(recovered, number)!;
     [table.highestStep, table.epoch] = [step, epoch];

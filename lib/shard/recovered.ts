@@ -6,8 +6,8 @@ import type { ArenaSet } from "./arena-set.js";
 import type { ColdRows } from "./cold-rows.js";
 import type { Manifest } from "./manifest.js";
 import type { PageKey } from "./page-image.js";
-import type { PageLedger } from "./page-ledger.js";
-import type { Sequences } from "./sequences.js";
+import { PageLedger } from "./page-ledger.js";
+import { Sequences } from "./sequences.js";
 import type { RetiredTable } from "./shard-state.js";
 
 /** What recovery has found, to go on with. */
@@ -29,6 +29,35 @@ export interface Recovered {
   /** Descriptors given to tables so far, dropped ones included. */
   usedIndexes: number;
   records: number;
+}
+
+/**
+ * The beginning of a recovery into `arenas`: the tables of a manifest are known, and their pages have not been read. `known`
+ * is what of the manifest counts besides.
+ */
+export function beginRecovered(
+  arenas: ArenaSet,
+  manifest: Manifest | undefined,
+  known: Partial<Pick<Recovered, "ledger" | "mark" | "sequences">> = {},
+): Recovered {
+  const recovered: Recovered = {
+    arenas,
+    tables: new Map(),
+    manifest,
+    ledger: new PageLedger(),
+    garbage: [],
+    cold: new Map(),
+    mark: undefined,
+    sequences: new Sequences(),
+    time: manifest?.time ?? 0,
+    nextTable: manifest?.nextTable ?? 1,
+    retired: [],
+    usedIndexes: 0,
+    records: 0,
+    ...known,
+  };
+  for (const definition of manifest?.tables ?? []) addTable(recovered, definition);
+  return recovered;
 }
 
 /** Makes a table known, or gives it the definition that it has now. */
