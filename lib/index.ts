@@ -31,6 +31,7 @@ export type * from "./api/store-types.js";
 export { EmbershardError, ERRORS, type ErrorCode } from "./base/errors.js";
 export { LIMITS } from "./base/limits.js";
 export { type ConnectOptions, connect } from "./client/connect.js";
+export { type FailedPart, PartialError } from "./client/partial-error.js";
 export { openStore, type StoreOptions } from "./embedded/open-store.js";
 export {
   type ModelPlan,

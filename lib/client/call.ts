@@ -4,6 +4,7 @@ import { EmbershardError } from "../base/errors.js";
 import type { FailureDetails } from "./channel.js";
 import { noteRetry } from "./client-events.js";
 import type { Cluster } from "./cluster.js";
+import { type FailedPart, PartialError } from "./partial-error.js";
 
 /** What a client shares between its calls. */
 export interface CallSettings {
@@ -198,30 +199,4 @@ export async function settleAll(
     failures,
     parts.reduce((sum, { keys }) => sum + keys, 0),
   );
-}
-
-/** A part of a call that failed. */
-export interface FailedPart {
-  /** "node a, shard 3 (10.0.0.1:7404)" */
-  readonly owner: string;
-  readonly keys: number;
-  /** Whose `retry` says whether the part may succeed later. */
-  readonly error: EmbershardError;
-}
-
-/** Some owners did their part, others did not. */
-export class PartialError extends EmbershardError {
-  readonly parts: readonly FailedPart[];
-
-  constructor(what: string, parts: readonly FailedPart[], keys: number) {
-    const byOwner = new Map<string, { keys: number; error: EmbershardError }>();
-    for (const { owner, keys, error } of parts)
-      byOwner.set(owner, { keys: keys + (byOwner.get(owner)?.keys ?? 0), error });
-    const list = [...byOwner].map(([owner, { keys, error }]) => `${keys} keys of ${owner}: ${error.message}`);
-    super("PARTIAL", `${what} of ${keys} keys was done but for ${list.join("; ")}`, {
-      cause: parts[0].error,
-    });
-    this.name = "PartialError";
-    this.parts = parts;
-  }
 }

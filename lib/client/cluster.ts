@@ -40,7 +40,8 @@ export class Cluster {
   readonly #channels = new Set<Channel>();
   #map: SlotMap | undefined;
   #routes: Routes | undefined;
-  #store: string | undefined;
+  /** Identities of the nodes' stores, by the names of nodes. */
+  readonly #stores = new Map<string, string>();
   #control: Channel | undefined;
   #refreshing: Promise<void> | undefined;
   #closed = false;
@@ -226,14 +227,15 @@ export class Cluster {
     return channel;
   }
 
-  /** Another store behind the same address is another model. */
-  #demandStore({ store }: Welcome, name: string): void {
+  /** Another store behind the same node is another model. Each node of a cluster has one of its own. */
+  #demandStore({ node = "", store }: Welcome, name: string): void {
     if (store === undefined) return;
-    this.#store ??= store;
-    if (this.#store === store) return;
+    const known = this.#stores.get(node) ?? store;
+    this.#stores.set(node, known);
+    if (known === store) return;
     throw new EmbershardError(
       "PROTOCOL",
-      `${name} serves store ${store}, this client was connected to store ${this.#store}: connect anew`,
+      `${name} serves store ${store}, this client was connected to store ${known}: connect anew`,
     );
   }
 

@@ -1091,7 +1091,7 @@ export interface Welcome {
   readonly software: string | undefined;
   /** Name of the node. */
   readonly node: string | undefined;
-  /** Identity of the store, the same on all of its nodes; another one means another store. */
+  /** Identity of the node's store; another one at the next connection means another store. */
   readonly store: string | undefined;
   /** The shard that listens here; absent on a control port, which serves no rows. */
   readonly shard: number | undefined;

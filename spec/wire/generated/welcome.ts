@@ -75,7 +75,7 @@ node(optionalEncoding?:any):string|Uint8Array|null {
 }
 
 /**
- * Identity of the store, the same on all of its nodes; another one means another store.
+ * Identity of the node's store; another one at the next connection means another store.
  */
 store():string|null
 store(optionalEncoding:flatbuffers.Encoding):string|Uint8Array|null
