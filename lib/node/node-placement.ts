@@ -47,14 +47,9 @@ export function placementOf(settings: NodeSettings & { readonly dir: string }): 
 
 async function placedAlone(settings: NodeSettings & { readonly dir: string }): Promise<Placement> {
   const { dir, advertise, listen = usualListen } = settings;
-  const stored = await inspectDirectory(resolve(dir), { create: true });
+  const stored = await inspectDirectory(resolve(dir), { create: true, shards: settings.shards });
   checkStandsAlone(stored, dir);
   const shards = settings.shards ?? stored?.shards ?? 1;
-  if (stored && stored.shards !== shards)
-    throw new EmbershardError(
-      "SHARD_COUNT",
-      `${dir} has ${stored.shards} shards, found shards ${shards}: leave it out, or run embershard reshard ${dir} --shards ${shards}`,
-    );
   const told = advertised(advertise, listen);
   return {
     node: aloneName,
@@ -71,7 +66,7 @@ async function placedAlone(settings: NodeSettings & { readonly dir: string }): P
       return { ...map, owners };
     },
     nodesOf: (map, own) => {
-      const address = { host: told.host, port: told.port === 0 ? own.port : told.port };
+      const address = { host: told.host || own.host, port: told.port === 0 ? own.port : told.port };
       return [{ name: aloneName, address: endpointText(address), shards, slots: map.ownerOf.length }];
     },
   };
@@ -80,11 +75,8 @@ async function placedAlone(settings: NodeSettings & { readonly dir: string }): P
 /** Where clients are told to connect to; port 0: to the ports that are listened on. */
 function advertised(advertise: string | undefined, { host }: Endpoint): Endpoint {
   if (advertise !== undefined) return parseEndpoint(advertise) ?? { host: advertise, port: 0 };
-  if (host !== "0.0.0.0" && host !== "::") return { host, port: 0 };
-  throw new EmbershardError(
-    "INVALID_OPTIONS",
-    `found listen on ${host}, which is every address of this machine: say with --advertise which one clients connect to`,
-  );
+  // Every address of this machine: clients go where they have the slot map from.
+  return { host: host === "0.0.0.0" || host === "::" ? "" : host, port: 0 };
 }
 
 async function placedInCluster(

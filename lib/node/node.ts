@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
+import { endBirth } from "../directory/identity.js";
 import { makeDirectory } from "../directory/making.js";
 import { forgetOwner, noteOwner } from "../directory/owner.js";
 import type { Listener, ListeningTransport } from "../net/connection.js";
@@ -43,8 +44,7 @@ export class RunningNode {
   #threads: ThreadHandle[] = [];
   #map: SlotMap | undefined;
   #store = "";
-  /** The directory says that this process has it. */
-  #owner = false;
+  #owns = false;
   #state: "starting" | "ready" | "stopping" = "starting";
   #stopping: Promise<void> | undefined;
   #lose!: (error: EmbershardError) => void;
@@ -108,6 +108,7 @@ export class RunningNode {
   async #begin(): Promise<void> {
     const { transport, threadModule, software } = this.#parts;
     const { listen, shards, node, record } = this.#placement;
+    const identity = await makeDirectory(this.#settings.dir, { shards, placement: record });
     const limits = socketLimits(this.#settings);
     this.#listener = await transport((error) => this.#lose(asError(error))).listen(
       listen,
@@ -116,13 +117,10 @@ export class RunningNode {
       (request) => this.#control.http(request),
     );
     const { port } = this.#listener;
-    const { dir } = this.#settings;
-    this.#store = (await makeDirectory(dir, { shards, placement: record })).id;
-    const started: { port: number; store: string }[] = [];
     const startThread = (shard: number) => {
       const at = { host: listen.host, port: listen.port === 0 ? 0 : port + 1 + shard };
       const start = {
-        directory: dir,
+        directory: this.#settings.dir,
         shard,
         shards,
         node,
@@ -138,11 +136,13 @@ export class RunningNode {
       this.#threads.push(thread);
       return thread.listening();
     };
-    // Where another process has the store, the first finds that out.
-    started.push(await startThread(0));
-    started.push(...(await Promise.all(Array.from({ length: shards - 1 }, (_, i) => startThread(i + 1)))));
-    await noteOwner(dir);
-    this.#owner = true;
+    const numbers = Array.from({ length: shards }, (_, number) => number);
+    const started = await Promise.all(numbers.map(startThread));
+    // Now it is ours: every shard's lock is held.
+    if (record && !identity.placement) await endBirth(this.#settings.dir, { ...identity, placement: record });
+    await noteOwner(this.#settings.dir);
+    this.#owns = true;
+    this.#store = identity.id;
     this.#map = this.#placement.mapWith(started.map((one) => one.port));
     for (const thread of this.#threads) thread.tellMap(this.#map);
     this.#control.begin(this.#map, this.#store);
@@ -193,7 +193,8 @@ export class RunningNode {
   }
 
   async #close(how: { drainMs: number; checkpoint: boolean }): Promise<void> {
-    if (this.#owner) await forgetOwner(this.#settings.dir);
+    if (this.#owns) await forgetOwner(this.#settings.dir);
+    this.#owns = false;
     const ended = await Promise.allSettled(this.#threads.map((thread) => thread.stop(how)));
     await this.#listener?.close();
     for (const one of ended) if (one.status === "rejected") throw one.reason;

@@ -2,9 +2,10 @@
 import { splitCounters } from "../api/counter-columns.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
+import { type FramePart, frameDataBytes } from "../shard/frame-gathering.js";
 import type { RowWrite } from "../shard/staging.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import type { Frame } from "../wire/frame.js";
+import type { Frame, FrameInput } from "../wire/frame.js";
 import {
   Column,
   ElementType,
@@ -170,9 +171,10 @@ function sendRows(
   wantsFound: boolean,
   more: boolean,
 ): Promise<void> | undefined {
+  if (connection.isOver(id) || sendGathered(context, id, connection, stretches, wantsFound, more))
+    return undefined;
   const total = stretches.reduce((sum, { count }) => sum + count, 0);
   const flags = wantsFound ? new Uint8Array(total) : undefined;
-  const parts = stretches.map(partOf);
   let from = 0;
   const reads = stretches.map((stretch) => {
     const read = readStretch(context, stretch, flags?.subarray(from, from + stretch.count));
@@ -182,12 +184,60 @@ function sendRows(
   const reply = () => {
     const found = flags && bitmapOf(flags);
     const data = reads.flatMap(({ columns }) => columns());
+    const parts = stretches.map(partOf);
     connection.reply(id, { kind: "Rows", clock: lowestClock(context), parts, found, data }, more);
   };
   const waits = reads.flatMap(({ wait }) => wait ?? []);
   if (waits.length > 0) return Promise.all(waits).then(reply);
   reply();
   return undefined;
+}
+
+/**
+ * Has rows gathered in kernel memory right behind their front, and sends them as they lie there. False where a table may
+ * have rows that are not in memory.
+ */
+function sendGathered(
+  context: RequestContext,
+  id: number,
+  connection: ServedConnection,
+  stretches: readonly Stretch[],
+  wantsFound: boolean,
+  more: boolean,
+): boolean {
+  const asked = stretches.map(gatheredPart);
+  const total = stretches.reduce((sum, { count }) => sum + count, 0);
+  const found = wantsFound ? new Uint8Array(Math.ceil(total / 8)) : undefined;
+  const parts = stretches.map(partOf);
+  const data = { bytes: frameDataBytes(asked) };
+  const frame: FrameInput = {
+    id,
+    more,
+    body: { kind: "Rows", clock: lowestClock(context), parts, found, data },
+  };
+  const front = context.writer.write(frame);
+  const gathered = context.shard.gatherFrame(asked, front.frontBytes);
+  if (!gathered) return false;
+  if (found) {
+    bitmapOf(gathered.found, found);
+    context.writer.write(frame).copyTo(gathered.bytes, 0);
+  } else front.copyTo(gathered.bytes, 0);
+  connection.sendParts([gathered.bytes], gathered.bytes.length);
+  return true;
+}
+
+function gatheredPart({ wanted: { table, keys, part }, first, count }: Stretch): FramePart {
+  const { columns, defaultValue } = part;
+  const counters = [Column.FirstCounter, Column.SecondCounter].flatMap((column, i) =>
+    (columns & column) === 0 ? [] : [i],
+  );
+  return {
+    table,
+    keys: count === keys.length ? keys : keys.subarray(first, first + count),
+    state: (columns & Column.State) !== 0,
+    counters,
+    fallback: defaultValue,
+  };
 }
 
 function partOf({ wanted: { table, part: wanted }, part, first, count }: Stretch): RowsPartInput {

@@ -138,6 +138,7 @@ export class ShardHost<S extends Service> {
     const shard = await open();
     try {
       const service = serve(shard, (cause) => this.fail(cause));
+      if (this.#port === 0) this.#port = await this.#freePort();
       const there = { host: at.host, port: this.#port };
       const listener = await transport.listen(
         there,
@@ -145,13 +146,24 @@ export class ShardHost<S extends Service> {
         (connection) => this.#guard(service.accept(connection)),
         http,
       );
-      this.#port = listener.port;
       this.#life = { shard, service, listener };
       this.reason = undefined;
     } catch (error) {
       await shard.close();
       throw error;
     }
+  }
+
+  /**
+   * A port that the system chooses. It is listened on by its number afterwards: only then can it be again while connections of
+   * an earlier life are in TIME_WAIT.
+   */
+  async #freePort(): Promise<number> {
+    const { transport, at, limits } = this.#parts;
+    const nobody: Receiver = { message: () => {}, closed: () => {} };
+    const listener = await transport.listen({ host: at.host, port: 0 }, limits, () => nobody);
+    await listener.close();
+    return listener.port;
   }
 
   /** What a receiver throws must not reach the transport. */

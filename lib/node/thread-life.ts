@@ -1,13 +1,13 @@
 import type { MessagePort } from "node:worker_threads";
 import { systemClock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
-import { openShardOf } from "../directory/shard-opening.js";
+import { openShardOf, type ShardSettings } from "../directory/shard-opening.js";
 import type { ListeningTransport } from "../net/connection.js";
 import type { SlotMap } from "../ring/slot-map.js";
 import { RateMeter } from "./rate-meter.js";
+import type { NodeSettings } from "./setting-table.js";
 import { noCounts } from "./shard-figures.js";
 import { ShardHost } from "./shard-host.js";
-import { shardSettings } from "./shard-opening.js";
 import { ShardService } from "./shard-service.js";
 import { socketLimits } from "./socket-limits.js";
 import { figuresOf } from "./thread-figures.js";
@@ -26,9 +26,9 @@ export function runShardThread(port: MessagePort, start: ThreadStart, transport:
   let store = "";
   const host: ShardHost<ShardService> = new ShardHost<ShardService>({
     open: async () => {
-      const opened = await openShardOf(directory, number, shardSettings(settings));
-      store = opened.identity.id;
-      return opened.shard;
+      const { shard, identity } = await openShardOf(directory, number, shardSettings(settings));
+      store = identity.id;
+      return shard;
     },
     serve: (shard, broken) => {
       const service = new ShardService(shard, {
@@ -94,3 +94,21 @@ function failed(error: unknown): FromThread {
   if (error instanceof EmbershardError) return { say: "failed", code: error.code, message: error.message };
   return { say: "failed", code: "INTERNAL", message: error instanceof Error ? error.message : String(error) };
 }
+
+function shardSettings(settings: NodeSettings): ShardSettings {
+  const { arenaBytes, hugePages, logBufferBytes, checkpointEveryMs, checkpointLogBytes, sessionExpiryMs } =
+    settings;
+  return {
+    arenaBytes,
+    hugePages,
+    logBufferBytes,
+    checkpoint: {
+      everyMs: checkpointEveryMs === 0 ? never : checkpointEveryMs,
+      everyLogBytes: checkpointLogBytes,
+    },
+    workerExpiryMs: sessionExpiryMs,
+  };
+}
+
+/** The longest time that a timer takes: 25 days. */
+const never = 2 ** 31 - 1;

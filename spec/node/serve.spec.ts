@@ -103,7 +103,7 @@ test("a directory that is open, a port that is taken, a directory that is no sto
     [["--dir", join(directory, "file"), ...anywhere], 1, /^error NOT_A_STORE: .*is a file/],
     [[...anywhere], 2, /^error INVALID_OPTIONS: no directory is given/],
     [["--dir", dir, "--listen", "0.0.0.0:7400"], 2, /^error INVALID_OPTIONS: .*needs --insecure/],
-    [["--dir", dir, "--listen", "0.0.0.0:0", "--insecure", "--no-supervise"], 2, /say with --advertise/],
+
     [["--dir", dir, "--shards", "none"], 2, /^error INVALID_OPTIONS: shards: found "none" \(flag --shards\)/],
   ];
   const ended = await Promise.all(wrong.map(([args]) => runCommand(["serve", ...args])));

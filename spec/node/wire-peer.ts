@@ -2,7 +2,7 @@
 import type { ErrorCode } from "../../lib/base/errors.js";
 import type { Connection, Receiver } from "../../lib/net/connection.js";
 import { errorOf } from "../../lib/wire/failure.js";
-import { FIRST_TERMS, type Frame, type FrameInput, replyItems } from "../../lib/wire/frame.js";
+import { type Frame, type FrameInput, replyItems } from "../../lib/wire/frame.js";
 import { readFrame } from "../../lib/wire/frame-reader.js";
 import { FrameWriter } from "../../lib/wire/frame-writer.js";
 import type {
@@ -25,7 +25,8 @@ export class WirePeer implements Connection {
   readonly #receiver: Receiver;
   readonly #writer = new FrameWriter();
   readonly #frames: Frame[] = [];
-  #waiting: { id: number; resolve(frame: Frame): void }[] = [];
+  #waiting: { id: number; resolve(frame: Frame): void; reject(error: Error): void }[] = [];
+  #gone: (() => void)[] = [];
   #lastId = 0;
   epoch = 1;
   welcomed: Welcome | undefined;
@@ -47,21 +48,30 @@ export class WirePeer implements Connection {
       bytes.set(part, at);
       at += part.length;
     }
-    const frame = readFrame(
-      bytes,
-      this.welcomed || bytes.length > 0 ? { features: 0xffff_ffff, items: replyItems } : FIRST_TERMS,
-    );
+    const frame = readFrame(bytes, { features: 0xffff_ffff, items: replyItems });
     const waiting = this.#waiting.findIndex(({ id }) => id === frame.id);
     if (waiting >= 0) this.#waiting.splice(waiting, 1)[0].resolve(frame);
     else this.#frames.push(frame);
   }
 
   close(code: number, reason: string): void {
+    this.lost(code, reason);
+  }
+
+  /** The connection has ended. */
+  lost(code: number, reason: string): void {
     this.ended ??= { code, reason };
+    for (const { reject } of this.#waiting.splice(0)) reject(new Error(`closed: ${code} ${reason}`));
+    for (const resolve of this.#gone.splice(0)) resolve();
+  }
+
+  /** Resolves when the connection has ended. */
+  async gone(): Promise<void> {
+    if (!this.ended) await new Promise<void>((resolve) => this.#gone.push(resolve));
   }
 
   terminate(): void {
-    this.ended ??= { code: 1006, reason: "" };
+    this.lost(1006, "");
   }
 
   // What a test does.
@@ -70,7 +80,8 @@ export class WirePeer implements Connection {
   next(id: number): Promise<Frame> {
     const at = this.#frames.findIndex((frame) => frame.id === id);
     if (at >= 0) return Promise.resolve(this.#frames.splice(at, 1)[0]);
-    return new Promise((resolve) => this.#waiting.push({ id, resolve }));
+    if (this.ended) return Promise.reject(new Error(`closed: ${this.ended.code} ${this.ended.reason}`));
+    return new Promise((resolve, reject) => this.#waiting.push({ id, resolve, reject }));
   }
 
   /** Whether an answer has come already. */
