@@ -50,9 +50,12 @@ export async function loadPages(
     [table.highestStep, table.epoch] = [step, epoch];
   }
   beginColdRows(recovered);
-  // The index over the rows takes an eighth more where rows are small, less elsewhere.
-  for (const [number, { length }] of (manifest?.pages ?? []).entries())
-    arenas.all[number].expectPages(Math.ceil(1.125 * length));
+  // The index over the rows takes an eighth more where rows are small, less elsewhere; numbers without an image are free for it.
+  for (const [number, generations] of (manifest?.pages ?? []).entries()) {
+    const images = generations.reduce((sum, generation) => sum + (generation ? 1 : 0), 0);
+    const arena = arenas.all[number];
+    arena.expectPages(Math.max(generations.length, arena.firstPage + Math.ceil(1.125 * images)));
+  }
   let loaded = 0;
   const ranges = rangesToRead(recovered.ledger, others, { strays });
   const placed = await pages.place?.(ranges);
