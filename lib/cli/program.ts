@@ -12,6 +12,7 @@ import { teach } from "./options.js";
 import type { Output } from "./output.js";
 import { planCommand } from "./plan-command.js";
 import { repairCommand } from "./repair-command.js";
+import { reshardCommand } from "./reshard-command.js";
 import { ringCommand } from "./ring-command.js";
 import { serveCommand } from "./serve-command.js";
 import { statusCommand } from "./status-command.js";
@@ -49,6 +50,7 @@ export async function runProgram(
     .addCommand(planCommand(output))
     .addCommand(ringCommand(output))
     .addCommand(repairCommand(output, exit))
+    .addCommand(reshardCommand(output))
     .addCommand(backupCommand(output))
     .addCommand(restoreCommand(output))
     .addCommand(benchCommand(exit))

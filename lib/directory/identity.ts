@@ -187,7 +187,8 @@ export async function endBirth(directory: string, identity: Identity): Promise<v
   });
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** Makes a folder's entries durable. */
+export async function syncFolder(path: string): Promise<void> {
   // Windows cannot open a directory; NTFS journals its entries by itself.
   if (process.platform === "win32") return;
   const folder = await open(path, "r");

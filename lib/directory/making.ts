@@ -18,6 +18,8 @@ import { lockShard, openLockedShard, type ShardSettings, shardFolder } from "./s
 export interface DirectoryWishes {
   /** 1 to 1,024; as many as there are unless given, 1 where the store is made. */
   readonly shards?: number | undefined;
+  /** Of the store that it is to be, where it is made; a new one unless given. */
+  readonly id?: string | undefined;
   /** Its part in a cluster: kept where the store has none yet. */
   readonly placement?: PlacementRecord | undefined;
 }
@@ -32,7 +34,7 @@ const settings: ShardSettings = { arenaBytes: LIMITS.minimumArenaBytes, hugePage
  */
 export async function makeDirectory(directory: string, wishes: DirectoryWishes = {}): Promise<Identity> {
   const path = resolve(directory);
-  const { shards = 1, placement } = wishes;
+  const { shards = 1, placement, id } = wishes;
   if (!Number.isInteger(shards) || shards < 1 || shards > LIMITS.shards)
     throw new EmbershardError("INVALID_OPTIONS", `found ${shards} shards, expected 1 to ${LIMITS.shards}`);
   const wanted = { create: true, shards: wishes.shards };
@@ -49,7 +51,7 @@ export async function makeDirectory(directory: string, wishes: DirectoryWishes =
       await endBirth(path, placed);
       return placed;
     }
-    const identity = newIdentity(shards, placement);
+    const identity = { ...newIdentity(shards, placement), ...(id !== undefined && { id }) };
     for (let number = 1; number < shards; number++) {
       const pages = await lockShard(path, number, true);
       await makeShard(path, identity, number, pages);

@@ -24,6 +24,8 @@ export interface ShardSettings {
   readonly checkpoint?: { readonly everyMs: number; readonly everyLogBytes?: number | undefined } | undefined;
   readonly keepVersions?: number | undefined;
   readonly workerExpiryMs?: number | undefined;
+  /** Let no row go, whatever tables say: for who copies a shard. */
+  readonly keepsAll?: boolean | undefined;
 }
 
 const usualLogBytes = 256 << 20;
@@ -82,6 +84,7 @@ export async function openLockedShard(
     checkpoint: policy,
     keepVersions: settings.keepVersions,
     workerExpiryMs: settings.workerExpiryMs,
+    keepsAll: settings.keepsAll,
     mayBeNew: isNew,
   });
   return shard;

@@ -1,7 +1,7 @@
 // Pushes, assignments and deletions: at once where the shard can, else with copies, when it can.
 
 import { checkCounts, resolveAck, resolveLearningRate, resolveStep } from "../api/arguments.js";
-import type { RowWrite as AnyWrite, RowHistory } from "../api/backend.js";
+import type { RowHistory } from "../api/backend.js";
 import { joinCounters } from "../api/counter-columns.js";
 import type { Ack } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
@@ -228,15 +228,7 @@ function assignOf(
 }
 
 /** With arrays of its own: those of a message are gone when whoever read it returns. */
-function copied({
-  keys,
-  values,
-  states,
-  history,
-  counts,
-  counters,
-  ...rest
-}: RowWrite): AnyWrite<ArenaTable> {
+function copied({ keys, values, states, history, counts, counters, ...rest }: RowWrite): RowWrite {
   return {
     ...rest,
     keys: keys.slice(),

@@ -44,7 +44,8 @@ export type AppliedRun = Run & Partial<CandidateRuns>;
 
 /** Changes the rows of a run. */
 export function applyRun(run: Run, write: RowWrite, step: number, lsn: bigint): AppliedRun {
-  if (write.table.candidates === undefined) return applyRows(run, write, step, lsn);
+  // An adopted row was elsewhere before, and its key no candidate.
+  if (write.table.candidates === undefined || write.kind === "adopt") return applyRows(run, write, step, lsn);
   if (write.kind === "push") return pushAdmitted(run, write, step, lsn);
   // Before the rows: a deletion leaves other keys in the run than it was asked for.
   const removed = forgetCandidates(run, write.table, lsn);
@@ -76,6 +77,9 @@ function applyRows(run: Run, write: RowWrite, step: number, lsn: bigint): Run {
       kernel.assignRows(index, run.keys, run.counts, run.n, run.positions, run.values, run.states, lsn);
       if (run.steps) kernel.writeHistory(run.positions, run.n, run.counts, run.steps);
       return run;
+    case "adopt":
+      kernel.adoptRows(index, run.values, run.n, run.positions, lsn);
+      return run;
     case "delete":
       // The keys that had rows replace the ones asked for.
       run.n = kernel.deleteRows(index, run.keys, run.n, run.positions, run.keys, lsn);
@@ -91,7 +95,8 @@ export function logRun(list: SectionList, run: AppliedRun, write: RowWrite): voi
   if (run.n === 0) return;
   const column = (pointer: number, floats: number) => bytes.subarray(pointer, pointer + 4 * run.n * floats);
   const values: Uint8Array[] = [];
-  if (run.values) values.push(column(run.values, table.dim));
+  if (kind === "adopt") values.push(bytes.subarray(run.values, run.values + run.n * table.recordBytes));
+  else if (run.values) values.push(column(run.values, table.dim));
   if (run.states) values.push(column(run.states, table.stateFloats));
   if (run.steps) values.push(column(run.steps, 1));
   if (run.counters) values.push(column(run.counters, table.counters));

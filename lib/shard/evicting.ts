@@ -85,7 +85,7 @@ export class Evicting {
   /** After `written` rows of a table were written, or its definition changed: does at once what fits a slice. */
   consider(table: ArenaTable, written: number): void {
     const { definition } = table;
-    if (!definition.eviction || this.#state.version !== undefined) return;
+    if (!definition.eviction || this.#state.version !== undefined || this.#state.keepsAll) return;
     const progress = this.#progressOf(table);
     progress.written += written;
     const over = rowsOver(this.#state, table);
@@ -101,7 +101,8 @@ export class Evicting {
    * the write), or nothing can be evicted now. Undefined: it is so.
    */
   within(table: ArenaTable): Promise<void> | undefined {
-    if (!table.definition.eviction || !this.#isFarOver(table) || this.#telling) return undefined;
+    if (!table.definition.eviction || this.#state.keepsAll) return undefined;
+    if (!this.#isFarOver(table) || this.#telling) return undefined;
     return new Promise((resolve) => {
       this.#waiting.push({ table, resolve });
       this.#wake();

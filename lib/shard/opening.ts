@@ -53,6 +53,8 @@ export interface ShardOptions {
   readonly hotRows?: ((table: ArenaTable) => number) | undefined;
   /** A worker that has not been seen for so long is forgotten; an hour unless given. */
   readonly workerExpiryMs?: number | undefined;
+  /** Let no row go, whatever tables say: for who copies a shard. */
+  readonly keepsAll?: boolean | undefined;
   /** The directory may have no log yet: it has just been made. */
   readonly mayBeNew: boolean;
 }
@@ -134,6 +136,7 @@ export async function recoverShard(
     sequences: recovered.sequences,
     time: recovered.time,
     nextTable: recovered.nextTable,
+    keepsAll: options.keepsAll,
     retired: recovered.retired,
     draining: false,
     held: false,

@@ -1,6 +1,11 @@
 // What tables there are: making them, and saying which there are.
 
-import { defineTable, type TableOptions, type TensorShape } from "../api/table-definition.js";
+import {
+  defineTable,
+  type TableDefinition,
+  type TableOptions,
+  type TensorShape,
+} from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import type { ArenaTable } from "../table/arena-table.js";
@@ -19,6 +24,17 @@ export function newTable(
   const definition = defined.eviction ? { ...defined, made: timeNow(state) } : defined;
   const descriptors = descriptorsOf(definition);
   return { table: makeTable(freeIndexes(state, descriptors), definition), descriptors };
+}
+
+/** A table as another shard has it, with a number of this one. @throws TOO_LARGE */
+export function copiedTable(
+  state: ShardState,
+  definition: TableDefinition,
+): { table: ArenaTable; descriptors: number } {
+  const { nextTable: number } = state;
+  const own = { ...definition, number, ...(definition.candidates && { candidates: number + 1 }) };
+  const descriptors = descriptorsOf(own);
+  return { table: makeTable(freeIndexes(state, descriptors), own), descriptors };
 }
 
 /** Descriptors that no table has. @throws TOO_LARGE */

@@ -91,6 +91,8 @@ export interface ShardState {
   readonly sequences: Sequences;
   /** The latest time that a write has had, milliseconds since the epoch: a clock that goes back does not lower it. */
   time: number;
+  /** No row goes by itself, whatever tables say. */
+  readonly keepsAll?: boolean | undefined;
   /** The number that the next table gets. */
   nextTable: number;
   retired: RetiredTable[];

@@ -26,7 +26,7 @@ import { recoverShard, type ShardOptions } from "./opening.js";
 import type { RowRead } from "./reading.js";
 import { type DecayNote, encodeJson, RECORD } from "./records.js";
 import { type Scans, scanRows } from "./scanning.js";
-import { decayTable, newTable, noTable } from "./schema.js";
+import { copiedTable, decayTable, newTable, noTable } from "./schema.js";
 import { guarded, lostAtClose, retireTable, type ShardLog, type ShardState, timeNow } from "./shard-state.js";
 import { ShardVersions } from "./shard-versions.js";
 import type { RowWrite } from "./staging.js";
@@ -184,15 +184,33 @@ export class Shard {
         return { result: known, lsn };
       }
       if (options === undefined) throw noTable(name, "give options to make it", tables);
-      const { table, descriptors } = newTable(this.#state, name, options, tensor);
-      const lsn = await this.#append(RECORD.define, table.definition, () => {
-        this.#state.arenas.addTable(table);
-        this.#state.nextTable += descriptors;
-        tables.set(name, table);
-        coldRowsOf(this.#state.cold, table);
-      });
-      this.#evicting.consider(table, 0);
-      return { result: table, lsn };
+      return this.#make(newTable(this.#state, name, options, tensor));
+    });
+  }
+
+  async #make({ table, descriptors }: ReturnType<typeof newTable>) {
+    const lsn = await this.#append(RECORD.define, table.definition, () => {
+      this.#state.arenas.addTable(table);
+      this.#state.nextTable += descriptors;
+      this.#state.tables.set(table.definition.name, table);
+      coldRowsOf(this.#state.cold, table);
+    });
+    this.#evicting.consider(table, 0);
+    return { result: table, lsn };
+  }
+
+  /** Has the next checkpoint keep a mark, and a time of writes that is not before this one. */
+  keep({ mark, time }: { readonly mark?: Uint8Array | undefined; readonly time: number }): void {
+    if (mark) this.#state.mark = mark.slice();
+    this.#state.time = Math.max(this.#state.time, time);
+  }
+
+  /** Makes a table as another shard has it, but for its number, or gives the one that there is. */
+  async copyTable(definition: TableDefinition): Promise<ArenaTable> {
+    this.#demandOpen();
+    return this.#inTurn(async () => {
+      const known = this.#state.tables.get(definition.name);
+      return known ? { result: known } : this.#make(copiedTable(this.#state, definition));
     });
   }
 

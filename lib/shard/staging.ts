@@ -1,5 +1,5 @@
 // Staging: a write's rows are laid out in an arena's scratch, checked, and equal keys summed. Nothing is changed yet.
-import type { RowHistory, RowWrite as TableWrite } from "../api/backend.js";
+import type { RowHistory, RowWrite as TableWrite, WriteKind } from "../api/backend.js";
 import { EmbershardError } from "../base/errors.js";
 import { MAX_FREQUENCY } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
@@ -7,14 +7,20 @@ import type { ArenaTable } from "../table/arena-table.js";
 import { candidateBytes } from "./admitting.js";
 
 /** One table's part of a write. */
-export type RowWrite = TableWrite<ArenaTable>;
+export interface RowWrite extends Omit<TableWrite<ArenaTable>, "kind"> {
+  /** adopt: whole rows, of keys that have none. */
+  readonly kind: WriteKind | "adopt";
+  /** adopt: the rows as they lie in memory, recordBytes each. */
+  readonly records?: Uint8Array | undefined;
+}
 
 /** The lengths of all that a write borrows. */
 export function borrowedLengths(writes: readonly RowWrite[], mark: Uint8Array | undefined): number[] {
   return [
     mark?.length ?? 0,
-    ...writes.flatMap(({ keys, values, states, history, counts, counters }) => [
+    ...writes.flatMap(({ keys, values, states, history, counts, counters, records }) => [
       keys.length,
+      records?.length ?? 0,
       counts?.length ?? 0,
       values?.length ?? 0,
       states?.length ?? 0,
@@ -62,6 +68,7 @@ function distinctSlots(n: number): number {
 
 /** Bytes of values, states, last steps and counters that a row of this write has in scratch. */
 export function valueBytesOf({ table, kind, states, history, counters }: RowWrite): number {
+  if (kind === "adopt") return table.recordBytes;
   if (kind !== "push" && kind !== "assign") return 0;
   return (
     4 * (table.dim + (states ? table.stateFloats : 0) + (history ? 1 : 0) + (counters ? table.counters : 0))
@@ -98,13 +105,18 @@ export function stage(arena: Arena, write: RowWrite): StagedRun {
     keys: arena.takeScratch(8 * n),
     counts: arena.takeScratch(4 * n),
     positions: arena.takeScratch(4 * n),
-    values: write.values ? arena.takeScratch(4 * n * write.table.dim) : 0,
+    values: write.records
+      ? arena.takeScratch(write.records.length)
+      : write.values
+        ? arena.takeScratch(4 * n * write.table.dim)
+        : 0,
     states: write.states ? arena.takeScratch(4 * n * write.table.stateFloats) : 0,
     steps: write.history ? arena.takeScratch(4 * n) : 0,
     counters: write.counters ? arena.takeScratch(4 * n * write.table.counters) : 0,
   };
   arena.u64.set(write.keys, run.keys / 8);
   if (write.kind === "push") return stagePush(run, write);
+  if (write.records) arena.bytes.set(write.records, run.values);
   if (write.history) stageHistory(run, write.history);
   else arena.u32.fill(0, run.counts / 4, run.counts / 4 + n);
   if (write.values) refuseNonFinite(write, copyChecked(arena, write.values, run.values), "value");
