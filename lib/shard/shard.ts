@@ -30,6 +30,7 @@ import { copiedTable, decayTable, newTable, noTable } from "./schema.js";
 import { guarded, lostAtClose, retireTable, type ShardLog, type ShardState, timeNow } from "./shard-state.js";
 import { ShardVersions } from "./shard-versions.js";
 import type { RowWrite } from "./staging.js";
+import type { StoreHold } from "./store-hold.js";
 import { Turns } from "./turns.js";
 import { demandVersion } from "./version.js";
 import type { VersionRequest } from "./version-making.js";
@@ -38,15 +39,8 @@ import { Writer, type WrittenNow } from "./writer.js";
 import type { Applied, ShardRequest } from "./writing.js";
 
 export type { ShardOptions } from "./opening.js";
+export type { StoreHold } from "./store-hold.js";
 
-/** Files that stay where they are. */
-export interface StoreHold {
-  /** Every record up to here was in the files when it began. */
-  readonly writtenLsn: number;
-  /** The manifest of an instant: its pages stay in the page store, and the values of its cold rows. */
-  readonly instant?: Uint8Array | undefined;
-  release(): void;
-}
 /**
  * The unit of ownership: tables over arenas, one log, one directory of pages. A state machine without sockets, clocks or
  * randomness of its own. Reads answer at once. Writes take effect in the order of their calls, whole or not at all, and
@@ -156,8 +150,6 @@ export class Shard {
     return this.#state.mark;
   }
 
-  // Tables.
-
   /**
    * Opens a table, making it if there is none of that name. Resolves when the definition is in the log.
    *
@@ -199,9 +191,9 @@ export class Shard {
     return { result: table, lsn };
   }
 
-  /** Has the next checkpoint keep a mark, and a time of writes that is not before this one. */
-  keep({ mark, time }: { readonly mark?: Uint8Array | undefined; readonly time: number }): void {
-    if (mark) this.#state.mark = mark.slice();
+  /** Has the next checkpoint keep what another shard's had, where this has no later one. */
+  keep({ mark, time }: Pick<ShardState, "mark" | "time">): void {
+    this.#state.mark ??= mark?.slice();
     this.#state.time = Math.max(this.#state.time, time);
   }
 
@@ -423,8 +415,6 @@ export class Shard {
       options,
     );
   }
-
-  // Versions.
 
   /** A shard that is a version: it can be read, and nothing else. */
   static ofVersion(state: ShardState): Shard {

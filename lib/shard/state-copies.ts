@@ -45,10 +45,8 @@ function like({ definition }: ArenaTable): string {
 
 /** Copies the mark, the time, and what workers have pushed to a range of slots that goes over. */
 export async function copyState(source: Shard, target: Shard, slots: SlotRange): Promise<void> {
-  const { state } = target;
-  if (state.mark === undefined) target.keep({ mark: source.mark, time: source.state.time });
-  else target.keep({ time: source.state.time });
-  const { sequences } = state;
+  target.keep(source.state);
+  const { sequences } = target.state;
   for (const worker of source.workers.known.values()) {
     const { name, session, clock } = worker;
     const known = sequences.named(name);
