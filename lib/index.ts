@@ -32,7 +32,6 @@ export { EmbershardError, ERRORS, type ErrorCode } from "./base/errors.js";
 export { LIMITS } from "./base/limits.js";
 export { type ConnectOptions, connect } from "./client/connect.js";
 export { type FailedPart, PartialError } from "./client/partial-error.js";
-export { openStore, type StoreOptions } from "./embedded/open-store.js";
 export {
   type ModelPlan,
   type PlannedTable,
@@ -46,6 +45,7 @@ export { type RepairOptions, repairStore } from "./repair/repair-store.js";
 export type * from "./repair/report.js";
 export { type RestoreOptions, restoreStore } from "./repair/restore-store.js";
 export { type VerifyOptions, verifyStore } from "./repair/verify-store.js";
+export { openStore, type StoreOptions } from "./threads/open-store.js";
 export { exportTable } from "./transfer/export-table.js";
 export { importTable } from "./transfer/import-table.js";
 export { removeUnfinishedUploads } from "./transfer/s3-transfer.js";

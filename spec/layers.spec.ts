@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** For each layer the other layers that it may import. */
 const layers: Readonly<Record<string, readonly string[]>> = {
-  index: ["repair", "transfer", "embedded", "client", "api", "base"],
+  index: ["threads", "repair", "transfer", "client", "embedded", "api", "base"],
   cli: [
     "index",
     "node",
@@ -25,6 +25,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     "api",
     "base",
   ],
+  threads: ["client", "node", "embedded", "directory", "ring", "net", "api", "base"],
   repair: ["embedded", "directory", "shard", "table", "store", "ring", "kernel", "api", "base"],
   node: ["directory", "shard", "table", "store", "wire", "ring", "net", "api", "base"],
   embedded: ["transfer", "directory", "shard", "table", "store", "ring", "api", "base"],
@@ -61,13 +62,13 @@ const packages: Readonly<Record<string, RegExp>> = {
   "uwebsockets-24": /^lib\/net\/uwebsockets-[a-z]+\.ts$/,
   "node:child_process": /^lib\/(cli\/|node\/supervisor\.ts$)/,
   "node:worker_threads":
-    /^lib\/(store\/|cli\/|node\/(shard-thread|thread-[a-z]+)\.ts$|kernel\/memory-(advice|populating)\.ts$)/,
-  "node:crypto": /^lib\/(client|directory|embedded|net|node|repair|transfer|cli)\//,
+    /^lib\/(store\/|cli\/|threads\/|net\/port-[a-z]+\.ts$|node\/(shard-thread|thread-[a-z]+)\.ts$|kernel\/memory-(advice|populating)\.ts$)/,
+  "node:crypto": /^lib\/(client|directory|embedded|net|node|repair|threads|transfer|cli)\//,
   "node:diagnostics_channel": /^lib\/client\//,
   "node:fs": /^lib\/(embedded|store|cli)\//,
   "node:fs/promises": /^lib\/(directory|embedded|node|repair|store|transfer|cli)\//,
   "node:module": /^lib\/(base\/system-calls\.ts|cli\/)/,
-  "node:os": /^lib\/(embedded|transfer|cli)\//,
+  "node:os": /^lib\/(embedded|threads|transfer|cli)\//,
   "node:path": /^lib\/(directory|embedded|node|repair|store|transfer|cli)\//,
   "node:process": /^lib\/cli\//,
   "node:readline": /^lib\/cli\//,

@@ -19,6 +19,8 @@ export interface ClientWorld {
   readonly random: () => number;
   /** A name that no other worker has. */
   readonly uniqueName: () => string;
+  /** What the store is called, instead of its address. */
+  readonly location?: string;
 }
 
 /** A client over sockets. */
@@ -32,11 +34,12 @@ export async function openClient(address: string, options: ConnectOptions): Prom
   return connectIn({ transport, clock: wakefulClock, random: Math.random, uniqueName }, address, options);
 }
 
-/** As `connect`, in a world that is given: simulations bring their own. */
+/** As `connect`, in a world that is given: simulations bring their own. `closed` is waited for when the store is closed. */
 export async function connectIn(
   world: ClientWorld,
   address: string,
   options: ConnectOptions,
+  closed: () => Promise<void> = async () => {},
 ): Promise<Store> {
   const seeds = parseAddress(address);
   const settings = readClientOptions(options);
@@ -47,7 +50,7 @@ export async function connectIn(
   const { deadlineMs, tries } = settings;
   const requests = new Requests(cluster, { clock, random, deadlineMs, tries });
   await openWithin(cluster, clock, deadlineMs);
-  return new CheckedStore(new RemoteBackend(address, requests, session));
+  return new CheckedStore(new RemoteBackend(world.location ?? address, requests, session, closed));
 }
 
 /** Nodes may be starting: asks again until one answers or the time is over. */

@@ -34,6 +34,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
   readonly #cluster: Cluster;
   readonly #requests: Requests;
   readonly #session: bigint;
+  readonly #closed: () => Promise<void>;
   readonly #memories = new PlanMemories();
   readonly #writer: Writer;
   readonly #tables = new Map<string, RemoteTable>();
@@ -41,8 +42,9 @@ export class RemoteBackend implements Backend<RemoteTable> {
   #sequence = 0;
   #closing: Promise<void> | undefined;
 
-  constructor(location: string, requests: Requests, session: bigint) {
+  constructor(location: string, requests: Requests, session: bigint, closed: () => Promise<void>) {
     this.location = location;
+    this.#closed = closed;
     this.#requests = requests;
     this.#cluster = requests.cluster;
     this.#session = session;
@@ -309,6 +311,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
     this.#closing ??= (async () => {
       await Promise.allSettled(this.#pending);
       this.#cluster.close();
+      await this.#closed();
     })();
     return this.#closing;
   }

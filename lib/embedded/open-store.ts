@@ -122,7 +122,8 @@ function integerOf(read: OptionReader, name: string, least: number, most: number
   );
 }
 
-function readSettings(options: StoreOptions): Settings {
+/** Checks options, and fills in what is not given. @throws INVALID_OPTIONS */
+export function readSettings(options: StoreOptions): Settings {
   const read = new OptionReader("openStore", options);
   const settings: Settings = {
     create: read.boolean("create", true),

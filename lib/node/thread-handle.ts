@@ -38,6 +38,7 @@ export class ThreadHandle {
     this.#listening.catch(() => undefined);
     this.#worker = new Worker(module, {
       workerData: start,
+      transferList: start.door ? [start.door] : [],
       name: `embershard-shard-${start.shard}`,
       resourceLimits: { maxOldGenerationSizeMb: Math.ceil(start.settings.threadHeapBytes / 2 ** 20) },
       // Not those of the process: some, such as --input-type, are for its own script only.

@@ -16,8 +16,13 @@ import type { FromThread, ThreadStart, ToThread } from "./thread-messages.js";
 /** Makes the transport that a thread listens with; `failed` is told what was thrown in it. */
 export type TransportFactory = (failed: (error: unknown) => void) => ListeningTransport;
 
-/** Lives the life of a shard's thread. `port` leads to the main thread. */
-export function runShardThread(port: MessagePort, start: ThreadStart, transport: TransportFactory): void {
+/** Lives the life of a shard's thread. `port` leads to the main thread; `ended` is told when nothing is open any more. */
+export function runShardThread(
+  port: MessagePort,
+  start: ThreadStart,
+  transport: TransportFactory,
+  ended: () => void = () => {},
+): void {
   const { settings, directory, shard: number, shards, node, software } = start;
   const say = (message: FromThread) => port.postMessage(message);
   const counts = noCounts();
@@ -60,6 +65,7 @@ export function runShardThread(port: MessagePort, start: ThreadStart, transport:
   /** Nothing is open any more: the thread ends when its port is closed. */
   function end(last: FromThread): void {
     say(last);
+    ended();
     port.close();
   }
 

@@ -1,4 +1,5 @@
 // What the node's main thread and a shard's thread say to each other.
+import type { MessagePort } from "node:worker_threads";
 import type { ErrorCode } from "../base/errors.js";
 import type { SlotMap } from "../ring/slot-map.js";
 import type { Endpoint } from "./setting-kinds.js";
@@ -17,6 +18,8 @@ export interface ThreadStart {
   /** Where to listen; a port of 0 is chosen once, and kept. */
   readonly at: Endpoint;
   readonly settings: NodeSettings;
+  /** For a thread that is reached through a port, not a socket. */
+  readonly door?: MessagePort | undefined;
 }
 
 export type ToThread =

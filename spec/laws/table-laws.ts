@@ -42,6 +42,11 @@ export function remoteTableLaws(name: string, open: Open): void {
   ]);
 }
 
+/** Laws of what survives alone, for stores that take long to open and are otherwise like others. */
+export function survivalLaws(name: string, open: Open): void {
+  declare(name, open, [durabilityLaws]);
+}
+
 /** What holds of tables that are larger than their memory, too; they evict by the laws of `coldEvictionLaws`. */
 export function limitedTableLaws(name: string, open: Open): void {
   declare(name, open, [rowLaws, optimizerLaws, schemaLaws, tensorLaws, admissionLaws, durabilityLaws]);

@@ -1,0 +1,78 @@
+// Stores whose shards have a thread each: what differs from a store on one.
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { adagrad, openStore, type Store } from "../../lib/index.js";
+import { codeOf, keysOfNumbers } from "../laws/twin.js";
+
+const test = suite<{ directory: string }>("a store on several threads");
+
+test.before.each(async (context) => {
+  context.directory = await mkdtemp(join(tmpdir(), "embershard-spec-"));
+});
+
+test.after.each(async ({ directory }) => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+const keys = BigUint64Array.from({ length: 500 }, (_, i) => BigInt(i));
+const table = { dim: 8, optimizer: adagrad({ learningRate: 0.1 }), seed: 7n };
+
+async function filled(store: Store): Promise<Float32Array> {
+  const items = await store.table("items", table);
+  await items.push(keys, new Float32Array(keys.length * 8).fill(0.5));
+  return items.pull(keys);
+}
+
+test("it has a directory for each, and keeps its number of them", async ({ directory }) => {
+  const store = await openStore(directory, { threads: 3 });
+  const rows = await filled(store);
+  assert.is(store.directory, directory);
+  assert.is((await store.stats()).tables[0].rows, keys.length);
+  await store.close();
+  assert.equal((await readdir(join(directory, "shards"))).sort(), ["0000", "0001", "0002"]);
+  for (const threads of [undefined, 1, 2])
+    assert.is(await codeOf(() => openStore(directory, { threads })), "SHARD_COUNT");
+  const again = await openStore(directory, { threads: 3 });
+  assert.equal(await (await again.table("items")).pull(keys), rows);
+  assert.is(await codeOf(() => openStore(directory, { threads: 3 })), "LOCKED");
+  await again.close();
+});
+
+test("its rows are those of a store on one thread, to the bit", async ({ directory }) => {
+  const store = await openStore(join(directory, "many"), { threads: 2 });
+  const one = await openStore(join(directory, "one"), { control: false });
+  assert.equal(await filled(store), await filled(one));
+  await store.close();
+  await one.close();
+});
+
+test("what is refused is refused before a thread begins", async ({ directory }) => {
+  for (const threads of [0, 1.5, 257, "2" as never])
+    assert.is(await codeOf(() => openStore(directory, { threads })), "INVALID_OPTIONS");
+  assert.is(await codeOf(() => openStore(directory, { threads: 2, version: "v" })), "UNSUPPORTED");
+  assert.is(
+    await codeOf(() => openStore(directory, { threads: 2, nonsense: 1 } as never)),
+    "INVALID_OPTIONS",
+  );
+  assert.equal(await readdir(directory), []);
+});
+
+test("closing waits for what is under way, and ends all threads", async ({ directory }) => {
+  const store = await openStore(directory, { threads: 2 });
+  const items = await store.table("items", table);
+  const pushing = Promise.all(
+    Array.from({ length: 20 }, () => items.push(keys, new Float32Array(keys.length * 8).fill(1))),
+  );
+  await store.close();
+  await pushing;
+  await store.close();
+  assert.is(await codeOf(() => items.pull(keysOfNumbers(1))), "CLOSED");
+  const again = await openStore(directory, { threads: 2 });
+  assert.equal([...(await (await again.table("items")).occurrences(keysOfNumbers(1, 2)))], [20, 20]);
+  await again.close();
+});
+
+test.run();
