@@ -98,6 +98,8 @@ class PullPart implements Part {
   readonly #memories: PlanMemories;
   readonly #stretches: readonly Stretch[];
   readonly #loans: Loans;
+  /** Of the request and its answer. */
+  readonly #bytes: number;
   #under: { readonly channel: Channel; readonly id: number } | undefined;
 
   constructor(
@@ -114,6 +116,7 @@ class PullPart implements Part {
     this.#stretches = stretches;
     this.#loans = loans;
     this.keys = stretches.reduce((sum, { from, to }) => sum + to - from, 0);
+    this.#bytes = stretches.reduce((sum, { plan, from, to }) => sum + (to - from) * (plan.rowBytes + 8), 0);
   }
 
   async attempt(call: Call): Promise<void> {
@@ -139,6 +142,7 @@ class PullPart implements Part {
           },
           failed: (error, details) => reject(new RequestFailure(error, details)),
         },
+        this.#bytes,
         this.#loans.end,
       );
       this.#under = { channel, id };

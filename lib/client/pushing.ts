@@ -119,6 +119,7 @@ class WritePart implements Part {
   readonly #numbered: Numbered;
   readonly #load: Load;
   readonly #loans: Loans;
+  readonly #bytes: number;
   readonly #place: ReturnType<WriteOrder["enter"]> | undefined;
   #under: { readonly channel: Channel; readonly id: number } | undefined;
 
@@ -130,6 +131,7 @@ class WritePart implements Part {
     this.owner = load.owner;
     this.epoch = writer.cluster.map.epoch;
     this.keys = load.stretches.reduce((sum, { from, to }) => sum + to - from, 0);
+    this.#bytes = load.stretches.reduce((sum, { plan, from, to }) => sum + (to - from) * plan.rowBytes, 0);
     const { first, last } = load;
     const range = { owner: this.owner, epoch: this.epoch, first, last, sequence: numbered.sequence };
     this.#place = numbered.inOrder ? undefined : writer.order.enter(range);
@@ -159,6 +161,7 @@ class WritePart implements Part {
           },
           failed: (error, details) => reject(new RequestFailure(error, details)),
         },
+        this.#bytes,
         this.#loans.end,
       );
       this.#under = { channel, id };
