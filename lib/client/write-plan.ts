@@ -1,7 +1,6 @@
 // One table's part of a write: equal keys summed, rows put in the order in which they are sent.
 import { nonFinite } from "../api/arguments.js";
 import type { RowWrite } from "../api/backend.js";
-import { EmbershardError } from "../base/errors.js";
 import type { Chunk } from "../wire/bulk.js";
 import { Column, ElementType, type WritePartInput } from "../wire/generated/frame-types.js";
 import type { Cluster } from "./cluster.js";
