@@ -6,11 +6,11 @@ import type { Settings } from "./settings.js";
 export interface StoredParameters {
   /** The parameters of the features that have these keys, in this order. Creates nothing. */
   pull(keys: BigUint64Array): Promise<Parameters>;
-  /** Applies gradients and remembers `mark`, all or nothing, whatever moment the process is killed at. */
+  /** Applies gradients and remembers `mark`, if there is one: all or nothing, whatever moment the process is killed at. */
   push(
     keys: BigUint64Array,
     gradients: Gradients,
-    options: { mark: Uint8Array; step: number },
+    options: { mark?: Uint8Array; step: number },
   ): Promise<void>;
 }
 

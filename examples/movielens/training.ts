@@ -65,10 +65,9 @@ export async function train(store: Store, task: Task, options: TrainingOptions):
     seed: options.seed,
     meanStars: meanStars(task),
   });
-  const heldOut = batchOf(task.dataset.ratings, features, task.heldOut);
   const { batchSize, rank } = options.settings;
   const batches = Math.ceil(task.train.length / batchSize);
-  const judge = () => evaluate(parameters, features, heldOut, rank);
+  const judge = heldOutJudge(parameters, task, options.settings);
   const decay = { weights: options.settings.weightDecay, factors: options.settings.factorDecay };
 
   let rows = 0;
@@ -124,25 +123,30 @@ async function positionOf(store: Store, run: string): Promise<Position> {
   return position;
 }
 
-function meanStars({ dataset, train }: Task): number {
+/** The mean of the ratings to learn from. */
+export function meanStars({ dataset, train }: Task): number {
   let sum = 0;
   for (const position of train) sum += dataset.ratings.stars[position]!;
   return sum / train.length;
 }
 
-function keysOfBatch(features: Features, batch: Batch): BigUint64Array {
+/** The keys of a batch's features, in their order. */
+export function keysOfBatch(features: Features, batch: Batch): BigUint64Array {
   const keys = new BigUint64Array(batch.features.length);
   for (let i = 0; i < keys.length; i++) keys[i] = features.keys[batch.features[i]!]!;
   return keys;
 }
 
-async function evaluate(
+/** Gives what predicts the held-out ratings by the parameters as they are when it is called. */
+export function heldOutJudge(
   parameters: StoredParameters,
-  features: Features,
-  batch: Batch,
-  rank: number,
-): Promise<Scored> {
-  return score(batch, await parameters.pull(keysOfBatch(features, batch)), rank);
+  { dataset, heldOut }: Task,
+  { rank }: Settings,
+): () => Promise<Scored> {
+  const features = featuresOf(dataset);
+  const batch = batchOf(dataset.ratings, features, heldOut);
+  const keys = keysOfBatch(features, batch);
+  return async () => score(batch, await parameters.pull(keys), rank);
 }
 
 /** Five decimals: what a curve needs, and short in a mark. */

@@ -2,11 +2,14 @@
 import { outputOf } from "./output.js";
 import { runProgram } from "./program.js";
 
+/** A node works for others, whoever reads what it logs. */
+const serves = process.argv[2] === "serve";
+
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
     // Who reads our output has had enough (`| head`): no failure, and nobody is left to tell.
-    if (error.code === "EPIPE") process.exit();
-    throw error;
+    if (!serves) process.exit();
   });
 }
 

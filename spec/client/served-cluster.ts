@@ -4,7 +4,6 @@ import { connectIn } from "../../lib/client/open-client.js";
 import type { ConnectOptions, Store } from "../../lib/index.js";
 import { DEFAULT_SOCKET_LIMITS, type Listener } from "../../lib/net/connection.js";
 import { LoopbackNetwork } from "../../lib/net/loopback.js";
-import type { NodeSettings } from "../../lib/node/setting-table.js";
 import { resolveSettings } from "../../lib/node/settings.js";
 import { noCounts } from "../../lib/node/shard-figures.js";
 import { ShardService } from "../../lib/node/shard-service.js";
@@ -40,17 +39,11 @@ export class ServedCluster {
   readonly #members: Member[] = [];
   readonly #disks: MemoryDisk[];
   readonly #options: Partial<ShardOptions>;
-  readonly #settings: Partial<Record<keyof NodeSettings, unknown>>;
   map: SlotMap;
   #workers = 0;
 
-  private constructor(
-    shards: number,
-    options: Partial<ShardOptions>,
-    settings: Partial<Record<keyof NodeSettings, unknown>>,
-  ) {
+  private constructor(shards: number, options: Partial<ShardOptions>) {
     this.#options = options;
-    this.#settings = settings;
     this.#disks = Array.from({ length: shards }, (_, i) => new MemoryDisk(i + 1));
     const failed = (error: unknown) => this.failures.push(error);
     this.network = new LoopbackNetwork({ clock, seed: 1, failed });
@@ -58,12 +51,8 @@ export class ServedCluster {
     this.map = map;
   }
 
-  static async open(
-    shards: number,
-    options: Partial<ShardOptions> = {},
-    settings: Partial<Record<keyof NodeSettings, unknown>> = {},
-  ): Promise<ServedCluster> {
-    const cluster = new ServedCluster(shards, options, settings);
+  static async open(shards: number, options: Partial<ShardOptions> = {}): Promise<ServedCluster> {
+    const cluster = new ServedCluster(shards, options);
     await cluster.start();
     return cluster;
   }
@@ -82,7 +71,7 @@ export class ServedCluster {
       number,
       shards: this.#disks.length,
       store: "07".repeat(16),
-      settings: resolveSettings({ flags: this.#settings }, { memoryBytes: 8 * 2 ** 30 }).settings,
+      settings: resolveSettings({ flags: {} }, { memoryBytes: 8 * 2 ** 30 }).settings,
       clock,
       counts: noCounts(),
       broken: (cause) => this.failures.push(cause),

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { runCommand } from "../cli/run-command.js";
+import { freePorts } from "./cluster-processes.js";
 import { get, NodeProcess } from "./node-process.js";
 
 const test = suite<{ directory: string; nodes: NodeProcess[] }>("serve");
@@ -50,6 +51,35 @@ test("a node says where it is, is ready, and stops with a checkpoint when it is 
   assert.ok((await get(second.listen, "/status")).body.shards[0].store!.checkpoint!.generation >= 1);
   assert.is(await again.stop("SIGINT"), 0);
 });
+
+test("a node whose log nobody reads any more goes on, and stops in good order", async ({
+  directory,
+  nodes,
+}) => {
+  const node = new NodeProcess([
+    "--dir",
+    join(directory, "model"),
+    "--listen",
+    `127.0.0.1:${(await freePorts(1, 2))[0]}`,
+  ]);
+  nodes.push(node);
+  const { listen, pid } = await node.started();
+  node.child.stdout!.destroy();
+  node.child.stderr!.destroy();
+  // Its supervisor says so, and it says that it is started again: both to nobody.
+  process.kill(pid, "SIGKILL");
+  await untilAnother(listen, pid);
+  assert.is(await node.stop(), 0);
+});
+
+/** Waits until another process serves there. */
+async function untilAnother(listen: string, pid: number): Promise<void> {
+  for (;;) {
+    const { body } = await get(listen, "/status").catch(() => ({ body: undefined }));
+    if (body?.state === "ready" && body.pid !== pid) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
 
 test("several shards: a thread, a folder and a port each; another number is refused", async ({
   directory,
