@@ -164,6 +164,32 @@ test("an import that goes up is found", () => {
   for (const [file, code] of wrong) assert.is(offences(importsOf(file, code)).length, 1, `${file}: ${code}`);
 });
 
+/** The layers that a module loads when it is imported: what it imports by import() or for types only comes later or never. */
+function layersLoadedBy(file: string): Set<string> {
+  const seen = new Set([file]);
+  for (const one of seen)
+    for (const { to, dynamic, typesOnly } of importsOf(one, codeOf(one)))
+      if (to.startsWith(".") && !dynamic && !typesOnly)
+        seen.add(
+          normalize(join(dirname(one), to))
+            .replaceAll("\\", "/")
+            .replace(/\.js$/, ".ts"),
+        );
+  return new Set([...seen].filter((one) => !/connect\.ts$|partial-error\.ts$/.test(one)).map(layerOf));
+}
+
+test("a client loads nothing of what serves, a store in this process nothing of the network", () => {
+  const client = layersLoadedBy("lib/client/open-client.ts");
+  assert.ok(client.has("wire") && client.has("net"));
+  for (const entry of ["lib/client.ts", "lib/client/open-client.ts"])
+    for (const layer of ["shard", "table", "store", "node", "embedded", "directory", "repair", "transfer"])
+      assert.not.ok(layersLoadedBy(entry).has(layer), `${entry} loads ${layer}`);
+  const embedded = layersLoadedBy("lib/index.ts");
+  assert.ok(embedded.has("shard") && embedded.has("store"));
+  for (const layer of ["net", "wire", "client", "node"])
+    assert.not.ok(embedded.has(layer), `lib/index.ts loads ${layer}`);
+});
+
 test("no file of lib is long, postponed or untyped, and each is named for what it is", () => {
   const found: string[] = [];
   for (const file of files) {

@@ -215,3 +215,18 @@ export function checkEviction(
       `${what}: its rows have no counters, which give a score: they are given when a table is made`,
     );
 }
+
+/** What a write is refused with whose numbers are not finite. */
+export function nonFinite(
+  table: string,
+  what: "gradient" | "value" | "state",
+  key: bigint,
+  value: number,
+  element: number,
+): EmbershardError {
+  const advice = what === "gradient" ? ', or open the table with nonFinite: "skip"' : "";
+  return new EmbershardError(
+    "NON_FINITE",
+    `table "${table}": the ${what} of key ${key} is ${value} at element ${element}; nothing was changed. Give finite numbers${advice}`,
+  );
+}

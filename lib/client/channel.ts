@@ -37,6 +37,20 @@ export interface RequestHead {
   readonly deadlineMs?: number | undefined;
 }
 
+/** A request that has no answer yet. */
+interface Open {
+  readonly asking: Asking;
+  /** Bytes that it takes at the node: its own, and those of its answer. */
+  readonly bytes: number;
+  /** Sends it; undefined when that has been done. */
+  send: (() => void) | undefined;
+  /** Ends the loan of its bulk, where it has not been sent. */
+  readonly taken: (() => void) | undefined;
+}
+
+/** Of what a node allows, the part that is made use of: both sides count a little differently. */
+const share = 0.75;
+
 const nothingKnown: FailureDetails = { unknown: true, retryAfterMs: 0, slotMap: undefined };
 const notSent: FailureDetails = { unknown: false, retryAfterMs: 0, slotMap: undefined };
 
@@ -49,7 +63,11 @@ export class Channel implements Receiver {
   #terms: Terms = { ...FIRST_TERMS, items: replyItems };
   #agreement: Agreement | undefined;
   readonly #hello: HelloInput;
-  readonly #asking = new Map<number, Asking>();
+  readonly #open = new Map<number, Open>();
+  /** Requests that wait, in order, until the node allows more. */
+  #queue: Open[] = [];
+  #sent = 0;
+  #sentBytes = 0;
   readonly #writer = new FrameWriter();
   readonly #onClosed: (error: EmbershardError) => void;
   /** The answer whose bulk is being received. */
@@ -96,9 +114,10 @@ export class Channel implements Receiver {
   }
 
   /**
-   * Sends a request. Its bulk is borrowed until `taken` is called. Returns its id, for `cancel`.
+   * Sends a request, as soon as the node allows one more of so many bytes, answer included. Its bulk is borrowed until
+   * `taken` is called. Returns its id, for `cancel`.
    */
-  request(body: BodyInput, head: RequestHead, asking: Asking, taken?: () => void): number {
+  request(body: BodyInput, head: RequestHead, asking: Asking, bytes = 0, taken?: () => void): number {
     const connection = this.#connection;
     if (this.#ended || !connection) {
       taken?.();
@@ -106,25 +125,65 @@ export class Channel implements Receiver {
       return 0;
     }
     do this.#lastId = (this.#lastId + 1) >>> 0;
-    while (this.#lastId === 0 || this.#asking.has(this.#lastId));
+    while (this.#lastId === 0 || this.#open.has(this.#lastId));
     const id = this.#lastId;
-    this.#asking.set(id, asking);
-    const frame = this.#writer.write({ id, ...head, body });
-    connection.send(taken ? frame.partsToKeep() : frame.parts(), taken);
+    const send = () => {
+      const frame = this.#writer.write({ id, ...head, body });
+      connection.send(taken ? frame.partsToKeep() : frame.parts(), taken);
+    };
+    const open: Open = { asking, bytes, send, taken };
+    this.#open.set(id, open);
+    if (this.#queue.length === 0 && this.#allowed(bytes)) this.#begin(open);
+    else this.#queue.push(open);
     return id;
+  }
+
+  /** Whether the node takes one more; alone, every request may go. */
+  #allowed(bytes: number): boolean {
+    if (this.#sent === 0) return true;
+    const { inFlight, inFlightBytes } = this.welcome.limits;
+    return this.#sent < share * inFlight && this.#sentBytes + bytes <= share * inFlightBytes;
+  }
+
+  #begin(open: Open): void {
+    const { send } = open;
+    open.send = undefined;
+    this.#sent++;
+    this.#sentBytes += open.bytes;
+    send?.();
+  }
+
+  /** A request is over: others may go. */
+  #finish(id: number): Open | undefined {
+    const open = this.#open.get(id);
+    if (!open) return undefined;
+    this.#open.delete(id);
+    if (open.send) {
+      this.#queue = this.#queue.filter((one) => one !== open);
+      open.taken?.();
+      return open;
+    }
+    this.#sent--;
+    this.#sentBytes -= open.bytes;
+    while (!this.#ended && this.#queue.length > 0 && this.#allowed(this.#queue[0].bytes))
+      this.#begin(this.#queue.shift() as Open);
+    return open;
   }
 
   /** Says that an answer is not wanted any more; `failed` follows with `error`. */
   cancel(id: number, error: EmbershardError): void {
-    const asking = this.#asking.get(id);
+    const open = this.#open.get(id);
+    if (!open) return;
     // Bytes of its answer may be on their way into memory of the caller: the connection goes with it.
-    if (asking && this.#filling?.asking === asking) {
+    if (this.#filling?.asking === open.asking) {
       this.#connection?.terminate();
       return;
     }
-    if (!asking || !this.#asking.delete(id)) return;
-    this.#connection?.send(this.#writer.write({ id: 0, body: { kind: "Cancel", request: id } }).parts());
-    asking.failed(error, nothingKnown);
+    const sent = open.send === undefined;
+    this.#finish(id);
+    if (sent)
+      this.#connection?.send(this.#writer.write({ id: 0, body: { kind: "Cancel", request: id } }).parts());
+    open.asking.failed(error, sent ? nothingKnown : notSent);
   }
 
   /** Ends the connection once what was sent has gone out; requests without an answer fail. */
@@ -149,7 +208,7 @@ export class Channel implements Receiver {
     try {
       const read = readFront(front, totalBytes, this.#terms);
       if (!read?.outside || read.frame.body.kind !== "Rows") return undefined;
-      const asking = this.#asking.get(read.frame.id);
+      const asking = this.#open.get(read.frame.id)?.asking;
       const views = asking?.target?.(read.frame, read.outside.bytes);
       if (!asking || !views) return undefined;
       this.#filling = { frame: read.frame, asking };
@@ -180,19 +239,18 @@ export class Channel implements Receiver {
   }
 
   #take(frame: Frame): void {
-    const asking = this.#asking.get(frame.id);
     // A notice, or the answer to a request that was cancelled.
-    if (!asking) return;
-    if (!frame.more) this.#asking.delete(frame.id);
-    if (frame.body.kind === "Failure") asking.failed(...this.#failureOf(frame.body));
-    else this.#hand(asking, frame);
+    const open = frame.more ? this.#open.get(frame.id) : this.#finish(frame.id);
+    if (!open) return;
+    if (frame.body.kind === "Failure") open.asking.failed(...this.#failureOf(frame.body));
+    else this.#hand(open.asking, frame);
   }
 
   #hand(asking: Asking, frame: Frame): void {
     try {
       asking.answer(frame);
     } catch (cause) {
-      this.#asking.delete(frame.id);
+      this.#finish(frame.id);
       asking.failed(this.#wrong(cause), nothingKnown);
       throw cause;
     }
@@ -218,9 +276,13 @@ export class Channel implements Receiver {
   #end(error: EmbershardError, details: FailureDetails): void {
     if (this.#ended) return;
     this.#ended = error;
-    const asking = [...this.#asking.values()];
-    this.#asking.clear();
-    for (const one of asking) one.failed(error, details);
+    const open = [...this.#open.values()];
+    this.#open.clear();
+    this.#queue = [];
+    for (const { asking, send, taken } of open) {
+      if (send) taken?.();
+      asking.failed(error, send ? notSent : details);
+    }
     this.#onClosed(error);
   }
 }

@@ -3,9 +3,10 @@ import { EmbershardError } from "../base/errors.js";
 import { columnPlaces, columnsBytes } from "../wire/columns.js";
 import type { Frame } from "../wire/frame.js";
 import type { PullInput, Rows, RowsPart } from "../wire/generated/frame-types.js";
-import { type Call, type Part, RequestFailure, settleAll } from "./call.js";
-import { type Channel, unexpected } from "./channel.js";
+import { type Call, type Part, settleAll } from "./call.js";
+import { unexpected } from "./channel.js";
 import type { Cluster } from "./cluster.js";
+import { Exchange } from "./exchange.js";
 import type { PlanMemories } from "./plan-memory.js";
 import { PullPlan, pullPlanBytes, type RemoteRead } from "./pull-plan.js";
 import { beginOf } from "./routing.js";
@@ -98,7 +99,9 @@ class PullPart implements Part {
   readonly #memories: PlanMemories;
   readonly #stretches: readonly Stretch[];
   readonly #loans: Loans;
-  #under: { readonly channel: Channel; readonly id: number } | undefined;
+  /** Of the request and its answer. */
+  readonly #bytes: number;
+  readonly #exchange = new Exchange();
 
   constructor(
     cluster: Cluster,
@@ -114,41 +117,33 @@ class PullPart implements Part {
     this.#stretches = stretches;
     this.#loans = loans;
     this.keys = stretches.reduce((sum, { from, to }) => sum + to - from, 0);
+    this.#bytes = stretches.reduce((sum, { plan, from, to }) => sum + (to - from) * (plan.rowBytes + 8), 0);
   }
 
   async attempt(call: Call): Promise<void> {
-    const reached = this.#cluster.channel(this.owner);
-    const channel = reached instanceof Promise ? await call.within(reached) : reached;
-    await new Promise<void>((resolve, reject) => {
-      let missing = this.keys;
-      this.#loans.begin();
-      const id = channel.request(
-        this.#body(),
-        { epoch: this.epoch, deadlineMs: call.frameDeadlineMs },
-        {
-          target: (frame, bytes) => this.#targets(frame, bytes),
-          answer: (frame) => {
-            missing -= this.#take(channel.name, frame);
-            if (frame.more) return;
-            if (missing !== 0)
-              throw new EmbershardError(
-                "BAD_FRAME",
-                `${channel.name}: found answers for ${this.keys - missing} keys, expected ${this.keys}`,
-              );
-            resolve();
-          },
-          failed: (error, details) => reject(new RequestFailure(error, details)),
-        },
-        this.#loans.end,
-      );
-      this.#under = { channel, id };
-    }).finally(() => {
-      this.#under = undefined;
+    const channel = await this.#exchange.reach(this.#cluster, this.owner, call);
+    let missing = this.keys;
+    this.#loans.begin();
+    await this.#exchange.ask(channel, call, {
+      body: this.#body(),
+      epoch: this.epoch,
+      bytes: this.#bytes,
+      taken: this.#loans.end,
+      target: (frame, bytes) => this.#targets(frame, bytes),
+      answer: (frame) => {
+        missing -= this.#take(channel.name, frame);
+        if (frame.more) return false;
+        if (missing === 0) return true;
+        throw new EmbershardError(
+          "BAD_FRAME",
+          `${channel.name}: found answers for ${this.keys - missing} keys, expected ${this.keys}`,
+        );
+      },
     });
   }
 
   abandon(error: EmbershardError): void {
-    this.#under?.channel.cancel(this.#under.id, error);
+    this.#exchange.abandon(error);
   }
 
   async replan(call: Call): Promise<void> {

@@ -1,10 +1,12 @@
 // Writes to one or more tables: a frame for each owner and range of slots, each sent when its slots' earlier writes are done.
 import type { WriteRequest } from "../api/backend.js";
 import type { Ack as AckName } from "../api/table-definition.js";
+import type { EmbershardError } from "../base/errors.js";
 import { Ack, type BodyInput, type WriteInput } from "../wire/generated/frame-types.js";
-import { type Call, type Part, RequestFailure, settleAll } from "./call.js";
-import { type Channel, unexpected } from "./channel.js";
+import { type Call, type Part, settleAll } from "./call.js";
+import { unexpected } from "./channel.js";
 import type { Cluster } from "./cluster.js";
+import { Exchange } from "./exchange.js";
 import type { PlanMemories } from "./plan-memory.js";
 import { Loans } from "./pulling.js";
 import { beginOf } from "./routing.js";
@@ -119,8 +121,9 @@ class WritePart implements Part {
   readonly #numbered: Numbered;
   readonly #load: Load;
   readonly #loans: Loans;
+  readonly #bytes: number;
   readonly #place: ReturnType<WriteOrder["enter"]> | undefined;
-  #under: { readonly channel: Channel; readonly id: number } | undefined;
+  readonly #exchange = new Exchange();
 
   constructor(writer: Writer, numbered: Numbered, load: Load, loans: Loans) {
     this.#writer = writer;
@@ -130,6 +133,7 @@ class WritePart implements Part {
     this.owner = load.owner;
     this.epoch = writer.cluster.map.epoch;
     this.keys = load.stretches.reduce((sum, { from, to }) => sum + to - from, 0);
+    this.#bytes = load.stretches.reduce((sum, { plan, from, to }) => sum + (to - from) * plan.rowBytes, 0);
     const { first, last } = load;
     const range = { owner: this.owner, epoch: this.epoch, first, last, sequence: numbered.sequence };
     this.#place = numbered.inOrder ? undefined : writer.order.enter(range);
@@ -143,32 +147,24 @@ class WritePart implements Part {
   async attempt(call: Call): Promise<void> {
     const { cluster } = this.#writer;
     if (this.#place?.turn) await call.within(this.#place.turn);
-    const reached = cluster.channel(this.owner);
-    const channel = reached instanceof Promise ? await call.within(reached) : reached;
+    const channel = await this.#exchange.reach(cluster, this.owner, call);
     cluster.noteWrite(this.owner);
-    await new Promise<void>((resolve, reject) => {
-      this.#loans.begin();
-      const id = channel.request(
-        this.#body(channel.welcome.worker),
-        { epoch: this.epoch, deadlineMs: call.frameDeadlineMs },
-        {
-          answer: ({ body }) => {
-            if (body.kind !== "Done") throw unexpected(channel.name, body.kind, "Done");
-            this.touched = body.touched;
-            resolve();
-          },
-          failed: (error, details) => reject(new RequestFailure(error, details)),
-        },
-        this.#loans.end,
-      );
-      this.#under = { channel, id };
-    }).finally(() => {
-      this.#under = undefined;
+    this.#loans.begin();
+    await this.#exchange.ask(channel, call, {
+      body: this.#body(channel.welcome.worker),
+      epoch: this.epoch,
+      bytes: this.#bytes,
+      taken: this.#loans.end,
+      answer: ({ body }) => {
+        if (body.kind !== "Done") throw unexpected(channel.name, body.kind, "Done");
+        this.touched = body.touched;
+        return true;
+      },
     });
   }
 
-  abandon(error: Parameters<Part["abandon"]>[0]): void {
-    this.#under?.channel.cancel(this.#under.id, error);
+  abandon(error: EmbershardError): void {
+    this.#exchange.abandon(error);
   }
 
   async replan(call: Call): Promise<void> {

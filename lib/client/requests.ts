@@ -1,9 +1,10 @@
 // Requests that are not about many rows: one frame to an owner, one answer.
 import { EmbershardError } from "../base/errors.js";
 import type { Body, BodyInput } from "../wire/generated/frame-types.js";
-import { Call, type CallSettings, type Part, RequestFailure } from "./call.js";
+import { Call, type CallSettings, type Part } from "./call.js";
 import { type Channel, unexpected } from "./channel.js";
 import type { Cluster } from "./cluster.js";
+import { Exchange } from "./exchange.js";
 
 type Kind = Body["kind"];
 type BodyOf<K extends Kind> = Extract<Body, { kind: K }>;
@@ -87,7 +88,7 @@ class OnePart<K extends Kind, T> implements Part {
   readonly #kind: K;
   readonly #take: (body: BodyOf<K>) => T;
   readonly #connection: number | undefined;
-  #under: { readonly channel: Channel; readonly id: number } | undefined;
+  readonly #exchange = new Exchange();
 
   constructor(
     requests: Requests,
@@ -107,36 +108,26 @@ class OnePart<K extends Kind, T> implements Part {
   }
 
   async attempt(call: Call): Promise<void> {
-    const reached = this.#requests.cluster.channel(this.owner);
-    const channel = reached instanceof Promise ? await call.within(reached) : reached;
+    const channel = await this.#exchange.reach(this.#requests.cluster, this.owner, call);
     const connection = this.#requests.numberOf(channel);
     if (this.#connection !== undefined && connection !== this.#connection)
       throw new EmbershardError(
         "ABORTED",
         `${channel.name}: the connection ended during the scan: begin it anew`,
       );
-    const question = typeof this.#question === "function" ? this.#question(channel) : this.#question;
-    await new Promise<void>((resolve, reject) => {
-      const id = channel.request(
-        question,
-        { epoch: this.epoch, deadlineMs: call.frameDeadlineMs },
-        {
-          answer: ({ body }) => {
-            if (body.kind !== this.#kind) throw unexpected(channel.name, body.kind, this.#kind);
-            this.answer = { body: this.#take(body as BodyOf<K>), connection };
-            resolve();
-          },
-          failed: (error, details) => reject(new RequestFailure(error, details)),
-        },
-      );
-      this.#under = { channel, id };
-    }).finally(() => {
-      this.#under = undefined;
+    await this.#exchange.ask(channel, call, {
+      body: typeof this.#question === "function" ? this.#question(channel) : this.#question,
+      epoch: this.epoch,
+      answer: ({ body }) => {
+        if (body.kind !== this.#kind) throw unexpected(channel.name, body.kind, this.#kind);
+        this.answer = { body: this.#take(body as BodyOf<K>), connection };
+        return true;
+      },
     });
   }
 
   abandon(error: EmbershardError): void {
-    this.#under?.channel.cancel(this.#under.id, error);
+    this.#exchange.abandon(error);
   }
 
   async replan(call: Call): Promise<void> {

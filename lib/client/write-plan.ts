@@ -1,6 +1,6 @@
 // One table's part of a write: equal keys summed, rows put in the order in which they are sent.
+import { nonFinite } from "../api/arguments.js";
 import type { RowWrite } from "../api/backend.js";
-import { EmbershardError } from "../base/errors.js";
 import type { Chunk } from "../wire/bulk.js";
 import { Column, ElementType, type WritePartInput } from "../wire/generated/frame-types.js";
 import type { Cluster } from "./cluster.js";
@@ -232,7 +232,7 @@ function stagePush(memory: PlanMemory, write: RemoteWrite, keys: number, values:
   const drop = (given: number, bad: number, countsAt: number): number => {
     if (table.definition.nonFinite === "refuse") {
       const key = memory.u64[keys / 8 + Math.floor(bad / dim)];
-      throw nonFinite(write, "gradient", key, memory.f32[values / 4 + bad], bad % dim);
+      throw nonFinite(write.table.definition.name, "gradient", key, memory.f32[values / 4 + bad], bad % dim);
     }
     const kept = kernel.dropNonFinite(values, keys, countsAt, given, dim, counters, width);
     skipped += given - kept;
@@ -273,19 +273,11 @@ function refuseNonFinite(
   const bad = memory.kernel.firstNonFinite(at, n);
   if (bad < 0) return;
   const width = what === "value" ? write.table.dim : write.table.stateFloats;
-  throw nonFinite(write, what, write.keys[Math.floor(bad / width)], memory.f32[at / 4 + bad], bad % width);
-}
-
-function nonFinite(
-  { table }: RemoteWrite,
-  what: string,
-  key: bigint,
-  value: number,
-  element: number,
-): EmbershardError {
-  const advice = what === "gradient" ? ', or open the table with nonFinite: "skip"' : "";
-  return new EmbershardError(
-    "NON_FINITE",
-    `table "${table.definition.name}": the ${what} of key ${key} is ${value} at element ${element}; nothing was changed. Give finite numbers${advice}`,
+  throw nonFinite(
+    write.table.definition.name,
+    what,
+    write.keys[Math.floor(bad / width)],
+    memory.f32[at / 4 + bad],
+    bad % width,
   );
 }

@@ -50,15 +50,16 @@ export const answerPull: Answer<Pull> = (context, frame, connection) => {
 
 function wantedOf(context: RequestContext, { parts, keys }: Pull, creates: boolean): Wanted[] {
   let end = 0;
-  return parts.map((part): Wanted => {
+  const wanted = parts.map((part): Wanted => {
     const table = context.tables.demand(part.table, part.fingerprint);
     demandColumns(table, part);
     const from = end;
     end += part.count;
-    const own = keys.subarray(from, end);
-    // Who has to wait for something keeps the keys.
-    return { table, part, keys: creates || table.definition.memory !== undefined ? own.slice() : own };
+    return { table, part, keys: keys.subarray(from, end) };
   });
+  // Who may have to wait for something keeps the keys.
+  if (!creates && wanted.every(({ table }) => table.definition.memory === undefined)) return wanted;
+  return wanted.map((one) => ({ ...one, keys: one.keys.slice() }));
 }
 
 function demandColumns({ definition }: ArenaTable, { element, columns }: PullPart): void {
@@ -112,13 +113,49 @@ function send(
 ): Promise<void> | undefined {
   context.counts.rowsRead += body.keys.length;
   const frames = framesOf(wanted, connection.frameBytes);
-  const last = frames.length - 1;
-  let waiting: Promise<void> | undefined;
-  frames.forEach((stretches, i) => {
-    const one = () => sendRows(context, id, connection, stretches, body.found, i < last);
-    waiting = waiting ? waiting.then(one) : one();
-  });
-  return waiting;
+  for (let i = 0; i < frames.length; i++) {
+    // A reader that has much to take gets the rest when it has taken that; the keys are kept until then.
+    if (i > 0 && connection.isFull) return sendRest(context, id, connection, frames.slice(i), body.found);
+    const waiting = sendRows(context, id, connection, frames[i], body.found, i < frames.length - 1);
+    if (waiting) {
+      const rest = frames.slice(i + 1);
+      return rest.length === 0
+        ? waiting
+        : waiting.then(() => sendRest(context, id, connection, rest, body.found));
+    }
+  }
+  return undefined;
+}
+
+/** Sends frames as fast as they are taken. What it needs of the message is copied before it returns. */
+function sendRest(
+  context: RequestContext,
+  id: number,
+  connection: ServedConnection,
+  frames: readonly (readonly Stretch[])[],
+  wantsFound: boolean,
+): Promise<void> {
+  const copies = new Map<Wanted, Wanted>();
+  const own = frames.map((stretches) =>
+    stretches.map((stretch) => {
+      const { wanted } = stretch;
+      const copy = copies.get(wanted) ?? { ...wanted, keys: wanted.keys.slice() };
+      copies.set(wanted, copy);
+      return { ...stretch, wanted: copy };
+    }),
+  );
+  const sending = async () => {
+    for (const [i, stretches] of own.entries()) {
+      await connection.flowing();
+      if (connection.isOver(id)) return;
+      const there = stretches.map((stretch) => ({
+        ...stretch,
+        wanted: present(context, [stretch.wanted])[0],
+      }));
+      await sendRows(context, id, connection, there, wantsFound, i < own.length - 1);
+    }
+  };
+  return sending();
 }
 
 /** Bytes of a row in an answer. */

@@ -91,6 +91,11 @@ export class ServedConnection implements Receiver {
     return this.#state === "open";
   }
 
+  /** Whether its reader has so much to take that more should wait. */
+  get isFull(): boolean {
+    return this.connection.waitingBytes > this.#terms.connectionBytes / 2;
+  }
+
   get pending(): number {
     return this.#pending.size;
   }

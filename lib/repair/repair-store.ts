@@ -7,7 +7,8 @@ import { writeVersionRoll } from "../shard/version-roll.js";
 import { demandClosed, directoryOf } from "./access.js";
 import { syncFolder } from "./backup-directory.js";
 import { readValue } from "./backup-store.js";
-import { demandNoColdRows } from "./cold-refusal.js";
+import { coldValuesOf, demandOnlyCold, settleColdRows } from "./cold-salvage.js";
+import { mayHaveColdRows } from "./cold-tables.js";
 import { type Examination, examine, filesOf, identityOf, imagesOf, logFolder } from "./examination.js";
 import { LogChain } from "./log-chain.js";
 import { followLog } from "./log-inventory.js";
@@ -31,7 +32,7 @@ export interface RepairOptions {
  * takes the place of the damaged one, which is kept under another name. Without `acceptLoss` a repair that would lose
  * anything changes nothing and says what would be lost.
  *
- * @throws CORRUPT when there is nothing to begin with; UNSUPPORTED when it has tables larger than their memory; NOT_A_STORE, NEWER_FORMAT, SHARD_COUNT, LOCKED, OUT_OF_MEMORY, IO, ABORTED:
+ * @throws CORRUPT when there is nothing to begin with; UNSUPPORTED when it has tables larger than their memory, and more is damaged than their cold rows; NOT_A_STORE, NEWER_FORMAT, SHARD_COUNT, LOCKED, OUT_OF_MEMORY, IO, ABORTED:
  *   the store is as it was
  */
 export async function repairStore(store: string, options: RepairOptions = {}): Promise<RepairReport> {
@@ -43,7 +44,6 @@ export async function repairStore(store: string, options: RepairOptions = {}): P
     const findings = judge(found);
     const began = { directory, findings, losses: [], original: null };
     if (findings.every(({ severity }) => severity === "note")) return { ...began, status: "whole" };
-    demandNoColdRows(found, `${directory} cannot be repaired`);
     const chain = await LogChain.find(filesOf(join(directory, logFolder)), found.log, found.logIdentity);
     const plan = await planOrRefuse(found, chain);
     const salvage = new RecordSalvage(plan);
@@ -51,10 +51,25 @@ export async function repairStore(store: string, options: RepairOptions = {}): P
     for await (const _ of salvage.records(chain)) demandWanted(options.signal);
     const versions = versionsOf(found);
     const losses = [...lossesOf(plan, found), ...versions.losses, ...salvage.losses()];
-    if (losses.length > 0 && !options.acceptLoss) return { ...began, status: "refused", losses };
     const repaired = `${directory}.repairing`;
+    const refused = () => losses.length > 0 && !options.acceptLoss;
+    const hasCold = mayHaveColdRows(found);
+    if (hasCold) demandOnlyCold(found, plan, losses);
+    else if (refused()) return { ...began, status: "refused", losses };
     await rm(repaired, { recursive: true, force: true });
-    await build(repaired, found, plan, versions.entries, chain, options.signal);
+    const cold = await coldValuesOf(found);
+    await build(repaired, found, plan, [...versions.entries, ...cold.whole], chain, options.signal);
+    try {
+      // Which values count only the store that they are in can tell.
+      if (hasCold) losses.push(...(await settleColdRows(repaired, found, cold.damaged)));
+      if (refused()) {
+        await rm(repaired, { recursive: true, force: true });
+        return { ...began, status: "refused", losses };
+      }
+    } catch (error) {
+      await rm(repaired, { recursive: true, force: true });
+      throw error;
+    }
     await prove(repaired);
     return { ...began, status: "repaired", losses, original: await swap(directory, repaired) };
   } finally {

@@ -73,7 +73,7 @@ export function statusOf(findings: readonly Finding[]): "ok" | "damaged" {
 
 /** Something that a repair could not bring back. */
 export interface Loss {
-  readonly kind: "page" | "records" | "checkpoint" | "version";
+  readonly kind: "page" | "cold row" | "records" | "checkpoint" | "version";
   readonly message: string;
   readonly arena?: number;
   readonly page?: number;

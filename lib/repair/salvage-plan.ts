@@ -169,7 +169,7 @@ function planOf(
 
 /** What an unlogged table was between checkpoints no log knows, and cold rows are not in pages. */
 function isReplayable({ definition }: ArenaTable): boolean {
-  return definition.logged && !("memory" in definition);
+  return definition.logged && definition.memory === undefined;
 }
 
 /** The entry of an image with the greatest sequence, deletions aside; undefined where copies of it differ and none counts more. */

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { parseDefinition } from "../api/table-definition.js";
 import type { EmbershardError } from "../base/errors.js";
-import { coldPrefix, decodeColdKey, decodeKeptKey, keptPrefix } from "../shard/cold-values.js";
+import { decodeColdKey, decodeKeptKey } from "../shard/cold-values.js";
 import type { Manifest } from "../shard/manifest.js";
 import { manifestKey } from "../shard/manifest.js";
 import { encodeVersionKey } from "../shard/version.js";
@@ -13,7 +13,7 @@ import type { ArenaTable } from "../table/arena-table.js";
 import { makeTable, parts } from "../table/candidates.js";
 import { type Examination, imagesOf, logFolder, type NamedImage, pagesFolder } from "./examination.js";
 import { followLog } from "./log-inventory.js";
-import { currentEntry, type PageInventory, type StoredEntry } from "./page-inventory.js";
+import { currentEntry, isCold, type PageInventory, type StoredEntry } from "./page-inventory.js";
 import type { Affected, Finding, Part, Severity } from "./report.js";
 import { describeKey } from "./stored-values.js";
 
@@ -213,11 +213,6 @@ function judgeCold(
       }),
     );
   }
-}
-
-/** Whether it is the key of a cold row, or of one that is kept for versions. */
-function isCold(key: Uint8Array): boolean {
-  return key[0] === coldPrefix || key[0] === keptPrefix;
 }
 
 /** Damaged values that nothing refers to, and values that nobody knows. */

@@ -59,6 +59,12 @@ function digestOf({ arenas: { front } }: Recovered, cold: ColdRows, records: Uin
   return digest;
 }
 
+/** How many cold rows of a table there are, and their digest. */
+export interface ColdCount {
+  rows: number;
+  digest: bigint;
+}
+
 /**
  * Reads every cold row. Those of keys that are resident, or were deleted, count for nothing; the others must be as many,
  * and the same, as manifest and log say. Returns what is left of dropped tables.
@@ -70,8 +76,27 @@ export async function checkColdRows(
   pages: PageStore,
   pause: () => Promise<void>,
 ): Promise<ColdRemains[]> {
+  const { found, remains } = await countColdRows(recovered, pages, pause);
+  for (const [number, cold] of recovered.cold) {
+    if (!cold.written) cold.deleted.clear();
+    const { rows, digest } = found.get(number) ?? { rows: 0, digest: 0n };
+    if (rows === cold.rows && digest === cold.digest) continue;
+    throw new EmbershardError(
+      "CORRUPT",
+      `the page store has ${rows} cold rows of table "${cold.table.definition.name}", the log says ${cold.rows}${rows === cold.rows ? " others" : ""}: restore the directory from a backup`,
+    );
+  }
+  return [...remains].map((table) => ({ table, lsn: 0 }));
+}
+
+/** Reads every cold row that counts, and says of which tables that do not exist there are some. @throws CORRUPT, IO */
+export async function countColdRows(
+  recovered: Recovered,
+  pages: PageStore,
+  pause: () => Promise<void>,
+): Promise<{ found: ReadonlyMap<number, ColdCount>; remains: ReadonlySet<number> }> {
   for (const table of recovered.tables.values()) coldRowsOf(recovered.cold, table);
-  const found = new Map<number, { rows: number; digest: bigint }>();
+  const found = new Map<number, ColdCount>();
   const remains = new Set<number>();
   for await (const entries of pages.entries(coldKeys)) {
     for (const [number, some] of byTable(entries)) {
@@ -87,16 +112,8 @@ export async function checkColdRows(
     }
     await pause();
   }
-  for (const [number, cold] of recovered.cold) {
-    if (!cold.written) cold.deleted.clear();
-    const { rows, digest } = found.get(number) ?? { rows: 0, digest: 0n };
-    if (rows === cold.rows && BigInt.asUintN(64, digest) === cold.digest) continue;
-    throw new EmbershardError(
-      "CORRUPT",
-      `the page store has ${rows} cold rows of table "${cold.table.definition.name}", the log says ${cold.rows}${rows === cold.rows ? " others" : ""}: restore the directory from a backup`,
-    );
-  }
-  return [...remains].map((table) => ({ table, lsn: 0 }));
+  for (const sum of found.values()) sum.digest = BigInt.asUintN(64, sum.digest);
+  return { found, remains };
 }
 
 interface StoredRow {

@@ -60,6 +60,8 @@ export async function loadPages(
   const ranges = rangesToRead(recovered.ledger, others, { strays });
   const placed = await pages.place?.(ranges);
   if (placed) loaded += await takePlaced(recovered, pages, placed);
+  // Where several threads read into the arenas they fetch the memory, too: another one only took processors from them.
+  else for (const arena of arenas.all) arena.fetchExpected();
   for (const range of placed ? [] : ranges) {
     for await (const entries of pages.entries(range))
       for (const { key, value } of entries) loaded += takePage(recovered, key, value);

@@ -1,4 +1,5 @@
 // Staging: a write's rows are laid out in an arena's scratch, checked, and equal keys summed. Nothing is changed yet.
+import { nonFinite } from "../api/arguments.js";
 import type { RowHistory, RowWrite as TableWrite, WriteKind } from "../api/backend.js";
 import { EmbershardError } from "../base/errors.js";
 import { MAX_FREQUENCY } from "../kernel/layout.js";
@@ -189,7 +190,13 @@ function sumCounters({ arena, n, ...run }: Run, width: number, slots: number, sl
 function skipOrRefuse(run: StagedRun, write: RowWrite, counts: number, bad: number): number {
   if (write.table.definition.nonFinite === "refuse") {
     const key = run.arena.u64[run.keys / 8 + Math.floor(bad / write.table.dim)];
-    throw nonFinite(write, "gradient", key, run.arena.f32[run.values / 4 + bad], bad % write.table.dim);
+    throw nonFinite(
+      write.table.definition.name,
+      "gradient",
+      key,
+      run.arena.f32[run.values / 4 + bad],
+      bad % write.table.dim,
+    );
   }
   const kept = run.arena.kernel.dropNonFinite(
     run.values,
@@ -208,20 +215,12 @@ function refuseNonFinite(write: RowWrite, bad: number, what: "value" | "state"):
   if (bad < 0) return;
   const width = what === "value" ? write.table.dim : write.table.stateFloats;
   const source = what === "value" ? write.values! : write.states!;
-  throw nonFinite(write, what, write.keys[Math.floor(bad / width)], source[bad], bad % width);
-}
-
-function nonFinite(
-  { table }: RowWrite,
-  what: string,
-  key: bigint,
-  value: number,
-  element: number,
-): EmbershardError {
-  const advice = what === "gradient" ? ', or open the table with nonFinite: "skip"' : "";
-  return new EmbershardError(
-    "NON_FINITE",
-    `table "${table.definition.name}": the ${what} of key ${key} is ${value} at element ${element}; nothing was changed. Give finite numbers${advice}`,
+  throw nonFinite(
+    write.table.definition.name,
+    what,
+    write.keys[Math.floor(bad / width)],
+    source[bad],
+    bad % width,
   );
 }
 

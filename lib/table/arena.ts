@@ -56,6 +56,7 @@ export class Arena {
   #advisedBytes = 0;
   /** Memory up to here has been asked for ahead. */
   #populatedBytes = 0;
+  #expectedEnd = 0;
   #scratchAt = SCRATCH;
   #scratchBytes = SCRATCH_BYTES;
   #scratchUsed = 0;
@@ -116,7 +117,12 @@ export class Arena {
   expectPages(end: number): void {
     this.kernel.commitPages(Math.max(0, Math.min(end - this.pagesEnd, this.kernel.pagesLeft())));
     this.refresh();
-    this.#populateTo(end);
+    this.#expectedEnd = end;
+  }
+
+  /** Has the memory of those pages fetched from the system by another thread. */
+  fetchExpected(): void {
+    this.#populateTo(this.#expectedEnd);
   }
 
   /** Bytes of memory that pages in use and the kernel's own data take. */

@@ -24,8 +24,13 @@ export interface StoredColumn {
   readonly shape: readonly number[];
 }
 
-/** Bytes of a piece, of all columns together, about. */
-const PIECE_BYTES = 4 << 20;
+/**
+ * Bytes of a piece that is read at once, of all columns together, about: what a read costs beside its bytes, a thread that
+ * has to wake up, is then little.
+ */
+const PIECE_BYTES = 8 << 20;
+/** Bytes of a batch that is given, about: a write copies it three times, and the copies stay in the cache. */
+const BATCH_BYTES = 1 << 20;
 const KEYS_OF_A_PIECE = 1 << 19;
 
 /** Reads rows from columns that lie in files as arrays: safetensors and .npy. */
@@ -113,12 +118,15 @@ export class ColumnReader implements RowReader {
       const type = (name: ColumnName) => this.#columns.get(name)!.type as ElementType;
       const floats = (name: ColumnName) => floatsOf(type(name), of(name));
       const counts = (name: ColumnName) => this.#counts(name, from, of(name));
-      yield {
-        keys: keysOfBytes(of("keys")),
-        rows: floats("weights"),
-        ...(names.includes("state") && { state: floats("state") }),
-        ...(this.history && { frequency: counts("frequency"), lastStep: counts("last_step") }),
-      };
+      yield* batchesOf(
+        {
+          keys: keysOfBytes(of("keys")),
+          rows: floats("weights"),
+          ...(names.includes("state") && { state: floats("state") }),
+          ...(this.history && { frequency: counts("frequency"), lastStep: counts("last_step") }),
+        },
+        Math.max(1, Math.floor(BATCH_BYTES / rowBytes)),
+      );
     }
   }
 
@@ -143,6 +151,25 @@ export class ColumnReader implements RowReader {
   #files(): Set<SourceFile> {
     const columns = [...this.#columns.values(), ...(this.#removed ? [this.#removed] : [])];
     return new Set(columns.map(({ file }) => file));
+  }
+}
+
+/** Rows in batches of so many. */
+function* batchesOf(all: RowColumns, batchRows: number): Generator<RowColumns> {
+  const n = all.keys.length;
+  for (let from = 0; from < n; from += batchRows) {
+    const to = Math.min(n, from + batchRows);
+    const part = <T extends Float32Array | Uint32Array>(column: T): T => {
+      const width = column.length / n;
+      return column.subarray(from * width, to * width) as T;
+    };
+    const { keys, rows, state, frequency, lastStep } = all;
+    yield {
+      keys: keys.subarray(from, to),
+      rows: part(rows),
+      ...(state && { state: part(state) }),
+      ...(frequency && lastStep && { frequency: part(frequency), lastStep: part(lastStep) }),
+    };
   }
 }
 

@@ -4,6 +4,7 @@ import { connectIn } from "../../lib/client/open-client.js";
 import type { ConnectOptions, Store } from "../../lib/index.js";
 import { DEFAULT_SOCKET_LIMITS, type Listener } from "../../lib/net/connection.js";
 import { LoopbackNetwork } from "../../lib/net/loopback.js";
+import type { NodeSettings } from "../../lib/node/setting-table.js";
 import { resolveSettings } from "../../lib/node/settings.js";
 import { noCounts } from "../../lib/node/shard-figures.js";
 import { ShardService } from "../../lib/node/shard-service.js";
@@ -39,11 +40,17 @@ export class ServedCluster {
   readonly #members: Member[] = [];
   readonly #disks: MemoryDisk[];
   readonly #options: Partial<ShardOptions>;
+  readonly #settings: Partial<Record<keyof NodeSettings, unknown>>;
   map: SlotMap;
   #workers = 0;
 
-  private constructor(shards: number, options: Partial<ShardOptions>) {
+  private constructor(
+    shards: number,
+    options: Partial<ShardOptions>,
+    settings: Partial<Record<keyof NodeSettings, unknown>>,
+  ) {
     this.#options = options;
+    this.#settings = settings;
     this.#disks = Array.from({ length: shards }, (_, i) => new MemoryDisk(i + 1));
     const failed = (error: unknown) => this.failures.push(error);
     this.network = new LoopbackNetwork({ clock, seed: 1, failed });
@@ -51,8 +58,12 @@ export class ServedCluster {
     this.map = map;
   }
 
-  static async open(shards: number, options: Partial<ShardOptions> = {}): Promise<ServedCluster> {
-    const cluster = new ServedCluster(shards, options);
+  static async open(
+    shards: number,
+    options: Partial<ShardOptions> = {},
+    settings: Partial<Record<keyof NodeSettings, unknown>> = {},
+  ): Promise<ServedCluster> {
+    const cluster = new ServedCluster(shards, options, settings);
     await cluster.start();
     return cluster;
   }
@@ -71,7 +82,7 @@ export class ServedCluster {
       number,
       shards: this.#disks.length,
       store: "07".repeat(16),
-      settings: resolveSettings({ flags: {} }, { memoryBytes: 8 * 2 ** 30 }).settings,
+      settings: resolveSettings({ flags: this.#settings }, { memoryBytes: 8 * 2 ** 30 }).settings,
       clock,
       counts: noCounts(),
       broken: (cause) => this.failures.push(cause),

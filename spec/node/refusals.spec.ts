@@ -208,6 +208,26 @@ test("a reader that is slow is refused more until it has read, and others are se
   assert.is(served.service.inFlight.used, 0, "who is gone holds nothing");
 });
 
+test("an answer of many frames goes out as it is taken", async () => {
+  const { peer, table } = await open({ connectionBytes: "64KiB", frameBytes: "64KiB" }, { frameBytes: 4096 });
+  const n = 20_000;
+  peer.holding = true;
+  const id = peer.tell(pullOf(table, keysFrom(0, n)));
+  assert.ok(peer.held > 32_000 && peer.held < 64_000, `${peer.held} bytes wait`);
+  let rows = 0;
+  for (let more = true; more; ) {
+    const frame = await peer.next(id);
+    if (frame.body.kind !== "Rows") throw new Error(frame.body.kind);
+    for (const part of frame.body.parts) {
+      assert.is(part.first, rows);
+      rows += part.count;
+    }
+    more = frame.more;
+    if (!peer.has(id)) peer.drain();
+  }
+  assert.is(rows, n);
+});
+
 test("beyond its memory a node takes no more rows, and goes on to be read", async () => {
   const { served, peer, table } = await open({ memoryBytes: "32MiB" });
   let code: string | undefined;

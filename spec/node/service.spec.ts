@@ -284,6 +284,49 @@ test("checkpoints, versions, marks and figures", async () => {
   assert.is((await peer.ask("SlotMap", { kind: "GetSlotMap" })).epoch, 1);
 });
 
+test("tables beyond their memory: cold rows are read, counted and prefetched, beside a table that has none", async () => {
+  const served = await new ServedShard().open({ hotRows: () => 50 });
+  const peer = await served.connect({ frameBytes: 4096 });
+  const cold = await peer.openTable("cold", { dim: 16, optimizer, memory: 1 << 20 });
+  const warm = await peer.openTable("warm", { dim: 1, optimizer });
+  const n = 400;
+  for (let first = 0; first < n; first += 100)
+    await peer.ask("Done", {
+      kind: "Push",
+      write: {},
+      parts: [writePart(cold, 100), writePart(warm, 1)],
+      keys: BigUint64Array.of(...keysFrom(first, 100), 1n),
+      data: [Float32Array.from({ length: 1600 }, (_, i) => first + Math.floor(i / 16)), Float32Array.of(1)],
+    });
+  while (served.shard.state.cold.get(cold.number)!.rows === 0)
+    await new Promise((resolve) => setImmediate(resolve));
+  const id = peer.tell({
+    kind: "Pull",
+    parts: [
+      { ...named(cold), count: n },
+      { ...named(warm), count: 1 },
+    ],
+    keys: BigUint64Array.of(...keysFrom(0, n), 1n),
+  });
+  const values: number[] = [];
+  for (let more = true; more; ) {
+    const frame = await peer.next(id);
+    if (frame.body.kind !== "Rows") throw new Error(JSON.stringify(frame.body));
+    const places = placesOfParts(frame.body.parts);
+    for (const [i, part] of frame.body.parts.entries())
+      for (let row = 0; row < part.count; row++)
+        values.push(floats(frame.body.data, 1, places[i].values + 4 * row * part.dim)[0]);
+    more = frame.more;
+  }
+  assert.equal(values, [...Array.from({ length: n }, (_, i) => 0 - i), -4]);
+  const parts = [{ ...named(cold), count: n }];
+  const found = await peer.ask("Found", { kind: "Contains", parts, keys: keysFrom(0, n) });
+  assert.ok(found.found.every((bits) => bits === 0xff));
+  const { counts } = await peer.ask("OccurrenceCounts", { kind: "Occurrences", parts, keys: keysFrom(0, n) });
+  assert.ok(counts.every((count) => count === 1));
+  await peer.ask("Done", { kind: "Prefetch", parts, keys: keysFrom(0, n) });
+});
+
 test("tensors are tables of blocks", async () => {
   const served = await new ServedShard().open();
   const peer = await served.connect();

@@ -30,6 +30,9 @@ export class WirePeer implements Connection {
   #lastId = 0;
   epoch = 1;
   welcomed: Welcome | undefined;
+  /** What comes counts as waiting until `drain`; the most that has waited. */
+  holding = false;
+  held = 0;
   /** Size of the longest message that came. */
   longest = 0;
 
@@ -42,6 +45,10 @@ export class WirePeer implements Connection {
   send(parts: readonly Uint8Array[]): void {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     this.longest = Math.max(this.longest, length);
+    if (this.holding) {
+      this.waitingBytes += length;
+      this.held = Math.max(this.held, this.waitingBytes);
+    }
     const bytes = new Uint8Array(length);
     let at = 0;
     for (const part of parts) {

@@ -1,21 +1,10 @@
 import type { TableDefinition } from "../api/table-definition.js";
-import { EmbershardError } from "../base/errors.js";
 import { coldPrefix } from "../shard/cold-values.js";
 import type { Examination } from "./examination.js";
 
-/**
- * Repaired stores are made of pages and of the log, which hold no cold rows: none is made without them.
- *
- * @throws UNSUPPORTED naming a table that is larger than its memory, or may be
- */
-export function demandNoColdRows(found: Examination, what: string): void {
-  const bounded = boundedTable(found);
-  if (bounded === undefined && !hasColdRows(found)) return;
-  const which = bounded ? `table "${bounded.name}" has a limit of memory` : "it has values of cold rows";
-  throw new EmbershardError(
-    "UNSUPPORTED",
-    `${what}: ${which}, and cold rows are neither in pages nor in the log. Nothing was changed; restore a backup instead`,
-  );
+/** Whether a store has cold rows, or may have some. */
+export function mayHaveColdRows(found: Examination): boolean {
+  return boundedTable(found) !== undefined || hasColdRows(found);
 }
 
 /** A table with `memory`, of those that any manifest knows and those that the log defines and does not drop. */
