@@ -1,10 +1,13 @@
 // Checks of what callers give. Everything behind the public methods trusts it.
+
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
+import type { WriteRequest } from "./backend.js";
 import type { CounterColumns } from "./counter-columns.js";
 import type { EvictionRequest } from "./eviction-request.js";
 import { checkLearningRate, needsStep } from "./optimizers.js";
 import { describe } from "./option-reader.js";
+import type { WriteOptions } from "./store-types.js";
 import type { Ack, TableDefinition } from "./table-definition.js";
 
 function invalid(message: string): EmbershardError {
@@ -131,6 +134,18 @@ export function checkWork(
     throw invalid(`${what}: found signal ${describe(signal)}, expected an AbortSignal`);
   if (onProgress !== undefined && typeof onProgress !== "function")
     throw invalid(`${what}: found onProgress ${describe(onProgress)}, expected a function`);
+}
+
+/** What the options of a write ask for. @throws INVALID_ARGUMENT, TOO_LARGE, NOT_LOGGED */
+export function resolveWrite(
+  what: string,
+  { ack, mark, signal }: WriteOptions,
+  tables: readonly TableDefinition[],
+  step: number,
+): WriteRequest {
+  checkMark(what, mark);
+  checkWork(what, { signal });
+  return { ack: resolveAck(what, ack, tables), step, mark, ...(signal && { signal }) };
 }
 
 /** The step of a push; tables whose optimizer counts steps demand one. */

@@ -34,6 +34,7 @@ export interface RowRead<T> {
 export interface TableRead<T> extends RowRead<T> {
   /** Creates the rows that do not exist first, as durable as this. */
   readonly create?: Ack | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export type WriteKind = "push" | "create" | "assign" | "delete";
@@ -69,6 +70,7 @@ export interface WriteRequest {
   readonly ack: Ack;
   readonly step: number;
   readonly mark?: Uint8Array | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface VersionRequest {

@@ -7,8 +7,8 @@ import {
   checkNote,
   checkWork,
   checkWriteBytes,
-  resolveAck,
   resolveStep,
+  resolveWrite,
 } from "./arguments.js";
 import type { Backend, TableHandle } from "./backend.js";
 import { CheckedTable } from "./checked-table.js";
@@ -85,7 +85,7 @@ export class CheckedStore<T extends TableHandle> implements Store {
     requests: readonly PushRequest[],
     options: Omit<PushOptions, "learningRate" | "counters"> = {},
   ): Promise<void> {
-    checkFields("push", options, ["ack", "mark", "step"]);
+    checkFields("push", options, ["ack", "mark", "signal", "step"]);
     checkMark("push", options.mark);
     const writes = demandRequests("push", requests).map((request) => {
       const { gradients, learningRate } = request as PushRequest;
@@ -123,9 +123,8 @@ export class CheckedStore<T extends TableHandle> implements Store {
         "INVALID_ARGUMENT",
         `push: found "${twice}" twice: join its keys into one request, so that equal keys are summed`,
       );
-    const ack = resolveAck("push", options.ack, definitions);
     const step = resolveStep("push", options.step, definitions);
-    await this.#backend.write(writes, { ack, step, mark: options.mark });
+    await this.#backend.write(writes, resolveWrite("push", options, definitions, step));
   }
 
   #tableOf(what: string, table: unknown): CheckedTable<T> {

@@ -8,12 +8,12 @@ import {
   checkFields,
   checkInteger,
   checkKeys,
-  checkMark,
+  checkWork,
   checkWriteBytes,
   checkWriteKeys,
-  resolveAck,
   resolveLearningRate,
   resolveStep,
+  resolveWrite,
 } from "./arguments.js";
 import type { Backend, RowHistory, RowWrite, TableHandle, TableRead } from "./backend.js";
 import { joinCounters, splitCounters } from "./counter-columns.js";
@@ -34,8 +34,8 @@ import type {
 } from "./store-types.js";
 import type { TableDefinition } from "./table-definition.js";
 
-const pullFields = ["into", "found", "state", "default", "create", "counters"];
-const pushFields = ["ack", "mark", "step", "learningRate", "counters"];
+const pullFields = ["into", "found", "state", "default", "create", "counters", "signal"];
+const pushFields = ["ack", "mark", "signal", "step", "learningRate", "counters"];
 const scanRows = 4096;
 /** Bytes of rows in a batch of a scan, at most, unless the caller says how many. */
 const scanBytes = 4 << 20;
@@ -97,6 +97,7 @@ export class CheckedTable<T extends TableHandle> implements Table {
     const table = this.live();
     const what = `pull of "${this.name}"`;
     checkFields(what, options, pullFields);
+    checkWork(what, { signal: options.signal });
     checkKeys(`${what}: keys`, keys);
     const { into, found, state } = options;
     const n = keys.length;
@@ -134,6 +135,7 @@ export class CheckedTable<T extends TableHandle> implements Table {
       fallback: options.default,
       ...(options.counters && { counters: new Float32Array(n * table.definition.counters!.names.length) }),
       ...(options.create && { create: table.definition.ack }),
+      ...(options.signal && { signal: options.signal }),
     };
   }
 
@@ -188,7 +190,7 @@ export class CheckedTable<T extends TableHandle> implements Table {
   async assign(keys: BigUint64Array, rows: Float32Array, options: AssignOptions = {}): Promise<void> {
     const table = this.live();
     const what = `assign to "${this.name}"`;
-    checkFields(what, options, ["state", "frequency", "lastStep", "ack", "mark"]);
+    checkFields(what, options, ["state", "frequency", "lastStep", "ack", "mark", "signal"]);
     checkWriteKeys(`${what}: keys`, keys);
     const n = keys.length;
     checkArray(`${what}: rows`, rows, Float32Array, {
@@ -212,16 +214,14 @@ export class CheckedTable<T extends TableHandle> implements Table {
   async delete(keys: BigUint64Array, options: WriteOptions = {}): Promise<number> {
     const table = this.live();
     const what = `delete from "${this.name}"`;
-    checkFields(what, options, ["ack", "mark"]);
+    checkFields(what, options, ["ack", "mark", "signal"]);
     checkWriteKeys(`${what}: keys`, keys);
     return this.#write({ table, kind: "delete", keys, learningRate: 0 }, options);
   }
 
   #write(write: RowWrite<T>, options: WriteOptions, step = 0): Promise<number> {
     const what = `${write.kind} on "${this.name}"`;
-    checkMark(what, options.mark);
-    const ack = resolveAck(what, options.ack, [this.options]);
-    return this.#backend.write([write], { ack, step, mark: options.mark });
+    return this.#backend.write([write], resolveWrite(what, options, [this.options], step));
   }
 
   scan(options: { readonly batch?: number } = {}): AsyncIterable<ScanBatch> {

@@ -5,11 +5,10 @@ import {
   checkArray,
   checkFields,
   checkInteger,
-  checkMark,
   checkWriteBytes,
-  resolveAck,
   resolveLearningRate,
   resolveStep,
+  resolveWrite,
 } from "./arguments.js";
 import type { Backend, RowWrite, TableHandle } from "./backend.js";
 import type { PushOptions, TableStats, Tensor, TensorRange, WriteOptions } from "./store-types.js";
@@ -77,12 +76,10 @@ export class CheckedTensor<T extends TableHandle> implements Tensor {
     options: TensorRange & Omit<PushOptions, "counters"> = {},
   ): Promise<void> {
     const what = `push to "${this.name}"`;
-    checkFields(what, options, ["from", "to", "ack", "mark", "step", "learningRate"]);
+    checkFields(what, options, ["from", "to", "ack", "mark", "signal", "step", "learningRate"]);
     const write = this.preparePush(gradients, options);
-    checkMark(what, options.mark);
     const step = resolveStep(what, options.step, [this.options]);
-    const ack = resolveAck(what, options.ack, [this.options]);
-    await this.#backend.write([write], { ack, step, mark: options.mark });
+    await this.#backend.write([write], resolveWrite(what, options, [this.options], step));
   }
 
   /** @internal */
@@ -104,15 +101,10 @@ export class CheckedTensor<T extends TableHandle> implements Tensor {
   async assign(values: Float32Array, options: TensorRange & WriteOptions = {}): Promise<void> {
     const table = this.#live();
     const what = `assign to "${this.name}"`;
-    checkFields(what, options, ["from", "to", "ack", "mark"]);
+    checkFields(what, options, ["from", "to", "ack", "mark", "signal"]);
     const blocks = this.#blocks(what, "values", values, options);
-    checkMark(what, options.mark);
-    const ack = resolveAck(what, options.ack, [this.options]);
-    await this.#backend.write([{ table, kind: "assign", ...blocks, learningRate: 0 }], {
-      ack,
-      step: 0,
-      mark: options.mark,
-    });
+    const request = resolveWrite(what, options, [this.options], 0);
+    await this.#backend.write([{ table, kind: "assign", ...blocks, learningRate: 0 }], request);
   }
 
   /** The rows of an aligned range; the padding of the last one is 0. */

@@ -67,6 +67,11 @@ export interface WriteOptions {
   readonly ack?: Ack;
   /** Up to 4 KiB of the caller's own, such as its position in the data, logged in the same record. See `Store.mark`. */
   readonly mark?: Uint8Array;
+  /**
+   * Ends the call with ABORTED. In a store of this process that is so before the write begins only; over the wire the write may
+   * have had its effect all the same.
+   */
+  readonly signal?: AbortSignal;
 }
 
 export interface PushOptions extends WriteOptions {
@@ -106,6 +111,8 @@ export interface PullOptions {
   readonly create?: boolean;
   /** f32[n] by name: get the rows' counters as of now, 0 where a key has no row. */
   readonly counters?: CounterColumns;
+  /** Ends the call with ABORTED; in a store of this process before it begins only. Arrays given may hold some of the rows then. */
+  readonly signal?: AbortSignal;
 }
 
 /**

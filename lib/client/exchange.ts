@@ -20,6 +20,8 @@ export interface Inquiry {
 }
 
 export class Exchange {
+  /** Why nothing may be asked any more. */
+  #given: EmbershardError | undefined;
   #under: { readonly channel: Channel; readonly id: number } | undefined;
 
   /** The connection to an owner, in time. */
@@ -30,6 +32,10 @@ export class Exchange {
 
   /** Asks, and waits for the last answer. @throws RequestFailure */
   async ask(channel: Channel, call: Call, inquiry: Inquiry): Promise<void> {
+    if (this.#given) {
+      inquiry.taken?.();
+      throw this.#given;
+    }
     const { body, epoch, bytes = 0, answer, target, taken } = inquiry;
     try {
       await new Promise<void>((resolve, reject) => {
@@ -48,8 +54,9 @@ export class Exchange {
     }
   }
 
-  /** Has what is under way fail with `error`. */
+  /** Has what is under way fail with `error`, and what comes. */
   abandon(error: EmbershardError): void {
+    this.#given = error;
     this.#under?.channel.cancel(this.#under.id, error);
   }
 }

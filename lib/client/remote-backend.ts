@@ -119,7 +119,8 @@ export class RemoteBackend implements Backend<RemoteTable> {
 
   pull(reads: readonly TableRead<RemoteTable>[]): Promise<void> {
     return this.#during(async () => {
-      const call = this.#requests.call();
+      const signals = reads.map(({ signal }) => signal).filter((signal) => signal !== undefined);
+      const call = this.#requests.call(signals.length > 1 ? AbortSignal.any(signals) : signals[0]);
       try {
         await pullRows(this.#cluster, this.#memories, reads, call);
       } finally {
@@ -130,7 +131,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
 
   write(writes: readonly RowWrite<RemoteTable>[], request: WriteRequest): Promise<number> {
     return this.#during(async () => {
-      const call = this.#requests.call();
+      const call = this.#requests.call(request.signal);
       try {
         const numbered = { request, sequence: ++this.#sequence, inOrder: false };
         return await writeRows(this.#writer, writes, numbered, call);

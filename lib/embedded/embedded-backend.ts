@@ -63,6 +63,7 @@ export class EmbeddedBackend implements Backend<ArenaTable> {
   // Rows.
 
   pull(reads: readonly TableRead<ArenaTable>[]): Promise<void> | undefined {
+    if (reads.some(({ signal }) => signal?.aborted)) throw aborted();
     if (reads.some(({ create }) => create !== undefined)) return this.#createAndPull(reads);
     const waits = reads.map((read) => this.#shard.pull(read)).filter((wait) => wait !== undefined);
     return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);
@@ -109,6 +110,7 @@ export class EmbeddedBackend implements Backend<ArenaTable> {
   }
 
   write(writes: readonly RowWrite<ArenaTable>[], request: WriteRequest): Promise<number> {
+    if (request.signal?.aborted) return Promise.reject(aborted());
     return this.#shard.write(writes, request);
   }
 
@@ -191,6 +193,10 @@ export class EmbeddedBackend implements Backend<ArenaTable> {
     })();
     return this.#closing;
   }
+}
+
+function aborted(): EmbershardError {
+  return new EmbershardError("ABORTED", "the caller aborted the call before it began: nothing was done");
 }
 
 function lengthsOf(reads: readonly TableRead<ArenaTable>[]): number[] {

@@ -2,6 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { adagrad } from "../../lib/index.js";
+import { codeOf } from "../laws/twin.js";
 import { ServedCluster } from "./served-cluster.js";
 
 const test = suite("flow");
@@ -20,6 +21,33 @@ test("any number of calls at once, and none is refused", async () => {
   const pulls = await Promise.all(Array.from({ length: 60 }, () => items.pull(keys)));
   for (const rows of pulls) assert.is(Buffer.compare(bytesOf(rows), bytesOf(pulls[0])), 0);
   for (const service of cluster.services) assert.equal(service.counts.refused, {});
+  await store.close();
+  await cluster.stop();
+  assert.equal(cluster.failures, []);
+});
+
+test("a call ends when its signal is aborted, and those that follow go on", async () => {
+  const cluster = await ServedCluster.open(2);
+  const store = await cluster.connect();
+  const items = await store.table("items", { dim: 4, optimizer: adagrad({ learningRate: 0.1 }) });
+  const keys = BigUint64Array.of(1n, 2n, 3n, 4n, 5n);
+  const gradients = new Float32Array(20).fill(1);
+  await items.push(keys, gradients);
+  for (const call of [
+    (signal: AbortSignal) => items.pull(keys, { signal }),
+    (signal: AbortSignal) => items.push(keys, gradients, { signal }),
+    (signal: AbortSignal) => store.pull([{ table: items, keys, signal }]),
+  ]) {
+    assert.is(await codeOf(() => call(AbortSignal.abort())), "ABORTED");
+    const ending = new AbortController();
+    const ended = codeOf(() => call(ending.signal));
+    ending.abort();
+    assert.is(await ended, "ABORTED");
+  }
+  assert.is(await codeOf(() => items.pull(keys, { signal: 1 as never })), "INVALID_ARGUMENT");
+  await items.push(keys, gradients);
+  const [first] = await items.occurrences(keys);
+  assert.ok(first >= 2 && first <= 3, `${first} pushes`);
   await store.close();
   await cluster.stop();
   assert.equal(cluster.failures, []);
