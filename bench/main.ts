@@ -12,6 +12,7 @@ import { creation } from "./suites/creation.js";
 import { eviction } from "./suites/eviction.js";
 import { growth } from "./suites/growth.js";
 import { level } from "./suites/level.js";
+import { net } from "./suites/net.js";
 import { pull } from "./suites/pull.js";
 import { push } from "./suites/push.js";
 import { recovery } from "./suites/recovery.js";
@@ -40,6 +41,7 @@ const SUITES: readonly Suite[] = [
   cold,
   sizes,
   ring,
+  net,
 ];
 
 async function main(): Promise<void> {

@@ -23,12 +23,12 @@ export interface BenchOptions {
 
 export const USAGE = `usage: npm run bench -- [NAME...] [options]
 
-Measures Embershard against a Map, a C program, PyTorch, FBGEMM and LevelDB, and prints a table.
-NAME is a suite or a part of its name: pull push level resident recovery verify creation checkpoint growth eviction storage transfer admission cold sizes ring
+Measures Embershard against a Map, a C program, PyTorch, FBGEMM, LevelDB, Redis and iperf3, and prints a table.
+NAME is a suite or a part of its name: pull push level resident recovery verify creation checkpoint growth eviction storage transfer admission cold sizes ring net
 
   --quick        smaller tables and fewer rounds: about a minute. Its figures are no measurement.
   --json FILE    writes the results as JSON
-  --plot DIR     writes plots of the suites sizes, cold and ring as SVG
+  --plot DIR     writes plots of the suites sizes, cold, ring and net as SVG
   --python PATH  an interpreter that has torch and fbgemm-gpu-cpu (or EMBERSHARD_BENCH_PYTHON; python3)
   --dir PATH     where temporary files go (up to 10 GB, removed at the end)
   --round-ms N   least time of each side in a round (200; 60 with --quick)

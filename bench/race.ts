@@ -1,4 +1,9 @@
-import type { Subject } from "./subject.js";
+/** What takes part in a race: a `Subject`, or something that asks one. */
+export interface Racer {
+  readonly name: string;
+  /** Rows per second, or another rate, of one request. */
+  rate(...words: readonly (string | number)[]): Promise<number>;
+}
 
 /** Rates of one subject, one of each round, in the order of the rounds. */
 export type Rates = readonly number[];
@@ -8,7 +13,7 @@ export type Rates = readonly number[];
  * round warms up and is not kept.
  */
 export async function race(
-  subjects: readonly Subject[],
+  subjects: readonly Racer[],
   words: readonly (string | number)[],
   rounds: number,
 ): Promise<Map<string, Rates>> {

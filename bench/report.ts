@@ -55,7 +55,8 @@ function row(figure: Figure): string[] {
 
 /** `value` with its unit, in the prefix that reads best. */
 export function scaled(value: number, unit: string): string {
-  if (unit === "ms") return `${value.toFixed(1)} ms`;
+  if (unit === "ms") return `${value.toFixed(value < 10 ? 2 : 1)} ms`;
+  if (unit === "ns") return `${value.toFixed(0)} ns`;
   const shortUnit = unit.replace("bytes", "B");
   for (const [size, prefix] of [
     [1e9, "G"],

@@ -58,6 +58,11 @@ export class Subject {
     return Subject.start(workspace, name, process.execPath, [...flags, path, JSON.stringify(settings)]);
   }
 
+  /** Starts a program that serves others and says nothing. */
+  static startServer(workspace: Workspace, name: string, command: string, args: readonly string[]): Subject {
+    return new Subject(workspace, name, command, args);
+  }
+
   /** What it said about itself when it was ready. */
   get ready(): Reply {
     return this.#ready;

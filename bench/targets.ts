@@ -25,6 +25,17 @@ export const TARGETS = {
   "push-admission": { unit: "rows/s", better: "higher", must: 0.8, goal: 0.95 },
   "pull-cold-64": { unit: "rows/s", better: "higher", must: 0.06, goal: 0.15 },
   "growth-pause": { unit: "ms", better: "lower", must: 20, goal: 10 },
+  "net-pull-64": { unit: "rows/s", better: "higher", must: 8, goal: 10 },
+  "net-push-64": { unit: "rows/s", better: "higher", must: 8, goal: 12 },
+  "net-pull-16": { unit: "rows/s", better: "higher", must: 13, goal: 18 },
+  "net-push-16": { unit: "rows/s", better: "higher", must: 15, goal: 20 },
+  "net-pull-64-over-iperf3": { unit: "bytes/s", better: "higher", must: 0.5, goal: 0.65 },
+  "net-push-os-over-memory": { unit: "rows/s", better: "higher", must: 0.25, goal: 0.4 },
+  "net-26-tables": { unit: "rows/s", better: "higher", must: 0.7, goal: 0.9 },
+  "net-two-shards-processor": { unit: "ns", better: "lower", must: 1.15, goal: 1.05 },
+  "net-two-shards": { unit: "rows/s", better: "higher", must: 1.3, goal: 1.7 },
+  "net-latency-p50": { unit: "ms", better: "lower", must: 0.25, goal: null },
+  "net-latency-p99": { unit: "ms", better: "lower", must: 2, goal: null },
 } as const;
 
 export type TargetName = keyof typeof TARGETS;

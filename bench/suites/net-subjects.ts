@@ -1,0 +1,87 @@
+import { Subject } from "../subject.js";
+import type { ClientSettings, NodeProcessSettings, WireTable } from "../subjects/net-settings.js";
+import type { SuiteContext } from "../suite.js";
+
+/** Rows of a table that is served, at most. */
+export const WIRE_ROWS = 1_000_000;
+
+/** A node and clients of it, each a process. */
+export interface Wire {
+  readonly node: Subject;
+  readonly client: Subject;
+  /** Starts another client of the same tables. */
+  another(seed: number): Promise<Subject>;
+  stop(): Promise<void>;
+}
+
+/** A table of so many floats that is not logged; named "rows-16", say. */
+export function wireTable(
+  { options }: SuiteContext,
+  dim: number,
+  changes: Partial<WireTable> = {},
+): WireTable {
+  return {
+    name: `rows-${dim}`,
+    dim,
+    rows: Math.min(options.rows, WIRE_ROWS),
+    level: "memory",
+    ...changes,
+  };
+}
+
+/** Starts a node on loopback and a client that fills its tables. */
+export async function startWire(
+  { options, workspace }: SuiteContext,
+  shards: number,
+  tables: readonly WireTable[],
+): Promise<Wire> {
+  const settings: NodeProcessSettings = { directory: workspace.path("node"), shards };
+  const node = await Subject.startNode(workspace, "node", "net-node", settings);
+  const clients: Subject[] = [];
+  const start = async (seed: number) => {
+    const client: ClientSettings = {
+      address: String(node.ready.address),
+      tables,
+      batch: options.batch,
+      seed,
+    };
+    clients.push(await Subject.startNode(workspace, "Embershard", "net-rows", client));
+    return clients[clients.length - 1];
+  };
+  return {
+    node,
+    client: await start(11),
+    another: start,
+    async stop() {
+      await Promise.all(clients.map((client) => client.stop()));
+      await node.stop();
+    },
+  };
+}
+
+/** Batches at a time for which a client is fastest, and what it does then: as many rates as there were tries. */
+export async function bestAtOnce(
+  client: Subject,
+  operation: "pull" | "push",
+  table: string,
+  ms: number,
+): Promise<number> {
+  const best = { atOnce: 1, rate: 0 };
+  for (const atOnce of [1, 2, 3, 1, 2, 3]) {
+    const rate = await client.rate(operation, table, ms, atOnce);
+    if (rate > best.rate) Object.assign(best, { atOnce, rate });
+  }
+  return best.atOnce;
+}
+
+/** Nanoseconds of processor time, of client and node together, that a row takes. */
+export async function processorTime(
+  { node, client }: Wire,
+  ...words: readonly (string | number)[]
+): Promise<{ readonly ns: number; readonly rows: number }> {
+  const before = await node.ask("processor");
+  const { rows, cpu } = await client.ask(...words);
+  const after = await node.ask("processor");
+  const ofNode = Number(after.user) + Number(after.system) - Number(before.user) - Number(before.system);
+  return { rows: Number(rows), ns: (1000 * (Number(cpu) + ofNode)) / Number(rows) };
+}
