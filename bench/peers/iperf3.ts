@@ -23,16 +23,17 @@ export async function startIperf3({ workspace, versions, note }: SuiteContext): 
       // About as long as asked for: it takes whole seconds only, or bytes.
       const bytes = Math.max(64, Math.round(2 * Number(ms)));
       const args = ["-c", "127.0.0.1", "-p", `${port}`, "-n", `${bytes}M`, "-J"];
-      for (let tries = 0; ; tries++) {
-        try {
-          const { stdout } = await run("iperf3", args, { timeout: 20_000 });
-          server.kill();
-          return JSON.parse(stdout).end.sum_received.bits_per_second / 8;
-        } catch (error) {
-          // The server may not listen yet.
-          if (tries === 20) throw error;
+      try {
+        // The server may not listen yet: then the client says so in its answer, or by its exit code.
+        for (let tries = 0; tries < 20; tries++) {
+          const { stdout } = await run("iperf3", args, { timeout: 20_000 }).catch(() => ({ stdout: "{}" }));
+          const received = JSON.parse(stdout).end?.sum_received;
+          if (received) return received.bits_per_second / 8;
           await new Promise((resolve) => setTimeout(resolve, 50));
         }
+        throw new Error("iperf3 does not connect to its own server");
+      } finally {
+        server.kill();
       }
     },
   };

@@ -8,6 +8,14 @@ import { CHUNK_BATCHES, gradientsOf, LEARNING_RATE } from "./rows-settings.js";
 const { address, tables: wanted, batch, seed } = settingsOf<ClientSettings>();
 const store = await connect(address);
 
+let gradientsKept: Float32Array = new Float32Array(0);
+
+/** So many small gradients, the same ones for every batch. */
+function someGradients(floats: number): Float32Array {
+  if (gradientsKept.length < floats) gradientsKept = gradientsOf(floats);
+  return gradientsKept.subarray(0, floats);
+}
+
 interface Filled {
   readonly table: Table;
   readonly dim: number;
@@ -25,7 +33,7 @@ async function open({ name, dim, rows, level, storage }: WireTable): Promise<Fil
     ...(storage && { storage }),
   });
   const step = 16_384;
-  const gradients = gradientsOf(step * dim);
+  const gradients = someGradients(step * dim);
   for (let from = there?.rows ?? 0; from < rows; from += step) {
     const keys = keysOfRows(from, Math.min(step, rows - from));
     await table.push(keys, gradients.subarray(0, keys.length * dim));
@@ -74,10 +82,11 @@ function visit(
 ): Promise<Reply> {
   const { table, dim, draws } = tables.get(name)!;
   const intos = Array.from({ length: atOnce }, () => new Float32Array(size * dim));
-  const gradients = gradientsOf(size * dim);
-  const chunk = Math.max(CHUNK_BATCHES, Math.ceil(65_536 / size));
+  const gradients = someGradients(size * dim);
+  // Small batches come in numbers; a short try is one of few.
+  const chunk = Math.max(atOnce, Math.min(CHUNK_BATCHES, limitMs / 4), Math.min(4 * limitMs, 65_536 / size));
   return during(limitMs, () => {
-    const batches = draws.batches("uniform", chunk, size);
+    const batches = draws.batches("uniform", Math.ceil(chunk), size);
     let next = 0;
     const lane = async (into: Float32Array) => {
       while (next < batches.length) {
@@ -86,7 +95,7 @@ function visit(
         else await table.push(keys, gradients);
       }
     };
-    return spending(chunk * size, () => Promise.all(intos.map(lane)));
+    return spending(batches.length * size, () => Promise.all(intos.map(lane)));
   });
 }
 
@@ -99,20 +108,25 @@ function together(
 ): Promise<Reply> {
   const parts = names.map((name) => tables.get(name)!);
   const intos = parts.map(({ dim }) => new Float32Array(size * dim));
-  const gradients = gradientsOf(size * Math.max(...parts.map(({ dim }) => dim)));
-  const times = 8;
+  const gradients = someGradients(size * Math.max(...parts.map(({ dim }) => dim)));
+  const times = Math.min(8, Math.ceil(limitMs / 8));
   return during(limitMs, () => {
-    const requests = Array.from({ length: times }, () =>
-      parts.map(({ table, draws, dim }, i) => ({
-        table,
-        keys: draws.batches("uniform", 1, size)[0],
-        into: intos[i],
-        gradients: gradients.subarray(0, size * dim),
-      })),
+    const drawn = Array.from({ length: times }, () =>
+      parts.map(({ draws }) => draws.batches("uniform", 1, size)[0]),
     );
     return spending(times * size * parts.length, async () => {
-      for (const request of requests)
-        await (operation === "pull" ? store.pull(request) : store.push(request));
+      for (const keys of drawn) {
+        if (operation === "pull")
+          await store.pull(parts.map(({ table }, i) => ({ table, keys: keys[i], into: intos[i] })));
+        else
+          await store.push(
+            parts.map(({ table, dim }, i) => ({
+              table,
+              keys: keys[i],
+              gradients: gradients.subarray(0, size * dim),
+            })),
+          );
+      }
     });
   });
 }

@@ -15,6 +15,9 @@ const LOADS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 const LOAD_KEYS = 256;
 const OPERATIONS = ["pull", "push"] as const;
 
+/** Each is a process or a thread, which take their time to start. */
+const most = ({ options }: SuiteContext) => (options.quick ? 2 : 4);
+
 type Point = readonly [number, number];
 type Lines = Map<string, Point[]>;
 
@@ -72,9 +75,9 @@ async function overBatchesAndLoads(context: SuiteContext): Promise<{ ofBatches: 
     for (const operation of OPERATIONS)
       put(ofBatches, operation, [size, await rateOf(wire.client, operation, "rows-64", ms, 2, size)]);
   const ofLoads: Lines = new Map();
-  const most = (await rateOf(wire.client, "pull", "rows-64", ms, 4, LOAD_KEYS)) / LOAD_KEYS;
+  const highest = (await rateOf(wire.client, "pull", "rows-64", ms, 4, LOAD_KEYS)) / LOAD_KEYS;
   for (const part of LOADS) {
-    const rate = Math.ceil(part * most);
+    const rate = Math.ceil(part * highest);
     const { p50, p99 }: Reply = await wire.client.ask("load", "rows-64", 2 * ms, LOAD_KEYS, rate);
     put(ofLoads, "99th percentile", [rate, Number(p99)]);
     put(ofLoads, "median", [rate, Number(p50)]);
@@ -110,7 +113,7 @@ async function overClients(context: SuiteContext): Promise<Lines> {
   const lines: Lines = new Map();
   const wire = await startWire(context, 1, [wireTable(context, 64)]);
   const clients = [wire.client];
-  for (const count of CLIENTS) {
+  for (const count of CLIENTS.filter((one) => one <= most(context))) {
     while (clients.length < count) clients.push(await wire.another(clients.length));
     for (const operation of OPERATIONS)
       put(lines, operation, [count, await togetherRate(clients, operation, 2 * context.options.roundMs)]);
@@ -121,7 +124,7 @@ async function overClients(context: SuiteContext): Promise<Lines> {
 
 async function overShards(context: SuiteContext): Promise<Lines> {
   const lines: Lines = new Map();
-  for (const shards of SHARDS) {
+  for (const shards of SHARDS.filter((one) => one <= most(context))) {
     const wire = await startWire(context, shards, [wireTable(context, 64)]);
     const clients = [wire.client, await wire.another(12)];
     for (const operation of OPERATIONS)

@@ -4,6 +4,7 @@ import { startIperf3 } from "../peers/iperf3.js";
 import { startRedis } from "../peers/redis.js";
 import { median, type Racer, race, ratioOf } from "../race.js";
 import type { Subject } from "../subject.js";
+import type { WireTable } from "../subjects/net-settings.js";
 import type { Suite, SuiteContext } from "../suite.js";
 import { plotNet } from "./net-plots.js";
 import { bestAtOnce, processorTime, startWire, type Wire, wireTable } from "./net-subjects.js";
@@ -18,21 +19,39 @@ export const net: Suite = {
   name: "net",
   about: "pulling and pushing over the wire, against Redis, iperf3 and itself",
   async run(context) {
-    const wire = await startWire(context, 1, [wireTable(context, 64), wireTable(context, 16)]);
+    const tables = [
+      wireTable(context, 64),
+      wireTable(context, 16),
+      loggedTable(context),
+      ...smallTables(context),
+    ];
+    const wire = await startWire(context, 1, tables);
     const figures = [
       ...(await againstRedis(context, wire, 64)),
       ...(await againstRedis(context, wire, 16)),
       ...(await againstIperf3(context, wire)),
       ...(await latencies(context, wire)),
+      ...(await levels(context, wire)),
+      ...(await manyTables(context, wire)),
+      ...(await twoShards(context, wire)),
     ];
-    figures.push(...(await twoShards(context, wire)));
     await wire.stop();
-    figures.push(...(await levels(context)), ...(await manyTables(context)));
     if (context.options.plot !== undefined) await plotNet(context, context.options.plot);
     context.note("half precision on the wire is not measured: nodes do not serve it yet");
     return figures;
   },
 };
+
+function loggedTable(context: SuiteContext): WireTable {
+  return wireTable(context, 64, { name: "logged", level: "os" });
+}
+
+/** They have as many rows as one table of dimension 16. */
+function smallTables(context: SuiteContext): WireTable[] {
+  const whole = wireTable(context, 16);
+  const rows = Math.ceil(whole.rows / TABLES);
+  return Array.from({ length: TABLES }, (_, i) => ({ ...whole, name: `part-${i}`, rows }));
+}
 
 /** A client as one side of a race: `race` gives operation and milliseconds. */
 function racerOf(client: Subject, table: string, atOnce: number): Racer {
@@ -94,20 +113,17 @@ async function latencies({ options }: SuiteContext, { client }: Wire): Promise<F
 }
 
 /** Pushes at level os, against those to a table that is not logged. */
-async function levels(context: SuiteContext): Promise<Figure[]> {
+async function levels(context: SuiteContext, wire: Wire): Promise<Figure[]> {
   const { rounds, roundMs } = context.options;
-  const logged = wireTable(context, 64, { name: "logged", level: "os" });
-  const wire = await startWire(context, 1, [wireTable(context, 64), logged]);
   const sides: Racer[] = [];
   for (const [name, table] of [
-    ["level os", "logged"],
+    ["level os", loggedTable(context).name],
     ["level memory", "rows-64"],
   ] as const) {
     const atOnce = await bestAtOnce(wire.client, "push", table, roundMs);
     sides.push({ ...racerOf(wire.client, table, atOnce), name });
   }
   const rates = await race(sides, ["push", roundMs], rounds);
-  await wire.stop();
   return [
     target("net-push-os-over-memory", ratioOf(rates.get("level os")!, rates.get("level memory")!), {
       peerName: "level memory",
@@ -117,33 +133,31 @@ async function levels(context: SuiteContext): Promise<Figure[]> {
 }
 
 /** Many small tables in one request, against one table with as many keys and rows. */
-async function manyTables(context: SuiteContext): Promise<Figure[]> {
+async function manyTables(context: SuiteContext, { client }: Wire): Promise<Figure[]> {
   const { rounds, roundMs } = context.options;
-  const whole = wireTable(context, 16);
-  const rows = Math.ceil(whole.rows / TABLES);
-  const small = Array.from({ length: TABLES }, (_, i) => ({ ...whole, name: `part-${i}`, rows }));
-  const wire = await startWire(context, 1, [whole, ...small]);
-  const names = small.map(({ name }) => name).join(",");
-  const { client } = wire;
+  const whole = wireTable(context, 16).name;
+  const names = smallTables(context).map(({ name }) => name);
   const figures: Figure[] = [];
   for (const operation of ["pull", "push"] as const) {
     const sides: Racer[] = [
-      { name: "tables", rate: (_, ms) => client.rate(`${operation}-together`, names, ms, TABLE_KEYS) },
+      {
+        name: "tables",
+        rate: (_, ms) => client.rate(`${operation}-together`, names.join(","), ms, TABLE_KEYS),
+      },
       {
         name: "one table",
-        rate: (_, ms) => client.rate(`${operation}-together`, whole.name, ms, TABLES * TABLE_KEYS),
+        rate: (_, ms) => client.rate(`${operation}-together`, whole, ms, TABLES * TABLE_KEYS),
       },
     ];
     const rates = await race(sides, [operation, roundMs], rounds);
     const ratio = ratioOf(rates.get("tables")!, rates.get("one table")!);
-    const details = { peerName: "one table", note: `${operation}s of ${TABLE_KEYS} keys of each table` };
+    const details = { peerName: "one table", note: `requests of ${TABLE_KEYS} keys of each table` };
     figures.push(
       operation === "pull"
         ? target("net-26-tables", ratio, details)
         : shown("net-26-tables-push", ratio, { ...details, unit: "rows/s" }),
     );
   }
-  await wire.stop();
   return figures;
 }
 

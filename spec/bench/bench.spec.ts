@@ -1,7 +1,7 @@
 // Runs the bench on tiny tables, so that it cannot rot. Its figures mean nothing here.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
@@ -9,6 +9,8 @@ import * as assert from "uvu/assert";
 import { TARGETS } from "../../bench/targets.js";
 
 const main = fileURLToPath(new URL("../../bench/main.js", import.meta.url));
+
+const netPlots = ["batch", "dim", "clients", "shards", "load"].map((name) => `net-${name}`);
 
 test("every suite runs, every figure is there, nothing is left behind", () => {
   const directory = mkdtempSync(join(tmpdir(), "bench-spec-"));
@@ -36,6 +38,9 @@ test("every suite runs, every figure is there, nothing is left behind", () => {
     const compiled = report.versions.cc !== undefined;
     const names = Object.keys(TARGETS).filter((name) => {
       if (name.includes("-over-fbgemm") || name.includes("-over-pytorch")) return false;
+      if (/^net-(pull|push)-\d+$/.test(name)) return report.versions.redis !== undefined;
+      if (name.includes("-over-iperf3")) return report.versions.iperf3 !== undefined;
+      if (name === "net-two-shards") return availableParallelism() >= 4;
       return compiled || !/^(pull|push)-\d+$/.test(name);
     });
     assert.equal(report.results.map((result: { name: string }) => result.name).sort(), names.sort());
@@ -45,7 +50,7 @@ test("every suite runs, every figure is there, nothing is left behind", () => {
     }
     assert.match(text, /quick: small tables/);
     assert.match(text, /PyTorch is left out \(no-such-python\)/);
-    for (const name of ["sizes", "cold", "ring-imbalance", "ring-moved"])
+    for (const name of ["sizes", "cold", "ring-imbalance", "ring-moved", ...netPlots])
       assert.ok(readFileSync(join(plot, `${name}.svg`), "utf8").startsWith("<svg"), name);
     const cold = report.shown.find((figure: { name: string }) => figure.name === "pull-cold-64-2x");
     assert.match(cold.note, /% of the keys in memory/);
