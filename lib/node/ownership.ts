@@ -48,13 +48,14 @@ export class Ownership {
   }
 
   /**
-   * Demands that keys are of slots that the shard owns, and of those that the request says it covers.
+   * Demands that keys are of slots that the shard owns, and of those that the request says it covers. Returns whether they
+   * were seen to be distinct, which they are when they come in the order of their slots.
    *
    * @throws STALE_EPOCH, INVALID_ARGUMENT naming the first key that is not
    */
-  demand(shard: Shard, table: ArenaTable, keys: BigUint64Array, { first, last }: SlotRange): void {
+  demand(shard: Shard, table: ArenaTable, keys: BigUint64Array, { first, last }: SlotRange): boolean {
     const n = keys.length;
-    if (n === 0 || (this.slots === slotCount && first === 0 && last === slotCount - 1)) return;
+    if (n === 0 || (this.slots === slotCount && first === 0 && last === slotCount - 1)) return false;
     const { state } = shard;
     const bad = guarded(state, () => {
       const { front } = state.arenas;
@@ -65,7 +66,7 @@ export class Ownership {
       front.bytes.set(this.#owned, owned);
       return front.kernel.checkSlots(at, n, table.placement, owned, first, last);
     });
-    if (bad < 0) return;
+    if (bad < 0) return bad === -2;
     const slot = slotOf(shard, table, keys[bad]);
     if (slot < first || slot > last)
       throw new EmbershardError(

@@ -92,6 +92,7 @@ function write(
     connection.reply(id, done(context, outcome));
   };
   // What has been applied is answered whatever the map is now; nothing is applied then.
+  let checked = writes;
   const applied = origin !== undefined && shard.state.sequences.left(origin).length === 0;
   if (!applied) {
     const ownership = context.ownership();
@@ -100,11 +101,14 @@ function write(
       first: body.write.firstSlot,
       last: Math.min(body.write.lastSlot, allSlots.last),
     };
-    for (const one of writes) ownership.demand(shard, one.table, one.keys, range);
+    checked = writes.map((one) => ({
+      ...one,
+      distinct: ownership.demand(shard, one.table, one.keys, range),
+    }));
     if (body.kind !== "Delete") context.demandMemory(bytes);
   }
-  const now = shard.tryWriteNow(writes, request);
-  if (now === undefined) return shard.writeWhole(writes.map(copied), copiedRequest(request)).then(answer);
+  const now = shard.tryWriteNow(checked, request);
+  if (now === undefined) return shard.writeWhole(checked.map(copied), copiedRequest(request)).then(answer);
   if (now.settled) return now.settled.then(() => answer(now));
   answer(now);
   return undefined;

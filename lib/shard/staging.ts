@@ -11,6 +11,8 @@ import { candidateBytes } from "./admitting.js";
 export interface RowWrite extends Omit<TableWrite<ArenaTable>, "kind"> {
   /** adopt: whole rows, of keys that have none. */
   readonly kind: WriteKind | "adopt";
+  /** push: the keys are known to be distinct, so that nothing has to be summed. */
+  readonly distinct?: boolean | undefined;
   /** adopt: the rows as they lie in memory, recordBytes each. */
   readonly records?: Uint8Array | undefined;
 }
@@ -141,6 +143,10 @@ function stagePush(staged: StagedRun, write: RowWrite): StagedRun {
   if (write.counts) stageCounts(run, write, write.counts);
   const bad = copyChecked(arena, write.values!, run.values);
   if (bad >= 0) run.n = skipOrRefuse(run, write, write.counts ? run.counts : 0, bad);
+  if (write.distinct) {
+    if (!write.counts) arena.u32.fill(1, run.counts / 4, run.counts / 4 + run.n);
+    return run;
+  }
   const given = run.n;
   const slots = distinctSlots(given);
   const slotsAt = arena.takeScratch(4 * slots);

@@ -205,11 +205,41 @@ test("the kernel finds the first key of a slot that is not owned or out of range
       const slot = Number(hashKey(key, placement) >> 50n);
       return slot < first || slot > last || ((owned[slot >> 3] >> (slot & 7)) & 1) === 0;
     });
+    // -1: they do not come in the order of their slots.
     assert.is(exports.checkSlots(SCRATCH, n, placement, SCRATCH + 8 * n, first, last), expected);
     if (expected < 0) whole++;
     else found++;
   }
   assert.ok(found > 100 && whole > 50, `${found} with a stranger, ${whole} without`);
+});
+
+test("keys in the order of their slots are seen to be distinct or not, unless many are of one slot", () => {
+  const { exports, memory } = instantiateKernel(0);
+  const random = new Prng(5);
+  const placement = 77n;
+  const owned = SCRATCH + 8 * 4096;
+  new Uint8Array(memory.buffer, owned, 2048).fill(255);
+  const slotOf = (key: bigint) => Number(hashKey(key, placement) >> 50n);
+  const drawn = (n: number) =>
+    Array.from({ length: n }, () => (BigInt(random.u32()) << 32n) | BigInt(random.u32()));
+  const check = (keys: readonly bigint[]) => {
+    new BigUint64Array(memory.buffer, SCRATCH, keys.length).set(keys);
+    return exports.checkSlots(SCRATCH, keys.length, placement, owned, 0, 16_383);
+  };
+  const inOrder = (keys: bigint[]) => keys.sort((a, b) => slotOf(a) - slotOf(b));
+  for (const n of [0, 1, 2, 50, 4000]) {
+    const keys = inOrder(drawn(n));
+    assert.is(check(keys), -2, `${n} distinct keys in order`);
+    if (n < 2) continue;
+    const repeated = inOrder([...keys.slice(1), keys[random.below(n - 1) + 1]]);
+    assert.is(check(repeated), -1, `${n} keys, one of them twice`);
+    assert.is(check([...keys].reverse()), -1, `${n} keys out of order`);
+  }
+  // More keys of a slot than are compared.
+  const crowd = drawn(200_000).filter((key) => slotOf(key) === 9);
+  assert.ok(crowd.length > 8, `${crowd.length} keys of a slot`);
+  assert.is(check(crowd.slice(0, 8)), -2);
+  assert.is(check([...crowd, ...crowd, ...crowd]), -1);
 });
 
 test.run();

@@ -85,16 +85,32 @@ export function slotsOf(keys: usize, n: i32, placement: u64, into: usize): void 
   }
 }
 
+/** Keys of one slot in a row, at most, that are compared with each other to see whether they are distinct. */
+const COMPARED: i32 = 16;
+
 /**
  * The place of the first key whose slot lies outside `first` to `last`, inclusive, or has no bit in `owned` (2,048 bytes,
- * the bit of slot i being bit i & 7 of byte i >> 3); -1 when there is none.
+ * the bit of slot i being bit i & 7 of byte i >> 3). When there is none: -2 where keys come in the order of their slots and
+ * are seen to be distinct, -1 where they may not be.
  */
 export function checkSlots(keys: usize, n: i32, placement: u64, owned: usize, first: u32, last: u32): i32 {
   const span = last - first;
+  let distinct = true;
+  let previous: u32 = 0;
+  let begin = 0;
   for (let i = 0; i < n; i++) {
-    const slot = <u32>(hashKey(load<u64>(keys + ((<usize>i) << 3)), placement) >> 50);
+    const key = load<u64>(keys + ((<usize>i) << 3));
+    const slot = <u32>(hashKey(key, placement) >> 50);
     const bit = (<u32>load<u8>(owned + (slot >> 3)) >> (slot & 7)) & 1;
     if (bit == 0 || slot - first > span) return i;
+    if (slot != previous) {
+      if (slot < previous) distinct = false;
+      previous = slot;
+      begin = i;
+    } else if (distinct) {
+      distinct = i - begin <= COMPARED;
+      for (let j = begin; distinct && j < i; j++) distinct = load<u64>(keys + ((<usize>j) << 3)) != key;
+    }
   }
-  return -1;
+  return distinct ? -2 : -1;
 }
