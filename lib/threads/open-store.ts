@@ -23,7 +23,8 @@ const mostThreads = 256;
  *   OUT_OF_MEMORY, IO
  */
 export async function openStore(directory: string, options: StoreOptions = {}): Promise<Store> {
-  if (typeof options !== "object" || options === null) return openEmbedded(directory, options);
+  if (typeof options !== "object" || options === null || Array.isArray(options))
+    return openEmbedded(directory, options);
   const { threads = 1, ...rest } = options;
   if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads)
     throw new EmbershardError(
