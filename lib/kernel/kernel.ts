@@ -8,6 +8,8 @@ export interface KernelExports {
   hashStrings(bytes: number, ends: number, n: number, seed: bigint, into: number): void;
   slotsOf(keys: number, n: number, placement: bigint, into: number): void;
   checkSlots(keys: number, n: number, placement: bigint, owned: number, first: number, last: number): number;
+  readHalves(from: number, into: number, n: number): void;
+  writeHalves(from: number, into: number, n: number): void;
   setPageLimit(pages: number): void;
   pagesLeft(): number;
   pagesUsed(): number;

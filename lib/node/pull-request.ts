@@ -3,8 +3,10 @@ import { splitCounters } from "../api/counter-columns.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import { type FramePart, frameDataBytes } from "../shard/frame-gathering.js";
+import { toHalves } from "../shard/halves.js";
 import type { RowWrite } from "../shard/staging.js";
 import type { ArenaTable } from "../table/arena-table.js";
+import { elementBytes } from "../wire/columns.js";
 import type { Frame, FrameInput } from "../wire/frame.js";
 import {
   Column,
@@ -63,7 +65,8 @@ function wantedOf(context: RequestContext, { parts, keys }: Pull, creates: boole
 }
 
 function demandColumns({ definition }: ArenaTable, { element, columns }: PullPart): void {
-  if (element !== ElementType.F32) throw unsupported("rows that are not float32");
+  if (element !== ElementType.F32 && element !== ElementType.F16)
+    throw unsupported("rows that are neither float32 nor float16");
   if ((columns & (Column.Counts | Column.LastStep)) !== 0)
     throw unsupported("frequencies and steps in a pull: scan has them");
   const counters = definition.counters?.names.length ?? 0;
@@ -159,12 +162,10 @@ function sendRest(
 }
 
 /** Bytes of a row in an answer. */
-function rowBytes({ table, part: { columns } }: Wanted): number {
+function rowBytes({ table, part: { columns, element } }: Wanted): number {
   const has = (column: number) => ((columns & column) === 0 ? 0 : 1);
-  return (
-    4 *
-    (table.dim + has(Column.State) * table.stateFloats + has(Column.FirstCounter) + has(Column.SecondCounter))
-  );
+  const others = has(Column.State) * table.stateFloats + has(Column.FirstCounter) + has(Column.SecondCounter);
+  return elementBytes(element) * table.dim + 4 * others;
 }
 
 /** Bytes of a frame beside its rows, at most: header, and of each part its table and its columns' padding. */
@@ -274,6 +275,7 @@ function gatheredPart({ wanted: { table, keys, part }, first, count }: Stretch):
     state: (columns & Column.State) !== 0,
     counters,
     fallback: defaultValue,
+    half: part.element === ElementType.F16,
   };
 }
 
@@ -290,7 +292,7 @@ function readStretch(
   { shard }: RequestContext,
   { wanted: { table, keys, part }, first, count: n }: Stretch,
   found: Uint8Array | undefined,
-): { columns: () => Float32Array[]; wait: Promise<void> | undefined } {
+): { columns: () => (Float32Array | Uint16Array)[]; wait: Promise<void> | undefined } {
   const has = (column: number) => (part.columns & column) !== 0;
   const into = new Float32Array(n * table.dim);
   const state =
@@ -300,12 +302,13 @@ function readStretch(
   const counters = counted ? new Float32Array(n * names.length) : undefined;
   const own = keys.subarray(first, first + n);
   const wait = shard.pull({ table, keys: own, into, found, state, counters, fallback: part.defaultValue });
-  const columns = () => {
+  const columns = (): (Float32Array | Uint16Array)[] => {
     const split = counters ? splitCounters(names, counters) : {};
     const asked = [Column.FirstCounter, Column.SecondCounter].flatMap((column, i) =>
       has(column) ? [split[names[i]]] : [],
     );
-    return [into, ...(state ? [state] : []), ...asked];
+    const values = part.element === ElementType.F16 ? toHalves(shard.state, into) : into;
+    return [values, ...(state ? [state] : []), ...asked];
   };
   return { columns, wait };
 }

@@ -6,6 +6,7 @@ import { joinCounters } from "../api/counter-columns.js";
 import type { Ack } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
+import { fromHalves } from "../shard/halves.js";
 import type { PushOrigin } from "../shard/sequences.js";
 import type { RowWrite } from "../shard/staging.js";
 import type { ShardRequest } from "../shard/writing.js";
@@ -151,14 +152,15 @@ function writesOf(context: RequestContext, { kind, parts, keys, data }: Push | A
     end += part.count;
     const own = keys.subarray(from, end);
     return kind === "Push"
-      ? pushOf(table, part, own, data, places[i])
-      : assignOf(table, part, own, data, places[i]);
+      ? pushOf(context, table, part, own, data, places[i])
+      : assignOf(context, table, part, own, data, places[i]);
   });
 }
 
 function demandShape(table: ArenaTable, { dim, stateFloats, element }: WritePart): void {
   const { definition } = table;
-  if (element !== ElementType.F32) throw unsupported("values that are not float32");
+  if (element !== ElementType.F32 && element !== ElementType.F16)
+    throw unsupported("values that are neither float32 nor float16");
   if (dim !== table.dim || (stateFloats !== 0 && stateFloats !== table.stateFloats))
     throw new EmbershardError(
       "TABLE_MISMATCH",
@@ -167,23 +169,37 @@ function demandShape(table: ArenaTable, { dim, stateFloats, element }: WritePart
 }
 
 function pushOf(
+  context: RequestContext,
   table: ArenaTable,
-  { count: n, dim, learningRate }: WritePart,
+  part: WritePart,
   keys: BigUint64Array,
   data: Uint8Array,
   places: ColumnPlaces,
 ): RowWrite {
+  const { count: n, learningRate } = part;
   const counts = places.counts < 0 ? undefined : uint32Column(data, places.counts, n);
   const counters = countersOf(table, n, data, places, counts);
   return {
     table,
     kind: "push",
     keys,
-    values: float32Column(data, places.values, n * dim),
+    values: valuesOf(context, part, data, places),
     ...(counts && { counts }),
     ...(counters && { counters }),
     learningRate: resolveLearningRate(learningRate, table.definition),
   };
+}
+
+/** Weights or gradients, f32[n * dim]: a view over the message, or what its halves say. */
+function valuesOf(
+  { shard }: RequestContext,
+  { count, dim, element }: WritePart,
+  data: Uint8Array,
+  { values }: ColumnPlaces,
+): Float32Array {
+  if (element === ElementType.F16)
+    return fromHalves(shard.state, data.subarray(values, values + 2 * count * dim));
+  return float32Column(data, values, count * dim);
 }
 
 function countersOf(
@@ -210,12 +226,14 @@ function countersOf(
 }
 
 function assignOf(
+  context: RequestContext,
   table: ArenaTable,
-  { count: n, dim, stateFloats }: WritePart,
+  part: WritePart,
   keys: BigUint64Array,
   data: Uint8Array,
   places: ColumnPlaces,
 ): RowWrite {
+  const { count: n, stateFloats } = part;
   const history: RowHistory | undefined =
     places.counts < 0
       ? undefined
@@ -224,7 +242,7 @@ function assignOf(
     table,
     kind: "assign",
     keys,
-    values: float32Column(data, places.values, n * dim),
+    values: valuesOf(context, part, data, places),
     ...(stateFloats > 0 && { states: float32Column(data, places.state, n * stateFloats) }),
     history,
     learningRate: 0,

@@ -1,6 +1,7 @@
 // Rows for an answer that goes out as it lies here: room for a front, then the columns of each table, in kernel memory.
 import { EmbershardError } from "../base/errors.js";
 import type { ArenaTable } from "../table/arena-table.js";
+import { halveFrame, sentBytes } from "./halves.js";
 import { pullRows, readCounters } from "./reading.js";
 import type { ShardState } from "./shard-state.js";
 
@@ -15,6 +16,8 @@ export interface FramePart {
   readonly counters?: readonly number[] | undefined;
   /** Read instead of the initial value where there is no row. */
   readonly fallback?: number | undefined;
+  /** The weights as f16, rounded to the nearest. */
+  readonly half?: boolean | undefined;
 }
 
 /** Views that are valid until the next call of the shard. */
@@ -65,12 +68,12 @@ export function gatherFrame(
       const column = new Float32Array(frame.bytes.buffer, at, keys.length);
       for (let i = 0; i < column.length; i++) column[i] = counters[p]![i * table.counters + counter];
     }
-  return frame;
+  return halveFrame(state, parts, frontBytes, frame);
 }
 
 /** Bytes behind the front that the columns of these parts take; the next part begins at a multiple of 8. */
 export function frameDataBytes(parts: readonly FramePart[]): number {
-  return parts.reduce((from, part) => placesOf(part, from).end, 0);
+  return sentBytes(parts);
 }
 
 function placesOf({ table, keys, state, counters = [] }: FramePart, from: number): Places {

@@ -119,8 +119,8 @@ test("a table, a fingerprint, a dimension that are not the shard's", async () =>
   assert.is(await peer.refusal(pullOf({ ...table, fingerprint: 1n }, keys)), "TABLE_MISMATCH");
   const narrow = { ...pushOf(table, keys, {}, { dim: 1 }), data: [new Float32Array(2)] };
   assert.is(await peer.refusal(narrow), "TABLE_MISMATCH");
-  const f16 = { ...pushOf(table, keys, {}, { element: 1 }), data: [new Uint16Array(4)] };
-  peer.tell(f16);
+  const bf16 = { ...pushOf(table, keys, {}, { element: 2 }), data: [new Uint16Array(4)] };
+  peer.tell(bf16);
   assert.is(peer.ended?.code, closeCode("PROTOCOL"), "a feature that was not agreed on");
 });
 

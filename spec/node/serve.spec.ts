@@ -139,7 +139,7 @@ test("a directory that is open, a port that is taken, a directory that is no sto
   const ended = await Promise.all(wrong.map(([args]) => runCommand(["serve", ...args])));
   server.close();
   for (const [i, [args, code, line]] of wrong.entries()) {
-    assert.match(ended[i].err, line, args.join(" "));
+    assert.match(ended[i].err, line, `${args.join(" ")}: ${ended[i].err}`);
     assert.is(ended[i].err.split("\n").length, 2, ended[i].err);
     assert.is(ended[i].code, code, args.join(" "));
   }

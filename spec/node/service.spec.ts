@@ -2,9 +2,12 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { adagrad, sgd } from "../../lib/api/optimizers.js";
+import { Prng } from "../../lib/base/prng.js";
+import { fromHalves, toHalves } from "../../lib/shard/halves.js";
 import { float32Column, placesOfParts, uint32Column } from "../../lib/wire/columns.js";
 import { Column } from "../../lib/wire/generated/frame-types.js";
 import { keysFrom, named, ServedShard, writePart } from "./served-shard.js";
+import type { WirePeer } from "./wire-peer.js";
 
 const optimizer = sgd({ learningRate: 1 });
 const floats = (data: Uint8Array, n: number, at = 0) => float32Column(data, at, n);
@@ -326,6 +329,74 @@ test("tables beyond their memory: cold rows are read, counted and prefetched, be
   assert.ok(counts.every((count) => count === 1));
   await peer.ask("Done", { kind: "Prefetch", parts, keys: keysFrom(0, n) });
 });
+
+test("half precision: gradients come and rows go as f16, in frames of half the bytes, from one arena and from several", async () => {
+  const random = new Prng(3);
+  for (const arenaBytes of [2 ** 30, 32 << 20]) {
+    const served = await new ServedShard().open({ arenaBytes });
+    const peer = await served.connect();
+    const [a, b] = [
+      await peer.openTable("a", { dim: 3, optimizer }),
+      await peer.openTable("b", {
+        dim: 5,
+        optimizer: adagrad({ learningRate: 1 }),
+        counters: { names: ["show"] },
+      }),
+    ];
+    if (arenaBytes < 2 ** 30) await growTo(served, peer, 2);
+    const n = 7;
+    // What halves hold exactly.
+    const values = Float32Array.from({ length: 8 * n }, () => (random.below(2000) - 1000) / 64);
+    const halves = toHalves(served.shard.state, values);
+    assert.equal(fromHalves(served.shard.state, new Uint8Array(halves.buffer)), values);
+    await peer.ask("Done", {
+      kind: "Push",
+      write: {},
+      parts: [writePart(a, n, { element: 1 }), writePart(b, n, { element: 1 })],
+      keys: BigUint64Array.of(...keysFrom(0, n), ...keysFrom(50, n)),
+      data: [halves.slice(0, 3 * n), halves.slice(3 * n)],
+    });
+    const columns = Column.Values | Column.State | Column.FirstCounter;
+    const pull = (element: 0 | 1) =>
+      peer.ask("Rows", {
+        kind: "Pull",
+        parts: [
+          { ...named(a), count: n, element },
+          { ...named(b), count: n, element, columns },
+        ],
+        found: true,
+        keys: BigUint64Array.of(...keysFrom(0, n), ...keysFrom(50, n)),
+      });
+    const [whole, half] = [await pull(0), await pull(1)];
+    const [wholeAt, halfAt] = [placesOfParts(whole.parts), placesOfParts(half.parts)];
+    for (const [i, dim] of [3, 5].entries()) {
+      const expected = toHalves(served.shard.state, floats(whole.data, n * dim, wholeAt[i].values));
+      const at = halfAt[i].values;
+      assert.equal(half.data.slice(at, at + 2 * n * dim), new Uint8Array(expected.buffer));
+    }
+    assert.equal(floats(half.data, 5 * n, halfAt[1].state), floats(whole.data, 5 * n, wholeAt[1].state));
+    assert.equal(floats(half.data, n, halfAt[1].firstCounter), new Float32Array(n).fill(1));
+    assert.equal(half.found, whole.found);
+    assert.equal(
+      half.data.slice(halfAt[0].end, halfAt[1].values),
+      new Uint8Array(halfAt[1].values - halfAt[0].end),
+    );
+  }
+});
+
+/** Pushes until a shard has so many arenas. */
+async function growTo(served: ServedShard, peer: WirePeer, arenas: number): Promise<void> {
+  const table = await peer.openTable("filling", { dim: 64, optimizer });
+  const n = 4096;
+  for (let i = 0; served.shard.state.arenas.all.length < arenas; i++)
+    await peer.ask("Done", {
+      kind: "Push",
+      write: {},
+      parts: [writePart(table, n)],
+      keys: keysFrom(i * n, n),
+      data: [new Float32Array(64 * n)],
+    });
+}
 
 test("tensors are tables of blocks", async () => {
   const served = await new ServedShard().open();

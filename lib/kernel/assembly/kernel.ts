@@ -69,6 +69,7 @@ export {
   writeHistory,
   writeRows,
 } from "./rows";
+export { readHalves, writeHalves } from "./storage/columns";
 export { findVictims, sampleScores, scoreRecords } from "./victims";
 
 /** Where the module's static data ends: before PAGE_LSNS, which a spec holds it to. */
