@@ -12,7 +12,9 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   index: ["threads", "repair", "transfer", "client", "embedded", "api", "base"],
   cli: [
     "index",
+    "threads",
     "node",
+    "client",
     "net",
     "ring",
     "repair",

@@ -1,5 +1,6 @@
 import type { StoreStats, TableStats, WorkerStats } from "../api/store-types.js";
 import type { InspectedRow, InspectedRows } from "../embedded/inspection.js";
+import type { ClosedStats, ShardSummary } from "./closed-store.js";
 import { bytesText, type Column, countText, durationText, plural, textTable } from "./text-table.js";
 
 /** Numbers of a row that are shown to people; JSON has all. */
@@ -7,23 +8,21 @@ const SHOWN_NUMBERS = 8;
 
 /** A store's figures for people. `owner` is the pid of the process that has it open. */
 export function statsText(
-  stats: StoreStats,
+  stats: ClosedStats,
   owner: number | undefined,
   heading: (text: string) => string,
 ): string {
-  const { log, checkpoint, memory } = stats;
+  const { log, checkpoint, memory, shards = [] } = stats;
   const facts = [
     ["store", `${stats.directory}, format ${stats.format}`],
     ["state", owner === undefined ? "closed" : `open in process ${owner}`],
     ["health", stats.health === "ok" ? "ok" : `${stats.health}: ${stats.reason ?? "no reason given"}`],
     ["memory", `${bytesText(memory.bytes)} in ${plural(memory.arenas, "arena")}`],
-    ["log", `${bytesText(log.bytes)} in ${plural(log.segments, "segment")}, up to LSN ${countText(log.lsn)}`],
     [
-      "checkpoint",
-      checkpoint === null
-        ? "none yet"
-        : `${checkpoint.generation}, ${durationText(checkpoint.ageMs)} old, LSN ${countText(checkpoint.lsn)}`,
+      "log",
+      `${bytesText(log.bytes)} in ${plural(log.segments, "segment")}, ${shards.length > 0 ? plural(log.lsn, "record") : `up to LSN ${countText(log.lsn)}`}`,
     ],
+    ["checkpoint", checkpointText(checkpoint)],
   ];
   if (stats.versions.count > 0)
     facts.push(["versions", `${stats.versions.count}, ${bytesText(stats.versions.ownBytes)} only for them`]);
@@ -31,9 +30,26 @@ export function statsText(
   const tables = rows.length === 0 ? ["no tables"] : [heading(titles), ...rows];
   const lines = facts.map(([name, text]) => `${heading(name.padEnd(10))}  ${text}`);
   const [workerTitles, ...workers] = textTable(WORKER_COLUMNS, stats.workers ?? []);
+  const [shardTitles, ...parts] = textTable(SHARD_COLUMNS, shards);
+  if (parts.length > 0) tables.push("", heading(shardTitles), ...parts);
   if (workers.length > 0) tables.push("", heading(workerTitles), ...workers);
   return `${[...lines, "", ...tables].join("\n")}\n`;
 }
+
+function checkpointText(checkpoint: StoreStats["checkpoint"]): string {
+  if (checkpoint === null) return "none yet";
+  const { generation, ageMs, lsn } = checkpoint;
+  return `${generation}, ${durationText(ageMs)} old, LSN ${countText(lsn)}`;
+}
+
+const SHARD_COLUMNS: readonly Column<ShardSummary>[] = [
+  { title: "shard", align: "right", text: ({ shard }) => String(shard) },
+  { title: "rows", align: "right", text: ({ rows }) => countText(rows) },
+  { title: "memory", align: "right", text: ({ memory }) => bytesText(memory.bytes) },
+  { title: "log", align: "right", text: ({ log }) => bytesText(log.bytes) },
+  { title: "LSN", align: "right", text: ({ log }) => countText(log.lsn) },
+  { title: "checkpoint", text: ({ checkpoint }) => checkpointText(checkpoint) },
+];
 
 const WORKER_COLUMNS: readonly Column<WorkerStats>[] = [
   // Names are the workers' own: nothing of them may move the cursor.

@@ -1,7 +1,6 @@
-import type { StoreStats } from "../api/store-types.js";
+import type { Store } from "../api/store-types.js";
 import { type AskOptions, connectControl } from "../embedded/control-client.js";
 import { type InspectedRows, inspectRows } from "../embedded/inspection.js";
-import { openStore } from "../embedded/open-store.js";
 import {
   type Histogram,
   histogram,
@@ -10,12 +9,13 @@ import {
   type TopRows,
   topRows,
 } from "../embedded/table-survey.js";
+import { type ClosedStats, closedStats, openClosed } from "./closed-store.js";
 
 /** A store to look at, wherever it is open. */
 export interface StoreView {
   /** The pid of the process that has it open; undefined where none has. */
   readonly owner: number | undefined;
-  stats(): Promise<StoreStats>;
+  stats(): Promise<ClosedStats>;
   /** Keys in decimal or hexadecimal. TABLE_NOT_FOUND, INVALID_ARGUMENT. */
   rows(table: string, keys: readonly string[]): Promise<InspectedRows>;
   /** The hottest rows of a table, and how its rows are spread: see `topRows` and `histogram`. */
@@ -25,8 +25,8 @@ export interface StoreView {
 }
 
 /**
- * Asks the process that has `directory` open, or opens it here where none listens.
- * LOCKED where a process has it open and does not listen; NOT_A_STORE, CORRUPT and others of `openStore`.
+ * Asks the process that has `directory` open; where none listens it is opened here for each question: LOCKED where a
+ * process has it open and does not listen; NOT_A_STORE, CORRUPT and others of `openStore`.
  */
 export async function openView(directory: string): Promise<StoreView> {
   const client = await connectControl(directory);
@@ -34,7 +34,7 @@ export async function openView(directory: string): Promise<StoreView> {
     const { pid } = (await client.ask("owner")) as { pid: number };
     return {
       owner: pid,
-      stats: async () => (await client.ask("inspect")) as StoreStats,
+      stats: async () => (await client.ask("inspect")) as ClosedStats,
       rows: async (table, keys) => (await client.ask("rows", { table, keys })) as InspectedRows,
       top: async (question, options) => (await client.ask("top", question, asked(options))) as TopRows,
       histogram: async (question, options) =>
@@ -42,14 +42,22 @@ export async function openView(directory: string): Promise<StoreView> {
       close: async () => client.close(),
     };
   }
-  const store = await openStore(directory, { create: false, checkpoint: false, control: false });
+  // Figures take one shard at a time into memory, rows all of them.
+  let opened: Promise<Store> | undefined;
+  const store = () => {
+    opened ??= openClosed(directory);
+    return opened;
+  };
   return {
     owner: undefined,
-    stats: () => store.stats(),
-    rows: (table, keys) => inspectRows(store, { table, keys }),
-    top: (question, options) => topRows(store, question, options),
-    histogram: (question, options) => histogram(store, question, options),
-    close: () => store.close(),
+    stats: () => closedStats(directory),
+    rows: async (table, keys) => inspectRows(await store(), { table, keys }),
+    top: async (question, options) => topRows(await store(), question, options),
+    histogram: async (question, options) => histogram(await store(), question, options),
+    close: async () => {
+      const one = await opened?.catch(() => undefined);
+      await one?.close();
+    },
   };
 }
 

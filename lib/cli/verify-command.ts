@@ -1,12 +1,12 @@
 import { Command } from "commander";
-import type { Finding, VerifyReport } from "../repair/report.js";
+import type { Finding, ShardVerification, VerifyReport } from "../repair/report.js";
 import { verifyStore } from "../repair/verify-store.js";
 import { progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
 import { EXIT } from "./failure.js";
 import { teach } from "./options.js";
 import type { Output } from "./output.js";
-import { bytesText, countText, plural } from "./text-table.js";
+import { bytesText, type Column, countText, plural, textTable } from "./text-table.js";
 
 export function verifyCommand(output: Output, exit: (code: number) => void): Command {
   const command = new Command("verify")
@@ -36,14 +36,35 @@ export function verifyCommand(output: Output, exit: (code: number) => void): Com
 
 /** A report for people. */
 export function verifyText(report: VerifyReport, heading: (text: string) => string): string {
-  const { directory, status, findings, bytes, milliseconds, pages, records, generation, lsn } = report;
+  const { directory, status, findings, bytes, milliseconds, pages, records, generation, lsn, shards } =
+    report;
   const rate = `${bytesText(bytes)} in ${(milliseconds / 1000).toFixed(1)} s`;
   const lines = [
     `${heading(status)}  ${directory}`,
-    `${plural(pages, "page")}, checkpoint ${generation}, ${plural(records, "record")} up to LSN ${countText(lsn)}; ${rate}`,
+    shards.length > 1
+      ? `${shards.length} shards: ${plural(pages, "page")}, ${plural(records, "record")}; ${rate}`
+      : `${plural(pages, "page")}, checkpoint ${generation}, ${plural(records, "record")} up to LSN ${countText(lsn)}; ${rate}`,
+    ...shardsText(shards, heading),
     ...findingsText(findings, heading),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+const shardColumns: readonly Column<ShardVerification>[] = [
+  { title: "shard", align: "right", text: ({ shard }) => String(shard) },
+  { title: "status", text: ({ status }) => status },
+  { title: "pages", align: "right", text: ({ pages }) => countText(pages) },
+  { title: "checkpoint", align: "right", text: ({ generation }) => String(generation) },
+  { title: "records", align: "right", text: ({ records }) => countText(records) },
+  { title: "LSN", align: "right", text: ({ lsn }) => countText(lsn) },
+  { title: "bytes", align: "right", text: ({ bytes }) => bytesText(bytes) },
+];
+
+/** What was found in each of several shards. */
+function shardsText(shards: readonly ShardVerification[], heading: (text: string) => string): string[] {
+  if (shards.length < 2) return [];
+  const [titles, ...lines] = textTable(shardColumns, shards);
+  return ["", heading(titles), ...lines];
 }
 
 /** Findings of one kind that are shown to people; JSON has all. */

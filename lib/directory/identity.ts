@@ -43,8 +43,9 @@ export async function inspectDirectory(
 ): Promise<Identity | undefined> {
   const names = await listDirectory(directory, create);
   if (names.includes(identityName)) {
-    const identity = await readIdentity(join(directory, identityName));
+    const identity = await readIdentity(directory);
     if (shards !== undefined && identity.shards !== shards) throw otherShards(directory, identity, shards);
+    await demandFolders(directory, identity);
     return identity;
   }
   if (names.length === 0 || names.includes(birthName)) {
@@ -97,7 +98,9 @@ function otherShards(directory: string, { shards }: Identity, wanted: number): E
   );
 }
 
-async function readIdentity(path: string): Promise<Identity> {
+/** What the file `store` says, whatever lies beside it. @throws NEWER_FORMAT, CORRUPT, IO */
+export async function readIdentity(directory: string): Promise<Identity> {
+  const path = join(directory, identityName);
   const text = await readFile(path, "utf8").catch((cause) => {
     throw new EmbershardError("IO", `${path} cannot be read: ${(cause as Error).message}`, { cause });
   });
@@ -129,6 +132,25 @@ async function readIdentity(path: string): Promise<Identity> {
     throw new EmbershardError("CORRUPT", `${path} does not describe a store: restore it from a backup`);
   }
   return found as Identity;
+}
+
+/** The numbers of the shards that have a folder, ascending. */
+export async function shardNumbers(directory: string): Promise<number[]> {
+  const names: string[] = await readdir(join(directory, "shards")).catch(() => []);
+  return names
+    .filter((name) => /^\d{4}$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+/** A wrong number would give rows to shards that do not have them. */
+async function demandFolders(directory: string, { shards }: Identity): Promise<void> {
+  const numbers = await shardNumbers(directory);
+  if (numbers.length === shards && numbers.at(-1) === shards - 1) return;
+  throw new EmbershardError(
+    "CORRUPT",
+    `${join(directory, identityName)} says that shards are 0 to ${shards - 1}, there are folders of ${numbers.join(", ") || "none"}: restore it from a backup`,
+  );
 }
 
 function isShardCount(shards: unknown): boolean {

@@ -10,7 +10,7 @@ import { nodeFiles } from "../store/node-files.js";
 import type { PageStore } from "../store/page-store.js";
 import { openThreadPageStore } from "../store/thread-page-store.js";
 import { type Identity, inspectDirectory } from "./identity.js";
-import { describeOwner } from "./owner.js";
+import { lockedError } from "./owner.js";
 
 /** How a shard of a directory is opened. */
 export interface ShardSettings {
@@ -47,11 +47,7 @@ export async function lockShard(directory: string, number: number, create: boole
     return await openThreadPageStore(join(folder, "pages"), { create });
   } catch (cause) {
     if (!(cause instanceof EmbershardError) || cause.code !== "LOCKED") throw cause;
-    throw new EmbershardError(
-      "LOCKED",
-      `${directory} is open in ${await describeOwner(directory)}: close it there, or ask the owner with \`embershard inspect\``,
-      { cause },
-    );
+    throw await lockedError(directory, cause);
   }
 }
 

@@ -140,7 +140,7 @@ export class RunningNode {
     const started = await Promise.all(numbers.map(startThread));
     // Now it is ours: every shard's lock is held.
     if (record && !identity.placement) await endBirth(this.#settings.dir, { ...identity, placement: record });
-    await noteOwner(this.#settings.dir);
+    await noteOwner(this.#settings.dir, { kind: "node", address: endpointText(this.address) });
     this.#owns = true;
     this.#store = identity.id;
     this.#map = this.#placement.mapWith(started.map((one) => one.port));

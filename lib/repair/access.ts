@@ -2,9 +2,9 @@
 import { resolve } from "node:path";
 import type { Store } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
+import { livingOwner, lockedError } from "../directory/owner.js";
 import { EmbeddedStore } from "../embedded/embedded-store.js";
 import type { HoldProgress } from "../embedded/hold-handlers.js";
-import { livingOwner } from "./examination.js";
 
 /** What is known of a store that is open while its files are read. */
 export interface LiveStore {
@@ -92,10 +92,11 @@ export async function withFiles<T>(
 
 /** @throws LOCKED where `owner` names a process that is there */
 export async function demandClosed(directory: string): Promise<void> {
-  const pid = await livingOwner(directory);
-  if (pid === undefined) return;
+  const owner = await livingOwner(directory);
+  if (owner === undefined) return;
+  if (owner.as) throw await lockedError(directory);
   throw new EmbershardError(
     "LOCKED",
-    `${directory} is open in the process with pid ${pid}, which does not answer: close it there. (If that process is another one, remove ${directory}/owner)`,
+    `${directory} is open in the process with pid ${owner.pid}, which does not answer: close it there. (If that process is another one, remove ${directory}/owner)`,
   );
 }

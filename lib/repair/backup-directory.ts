@@ -2,11 +2,11 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
-import type { Identity } from "../directory/identity.js";
+import { formatVersion, type Identity } from "../directory/identity.js";
 import { isPlacementRecord } from "../ring/placement-record.js";
+import { slotCount } from "../shard/arena-set.js";
 import { decodePageKey, encodePageKey } from "../shard/page-image.js";
 import { ENTRY, EntryReader, type EntryWriter } from "./entry-file.js";
-import { identityOf } from "./examination.js";
 
 /** What a backup is known by. */
 export interface BackupInfo {
@@ -85,7 +85,7 @@ export async function readBackupIdentity(directory: string): Promise<Identity> {
     );
   if (found?.format !== 1 || typeof found.store !== "string" || !/^[0-9a-f]{32}$/.test(found.store))
     throw new EmbershardError("CORRUPT", `${path} does not describe backups`);
-  const identity = identityOf({ storeId: Uint8Array.from(Buffer.from(found.store, "hex")), shard: 0 });
+  const identity: Identity = { format: formatVersion, id: found.store, slots: slotCount, shards: 1 };
   if (found.placement === undefined) return identity;
   if (isPlacementRecord(found.placement)) return { ...identity, placement: found.placement };
   throw new EmbershardError("CORRUPT", `${path} does not describe backups: its placement is none`);

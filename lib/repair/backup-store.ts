@@ -22,7 +22,8 @@ import {
   writePlaces,
 } from "./backup-directory.js";
 import { ENTRY, EntryWriter } from "./entry-file.js";
-import { type Examination, examine, imagesOf, logFolder } from "./examination.js";
+import { type Examination, examine, imagesOf } from "./examination.js";
+import { demandOneShard, identify } from "./identification.js";
 import { followLog } from "./log-inventory.js";
 import {
   currentEntry,
@@ -32,6 +33,7 @@ import {
   whereIs,
 } from "./page-inventory.js";
 import { type RepairProgress, statusOf } from "./report.js";
+import { logFolder } from "./shard-files.js";
 import { proverOf } from "./stored-values.js";
 import { judge } from "./verification.js";
 
@@ -56,11 +58,13 @@ export async function backupStore(
   const target = directoryOf(to);
   const { onProgress } = options;
   return withFiles(store, { signal: options.signal, checkpoint: true }, async (live, signal) => {
-    const found = await examine(directory, { signal, onProgress, live: live !== undefined });
+    const said = await identify(directory);
+    demandOneShard(directory, said);
+    const found = await examine(directory, { said, signal, onProgress, live: live !== undefined });
     try {
       demandWhole(found);
       const contents = contentsOf(found, live?.instant);
-      return await withBackupDirectory(target, found.identity!, () =>
+      return await withBackupDirectory(target, found.said.identity!, () =>
         writeBackup(found, contents, target, signal),
       );
     } finally {
@@ -146,7 +150,7 @@ async function writeBackup(
   to: string,
   signal: AbortSignal,
 ): Promise<BackupInfo> {
-  const storeId = storeIdOf(found.identity!);
+  const storeId = storeIdOf(found.said.identity!);
   const numbers = await backupNumbers(to);
   const known = new Map<string, PagePlace>();
   for (const one of numbers)
@@ -246,7 +250,7 @@ async function writeRecords(
   signal: AbortSignal,
 ): Promise<void> {
   if (last <= replayLsn) return;
-  const files = nodeFiles(join(directory, logFolder));
+  const files = nodeFiles(join(directory, logFolder(logIdentity.shard)));
   const reading = await readLog(files, {
     identity: logIdentity,
     createBlock: createHashBlock,

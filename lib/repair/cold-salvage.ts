@@ -20,10 +20,11 @@ import { readLog } from "../store/log-reader.js";
 import { nodeFiles } from "../store/node-files.js";
 import type { PageStore } from "../store/page-store.js";
 import { readValue } from "./backup-store.js";
-import { type Examination, logFolder, pagesFolder } from "./examination.js";
+import type { Examination } from "./examination.js";
 import { isCold, type StoredEntry } from "./page-inventory.js";
 import type { Loss } from "./report.js";
 import type { SalvagePlan } from "./salvage-plan.js";
+import { logFolder, pagesFolder } from "./shard-files.js";
 
 /** Keys of lost rows that a report names, of one table. */
 const mostKeys = 1000;
@@ -93,10 +94,10 @@ export async function settleColdRows(
   { logIdentity }: Examination,
   damaged: readonly DamagedRow[],
 ): Promise<Loss[]> {
-  const pages = await openLevelPageStore(join(directory, pagesFolder), { create: false });
+  const pages = await openLevelPageStore(join(directory, pagesFolder(logIdentity.shard)), { create: false });
   try {
     const manifest = await readManifest(pages);
-    const reading = await readLog(nodeFiles(join(directory, logFolder)), {
+    const reading = await readLog(nodeFiles(join(directory, logFolder(logIdentity.shard))), {
       identity: logIdentity,
       createBlock: createHashBlock,
       from: (manifest?.replayLsn ?? 0) + 1,
@@ -138,7 +139,11 @@ export async function settleColdRows(
     }
     const versions = await settleVersions(pages);
     if (versions.losses.length > 0)
-      await writeVersionRoll(nodeFiles(join(directory, logFolder)), logIdentity, versions.left);
+      await writeVersionRoll(
+        nodeFiles(join(directory, logFolder(logIdentity.shard))),
+        logIdentity,
+        versions.left,
+      );
     return [...losses, ...versions.losses];
   } finally {
     await pages.close();

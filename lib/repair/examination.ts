@@ -1,35 +1,27 @@
-// Everything in a store's directory, read and checked but not judged. Nothing is written.
-import { readdir, readFile, stat } from "node:fs/promises";
+// Everything in the files of a store's shard, read and checked but not judged. Nothing is written.
 import { join } from "node:path";
 import type { TableDefinition } from "../api/table-definition.js";
-import { EmbershardError } from "../base/errors.js";
-import { type Identity, inspectDirectory } from "../directory/identity.js";
 import { createHashBlock } from "../kernel/hash-block.js";
-import { slotCount } from "../shard/arena-set.js";
 import type { Manifest } from "../shard/manifest.js";
 import { encodePageKey } from "../shard/page-image.js";
 import { decodeJson, RECORD } from "../shard/records.js";
 import { readVersionRoll, type VersionRoll } from "../shard/version-roll.js";
 import { readMarkFile } from "../store/durable-mark.js";
-import type { Files } from "../store/files.js";
 import { type LevelFiles, openLevelFiles } from "../store/level-files.js";
-import {
-  decodeSegmentHeader,
-  firstLsnOf,
-  type LogIdentity,
-  segmentHeaderBytes,
-} from "../store/log-format.js";
-import { nodeFiles } from "../store/node-files.js";
+import type { LogIdentity } from "../store/log-format.js";
 import type { LogRecord } from "../store/segment-scan.js";
+import { type Identification, identify } from "./identification.js";
 import { type LogInventory, takeLogInventory } from "./log-inventory.js";
 import { currentEntry, type PageInventory, type StoredEntry, takeInventory } from "./page-inventory.js";
 import type { RepairProgress } from "./report.js";
+import { filesIn, logFolder, pagesFolder } from "./shard-files.js";
 import { Windows } from "./windows.js";
 
-export const pagesFolder = join("shards", "0000", "pages");
-export const logFolder = join("shards", "0000", "log");
-
 export interface ExamineOptions {
+  /** Which shard; the first unless given. */
+  readonly shard?: number | undefined;
+  /** What `identify` gave, where the caller has it. */
+  readonly said?: Identification | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: RepairProgress) => void) | undefined;
   /** See InventoryOptions. */
@@ -41,9 +33,9 @@ export interface ExamineOptions {
 
 export interface Examination {
   readonly directory: string;
-  readonly identity: Identity | undefined;
-  /** Why there is no identity. */
-  readonly identityFault: EmbershardError | undefined;
+  /** Of the whole store. */
+  readonly said: Identification;
+  readonly shard: number;
   /** What the log's files say that the store is. */
   readonly logIdentity: LogIdentity;
   readonly levelFiles: LevelFiles;
@@ -65,25 +57,19 @@ export interface LoggedDefinition {
 }
 
 /**
- * Reads everything. The caller closes `levelFiles`.
+ * Reads everything of one shard. The caller closes `levelFiles`.
  *
- * @throws NOT_A_STORE, NEWER_FORMAT, SHARD_COUNT, IO, ABORTED
+ * @throws NOT_A_STORE, NEWER_FORMAT, IO, ABORTED
  */
 export async function examine(directory: string, options: ExamineOptions): Promise<Examination> {
-  const said = await readIdentity(directory);
-  const votes = await identitiesInLog(join(directory, logFolder));
-  const { identity, fault } = settleIdentity(said, votes);
-  const logFiles = filesOf(join(directory, logFolder));
-  const storeId = identity
-    ? Uint8Array.from(Buffer.from(identity.id, "hex"))
-    : (votes[0] ?? new Uint8Array(16));
-  const logIdentity = { storeId, shard: 0 };
-  const total =
-    (await bytesIn(join(directory, pagesFolder))) + (await bytesIn(join(directory, logFolder), /\.log$/));
+  const { shard = 0 } = options;
+  const said = options.said ?? (await identify(directory));
+  const logFiles = filesIn(join(directory, logFolder(shard)));
+  const logIdentity = { storeId: said.storeId, shard };
   let bytes = 0;
   const onBytes = (count: number) => {
     bytes += count;
-    options.onProgress?.({ bytes, total: Math.max(bytes, total) });
+    options.onProgress?.({ bytes, total: Math.max(bytes, said.bytes) });
   };
   const { signal, remains = false, live = false } = options;
   const definitions: LoggedDefinition[] = [];
@@ -93,7 +79,7 @@ export async function examine(directory: string, options: ExamineOptions): Promi
   };
   const before = await readMarkFile(logFiles, createHashBlock, logIdentity);
   const rollBefore = await readVersionRoll(logFiles, logIdentity);
-  const levelFiles = await openLevelFiles(join(directory, pagesFolder));
+  const levelFiles = await openLevelFiles(join(directory, pagesFolder(shard)));
   const windows = new Windows();
   try {
     // A store at work may make and delete some meanwhile.
@@ -110,8 +96,8 @@ export async function examine(directory: string, options: ExamineOptions): Promi
       promised,
       roll,
       directory,
-      identity,
-      identityFault: fault,
+      said,
+      shard,
       logIdentity,
       levelFiles,
       pages,
@@ -125,84 +111,37 @@ export async function examine(directory: string, options: ExamineOptions): Promi
   }
 }
 
+/**
+ * Examines shard after shard of a store and gives what `work` makes of each. Progress is over all. One is held at a time.
+ *
+ * @throws as examine, and what `work` throws
+ */
+export async function examineShards<T>(
+  directory: string,
+  { onProgress, ...options }: Omit<ExamineOptions, "shard">,
+  work: (found: Examination) => T | Promise<T>,
+): Promise<T[]> {
+  const said = options.said ?? (await identify(directory));
+  const results: T[] = [];
+  let before = 0;
+  for (const shard of said.shards) {
+    const told = ({ bytes }: RepairProgress) =>
+      onProgress?.({ bytes: before + bytes, total: Math.max(before + bytes, said.bytes) });
+    const found = await examine(directory, { ...options, said, shard, onProgress: told });
+    try {
+      results.push(await work(found));
+      before += found.bytes;
+    } finally {
+      await found.levelFiles.close();
+    }
+  }
+  return results;
+}
+
 function noteDefinition({ type, payload }: LogRecord, definitions: LoggedDefinition[]): void {
   if (type !== RECORD.define && type !== RECORD.drop) return;
   const json = decodeJson(payload) as TableDefinition;
   definitions.push({ number: json.number, definition: type === RECORD.define ? json : undefined });
-}
-
-/** The files of a folder, none where there is no folder. */
-export function filesOf(directory: string): Files {
-  const files = nodeFiles(directory);
-  return {
-    ...files,
-    list: () =>
-      files.list().catch((error: EmbershardError) => {
-        if ((error.cause as NodeJS.ErrnoException).code === "ENOENT") return [];
-        throw error;
-      }),
-  };
-}
-
-interface SaidIdentity {
-  readonly identity: Identity | undefined;
-  readonly fault: EmbershardError | undefined;
-}
-
-async function readIdentity(directory: string): Promise<SaidIdentity> {
-  try {
-    return { identity: await inspectDirectory(directory, { create: false, shards: 1 }), fault: undefined };
-  } catch (error) {
-    if (!(error instanceof EmbershardError) || error.code !== "CORRUPT") throw error;
-    return { identity: undefined, fault: error };
-  }
-}
-
-/** A flipped digit makes `store` that of another store: then no file of the log is its own. */
-function settleIdentity(said: SaidIdentity, votes: readonly Uint8Array[]): SaidIdentity {
-  const { identity } = said;
-  if (!identity || votes.length === 0) return said;
-  const ids = votes.map((id) => Buffer.from(id).toString("hex"));
-  if (ids.includes(identity.id)) return said;
-  const message = `store says that the store is ${identity.id}, every file of the log that it is ${ids[0]}`;
-  return { identity: undefined, fault: new EmbershardError("CORRUPT", message) };
-}
-
-/** The identities that headers of segments bear, that of most first. */
-async function identitiesInLog(directory: string): Promise<Uint8Array[]> {
-  const files = filesOf(directory);
-  const block = createHashBlock(segmentHeaderBytes);
-  const votes = new Map<string, number>();
-  for (const name of (await files.list()).filter((one) => firstLsnOf(one) !== undefined)) {
-    const file = await files.open(name, "read");
-    try {
-      await file.read(block.bytes.fill(0), 0);
-    } finally {
-      await file.close();
-    }
-    const header = decodeSegmentHeader(block);
-    if (header?.shard !== 0) continue;
-    const id = Buffer.from(header.storeId).toString("hex");
-    votes.set(id, (votes.get(id) ?? 0) + 1);
-  }
-  return [...votes].sort(([, a], [, b]) => b - a).map(([id]) => Uint8Array.from(Buffer.from(id, "hex")));
-}
-
-/** What the file `store` has to say, as far as the log knows. */
-export function identityOf({ storeId }: LogIdentity): Identity {
-  return { format: 1, id: Buffer.from(storeId).toString("hex"), slots: slotCount, shards: 1 };
-}
-
-async function bytesIn(directory: string, names = /./): Promise<number> {
-  const there = (await readdir(directory).catch(() => [])).filter((name) => names.test(name));
-  // A file may go while it is looked at: this is an estimate.
-  const sizes = there.map((name) =>
-    stat(join(directory, name)).then(
-      ({ size }) => size,
-      () => 0,
-    ),
-  );
-  return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /** A page that a manifest names. */
@@ -226,19 +165,5 @@ export function* imagesOf(inventory: PageInventory, manifest: Manifest): Generat
         entry: currentEntry(inventory, encodePageKey({ generation, arena, page })),
       };
     }
-  }
-}
-
-/** The number of the process that says it has the directory open, if that process is there. */
-export async function livingOwner(directory: string): Promise<number | undefined> {
-  const text = await readFile(join(directory, "owner"), "utf8").catch(() => "");
-  const pid = Number(text.trim());
-  if (!Number.isInteger(pid) || pid <= 0) return undefined;
-  try {
-    process.kill(pid, 0);
-    return pid;
-  } catch (error) {
-    // EPERM: it is there, and another user's.
-    return (error as NodeJS.ErrnoException).code === "EPERM" ? pid : undefined;
   }
 }

@@ -9,13 +9,15 @@ import { syncFolder } from "./backup-directory.js";
 import { readValue } from "./backup-store.js";
 import { coldValuesOf, demandOnlyCold, settleColdRows } from "./cold-salvage.js";
 import { mayHaveColdRows } from "./cold-tables.js";
-import { type Examination, examine, filesOf, identityOf, imagesOf, logFolder } from "./examination.js";
+import { type Examination, examine, imagesOf } from "./examination.js";
+import { demandOneShard, identify } from "./identification.js";
 import { LogChain } from "./log-chain.js";
 import { followLog } from "./log-inventory.js";
 import { demandWanted, type StoredEntry } from "./page-inventory.js";
 import { RecordSalvage } from "./record-salvage.js";
 import type { Loss, RepairProgress, RepairReport } from "./report.js";
 import { planSalvage, type SalvagePlan } from "./salvage-plan.js";
+import { filesIn, logFolder } from "./shard-files.js";
 import { StoreBuilder } from "./store-builder.js";
 import { imageFault, judge, tablesOf } from "./verification.js";
 import { verifyStore } from "./verify-store.js";
@@ -39,12 +41,18 @@ export async function repairStore(store: string, options: RepairOptions = {}): P
   const directory = directoryOf(store);
   await finishSwap(directory);
   await demandNotOpen(directory);
-  const found = await examine(directory, { ...options, remains: true });
+  const said = await identify(directory);
+  demandOneShard(directory, said);
+  const found = await examine(directory, { ...options, said, remains: true });
   try {
     const findings = judge(found);
     const began = { directory, findings, losses: [], original: null };
     if (findings.every(({ severity }) => severity === "note")) return { ...began, status: "whole" };
-    const chain = await LogChain.find(filesOf(join(directory, logFolder)), found.log, found.logIdentity);
+    const chain = await LogChain.find(
+      filesIn(join(directory, logFolder(found.shard))),
+      found.log,
+      found.logIdentity,
+    );
     const plan = await planOrRefuse(found, chain);
     const salvage = new RecordSalvage(plan);
     // Twice: what is lost is known before anything is made.
@@ -95,7 +103,7 @@ async function planOrRefuse(found: Examination, chain: LogChain): Promise<Salvag
   // A torn end that nobody was promised is no loss.
   const promised = damaged ? lastLsn : Math.max(goodLsn - 1, log.mark?.lsn ?? 0);
   const plan = await planSalvage(found, chain, promised);
-  if (plan && (found.identity || log.segments.length > 0)) return plan;
+  if (plan && (found.said.identity || log.segments.length > 0)) return plan;
   throw new EmbershardError(
     "CORRUPT",
     `${found.directory} cannot be repaired: no checkpoint in it can be completed, and its log does not begin at the beginning. Restore a backup; \`embershard verify\` says what is damaged`,
@@ -178,7 +186,7 @@ async function build(
 ): Promise<void> {
   const manifest = manifestOf(plan, versions, found.promised);
   const builder = await StoreBuilder.begin(directory, {
-    identity: found.identity ?? identityOf(found.logIdentity),
+    identity: found.said.mended,
     replayLsn: plan.from - 1,
     generation: manifest?.generation ?? 0,
   });
@@ -198,7 +206,7 @@ async function build(
     }
     const names = versions.flatMap(({ proof }) => (proof.kind === "version" ? [proof.name] : []));
     if (names.length > 0)
-      await writeVersionRoll(filesOf(join(directory, logFolder)), found.logIdentity, names);
+      await writeVersionRoll(filesIn(join(directory, logFolder(found.shard))), found.logIdentity, names);
     await builder.finish();
   } catch (error) {
     await builder.abandon();

@@ -43,6 +43,24 @@ export interface Finding {
   readonly affects: Affected;
 }
 
+/** What was found in one shard. */
+export interface ShardVerification {
+  readonly shard: number;
+  /** ok: nothing of it is damaged. */
+  readonly status: "ok" | "damaged";
+  /** Bytes that were read. */
+  readonly bytes: number;
+  /** Images of pages, records and versions that are whole. */
+  readonly pages: number;
+  readonly records: number;
+  readonly versions: number;
+  /** The last record; 0 where there is none. */
+  readonly lsn: number;
+  /** The last checkpoint's generation; 0 where there is none. */
+  readonly generation: number;
+}
+
+/** Over all shards: of `lsn` and `generation` the greatest, of all other numbers the sums. */
 export interface VerifyReport {
   readonly directory: string;
   /** ok: nothing is damaged. */
@@ -59,6 +77,8 @@ export interface VerifyReport {
   readonly lsn: number;
   /** The last checkpoint's generation; 0 where there is none. */
   readonly generation: number;
+  /** Each shard; none of a directory of backups. */
+  readonly shards: readonly ShardVerification[];
 }
 
 export interface RepairProgress {

@@ -10,7 +10,7 @@ import { nodeFiles } from "../store/node-files.js";
 import type { PageStore } from "../store/page-store.js";
 import { openSegmentLog, type SegmentLog } from "../store/segment-log.js";
 import { storeIdOf } from "./backup-directory.js";
-import { logFolder, pagesFolder } from "./examination.js";
+import { logFolder, pagesFolder } from "./shard-files.js";
 
 const batchBytes = 4 << 20;
 
@@ -57,11 +57,11 @@ export class StoreBuilder {
       );
     await beginBirth(directory);
     await rm(join(directory, "shards"), { recursive: true, force: true });
-    await mkdir(join(directory, logFolder), { recursive: true, mode: 0o700 });
-    const pages = await openLevelPageStore(join(directory, pagesFolder));
+    await mkdir(join(directory, logFolder(0)), { recursive: true, mode: 0o700 });
+    const pages = await openLevelPageStore(join(directory, pagesFolder(0)));
     const { replayLsn, generation, identity } = plan;
     const log = await openSegmentLog({
-      files: nodeFiles(join(directory, logFolder)),
+      files: nodeFiles(join(directory, logFolder(0))),
       identity: { storeId: storeIdOf(identity), shard: 0 },
       createBlock: createHashBlock,
       nonce: () => randomBytes(8).readBigUInt64LE(),

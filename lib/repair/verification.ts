@@ -11,23 +11,25 @@ import { markFileName } from "../store/durable-mark.js";
 import { segmentName } from "../store/log-format.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { makeTable, parts } from "../table/candidates.js";
-import { type Examination, imagesOf, logFolder, type NamedImage, pagesFolder } from "./examination.js";
+import { type Examination, imagesOf, type NamedImage } from "./examination.js";
 import { followLog } from "./log-inventory.js";
 import { currentEntry, isCold, type PageInventory, type StoredEntry } from "./page-inventory.js";
 import type { Affected, Finding, Part, Severity } from "./report.js";
+import { logFolder, pagesFolder } from "./shard-files.js";
 import { describeKey } from "./stored-values.js";
 
-/** Everything wrong with a store. */
+/** Everything wrong with a shard; what is wrong with the store as a whole is told of the first one. */
 export function judge(found: Examination): Finding[] {
   const findings: Finding[] = [];
-  if (found.identityFault) findings.push(identityFinding(found.identityFault));
+  const { said, shard } = found;
+  if (said.fault && shard === said.shards[0]) findings.push(identityFinding(said.fault));
   const manifestEntry = currentEntry(found.pages, manifestKey);
   const manifest = manifestEntry?.proof.kind === "manifest" ? manifestEntry.proof.manifest : undefined;
   const tables = tablesOf(manifest);
   const images = imageLists(found.pages);
   judgeFiles(found, findings);
   judgeManifest(found, manifestEntry, manifest, findings);
-  if (manifest) judgeImages(images(manifest), tables, undefined, findings);
+  if (manifest) judgeImages(images(manifest), tables, { shard }, findings);
   judgeVersions(found, images, findings);
   judgeCold(found, tables, findings);
   judgeRemains(found, manifest, images, findings);
@@ -59,10 +61,10 @@ export function tablesOf(manifest: Manifest | undefined): Map<number, ArenaTable
   );
 }
 
-function judgeFiles({ pages }: Examination, findings: Finding[]): void {
+function judgeFiles({ pages, shard }: Examination, findings: Finding[]): void {
   for (const { file, offset, reason, crash } of pages.defects)
     findings.push(
-      finding(crash ? "note" : "harmless", "page store", join(pagesFolder, file), reason, { offset }),
+      finding(crash ? "note" : "harmless", "page store", join(pagesFolder(shard), file), reason, { offset }),
     );
   // Whether a defect of a file costs anything is seen by what is missing; only what LevelDB opens by is needed itself.
   for (const [i, { file, severity }] of findings.entries()) {
@@ -72,12 +74,13 @@ function judgeFiles({ pages }: Examination, findings: Finding[]): void {
 }
 
 function judgeManifest(
-  { promised }: Examination,
+  { promised, shard }: Examination,
   entry: StoredEntry | undefined,
   manifest: Manifest | undefined,
   findings: Finding[],
 ): void {
-  const file = entry ? join(pagesFolder, entry.file.name) : pagesFolder;
+  const folder = pagesFolder(shard);
+  const file = entry ? join(folder, entry.file.name) : folder;
   const all = { affects: { lsns: undefined } };
   if (entry && !manifest) {
     const reason = entry.proof.kind === "damaged" ? entry.proof.reason : "it is no manifest";
@@ -117,14 +120,15 @@ function imageLists(pages: PageInventory): ImageLists {
 function judgeImages(
   images: readonly NamedImage[],
   tables: ReadonlyMap<number, ArenaTable>,
-  version: string | undefined,
+  { shard, version }: { readonly shard: number; readonly version?: string },
   findings: Finding[],
 ): void {
+  const folder = pagesFolder(shard);
   for (const { arena, page, generation, entry } of images) {
     const what = `page ${page} of arena ${arena}, generation ${generation}`;
     const more = { what, ...(version !== undefined && { affects: { versions: [version] } }) };
     if (!entry) {
-      findings.push(finding("damage", version ? "version" : "page", pagesFolder, "it is missing", more));
+      findings.push(finding("damage", version ? "version" : "page", folder, "it is missing", more));
       continue;
     }
     const fault = imageFault(entry, tables);
@@ -136,7 +140,7 @@ function judgeImages(
       ...(version !== undefined && { versions: [version] }),
     };
     findings.push(
-      finding("damage", version ? "version" : "page", join(pagesFolder, entry.file.name), fault, {
+      finding("damage", version ? "version" : "page", join(folder, entry.file.name), fault, {
         offset: entry.offset,
         what,
         affects,
@@ -161,12 +165,18 @@ export function imageFault(
 
 function judgeVersions(found: Examination, images: ImageLists, findings: Finding[]): void {
   judgeRoll(found, findings);
+  const { shard } = found;
   for (const [entry] of found.pages.entries.values()) {
     if (entry.key[0] !== 2 || entry.deletion || !entry.file.current) continue;
     const name = new TextDecoder().decode(entry.key.subarray(1));
-    const file = join(pagesFolder, entry.file.name);
+    const file = join(pagesFolder(shard), entry.file.name);
     if (entry.proof.kind === "version")
-      judgeImages(images(entry.proof.manifest), tablesOf(entry.proof.manifest), name, findings);
+      judgeImages(
+        images(entry.proof.manifest),
+        tablesOf(entry.proof.manifest),
+        { shard, version: name },
+        findings,
+      );
     else if (entry.proof.kind === "damaged")
       findings.push(
         finding("damage", "version", file, entry.proof.reason, {
@@ -179,16 +189,16 @@ function judgeVersions(found: Examination, images: ImageLists, findings: Finding
 }
 
 /** Demands each version that there should be. */
-function judgeRoll({ pages, roll }: Examination, findings: Finding[]): void {
+function judgeRoll({ pages, roll, shard }: Examination, findings: Finding[]): void {
   if (!roll.whole) {
     const message = "it is damaged: versions that are missing are not missed";
-    findings.push(finding("harmless", "version", join(logFolder, rollFileName), message));
+    findings.push(finding("harmless", "version", join(logFolder(shard), rollFileName), message));
   }
   for (const name of roll.names) {
     if (currentEntry(pages, encodeVersionKey(name))) continue;
     const what = `the manifest of version "${name}"`;
     const affects = { versions: [name] };
-    findings.push(finding("damage", "version", pagesFolder, "it is missing", { what, affects }));
+    findings.push(finding("damage", "version", pagesFolder(shard), "it is missing", { what, affects }));
   }
 }
 
@@ -197,7 +207,7 @@ function judgeRoll({ pages, roll }: Examination, findings: Finding[]): void {
  * the log tells; and so it is with rows that are missing, which opening finds.
  */
 function judgeCold(
-  { pages }: Examination,
+  { pages, shard }: Examination,
   tables: ReadonlyMap<number, ArenaTable>,
   findings: Finding[],
 ): void {
@@ -206,7 +216,7 @@ function judgeCold(
     if (!isCold(key) || deletion || !file.current || proof.kind !== "damaged") continue;
     const table = tables.get((decodeColdKey(key) ?? decodeKeptKey(key))?.table ?? -1);
     findings.push(
-      finding("damage", "cold row", join(pagesFolder, file.name), proof.reason, {
+      finding("damage", "cold row", join(pagesFolder(shard), file.name), proof.reason, {
         offset,
         what: describeKey(key),
         affects: { rows: 1, ...(table && { tables: [table.definition.name] }) },
@@ -217,7 +227,7 @@ function judgeCold(
 
 /** Damaged values that nothing refers to, and values that nobody knows. */
 function judgeRemains(
-  { pages }: Examination,
+  { pages, shard }: Examination,
   manifest: Manifest | undefined,
   images: ImageLists,
   findings: Finding[],
@@ -239,7 +249,7 @@ function judgeRemains(
           finding(
             "harmless",
             "page",
-            join(pagesFolder, file.name),
+            join(pagesFolder(shard), file.name),
             `${proof.reason}; nothing refers to it`,
             more,
           ),
@@ -249,7 +259,7 @@ function judgeRemains(
           finding(
             "damage",
             "page store",
-            join(pagesFolder, file.name),
+            join(pagesFolder(shard), file.name),
             "it is a key that is none of ours",
             more,
           ),
@@ -258,11 +268,16 @@ function judgeRemains(
   }
 }
 
-function judgeLog({ log, identity }: Examination, manifest: Manifest | undefined, findings: Finding[]): void {
+function judgeLog(
+  { log, said, shard }: Examination,
+  manifest: Manifest | undefined,
+  findings: Finding[],
+): void {
   const from = (manifest?.replayLsn ?? 0) + 1;
-  judgeMarks(log, identity !== undefined, findings);
+  const folder = logFolder(shard);
+  judgeMarks(log, { folder, known: said.identity !== undefined }, findings);
   const state = followLog(log, from);
-  const at = (name: string) => join(logFolder, name);
+  const at = (name: string) => join(folder, name);
   if (state.break) {
     const { file, offset, reason } = state.break;
     const lsns = { from: state.goodLsn, to: Math.max(state.goodLsn, state.lastLsn) };
@@ -288,7 +303,7 @@ function judgeLog({ log, identity }: Examination, manifest: Manifest | undefined
       finding(
         "damage",
         "log",
-        logFolder,
+        folder,
         `it ends at LSN ${state.goodLsn - 1}, before the instant ${manifest.lsn} of checkpoint ${manifest.generation}`,
         {
           affects: { lsns: { from: state.goodLsn, to: manifest.lsn } },
@@ -311,7 +326,11 @@ function judgeLog({ log, identity }: Examination, manifest: Manifest | undefined
   }
 }
 
-function judgeMarks(log: Examination["log"], known: boolean, findings: Finding[]): void {
+function judgeMarks(
+  log: Examination["log"],
+  { folder, known }: { readonly folder: string; readonly known: boolean },
+  findings: Finding[],
+): void {
   const newest = log.segments.at(-1);
   const headerWhole = newest?.marked === true;
   if (log.markFileWhole && (headerWhole || newest === undefined)) return;
@@ -323,7 +342,7 @@ function judgeMarks(log: Examination["log"], known: boolean, findings: Finding[]
     finding(
       both ? "damage" : "harmless",
       "durable mark",
-      join(logFolder, file),
+      join(folder, file),
       both
         ? "both places of the durable mark are damaged or missing: nobody knows how far the log was durable"
         : "one of the two places of the durable mark is damaged or missing; the other one is enough",

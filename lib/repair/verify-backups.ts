@@ -107,6 +107,7 @@ export async function verifyBackups(
     versions: numbers.length,
     lsn,
     generation,
+    shards: [],
   };
 }
 

@@ -1,8 +1,16 @@
+import { join } from "node:path";
 import type { Store } from "../api/store-types.js";
 import { type AccessOptions, directoryOf, type LiveStore, withFiles } from "./access.js";
 import { isBackupDirectory } from "./backup-directory.js";
-import { type Examination, examine } from "./examination.js";
-import { type Finding, type RepairProgress, statusOf, type VerifyReport } from "./report.js";
+import { type Examination, examineShards } from "./examination.js";
+import {
+  type Finding,
+  type RepairProgress,
+  type ShardVerification,
+  statusOf,
+  type VerifyReport,
+} from "./report.js";
+import { logFolder } from "./shard-files.js";
 import { judge } from "./verification.js";
 import { verifyBackups } from "./verify-backups.js";
 
@@ -14,7 +22,7 @@ export interface VerifyOptions extends Pick<AccessOptions, "signal"> {
  * Reads everything in a store's directory and says what is wrong, where, and what it affects. Writes nothing. A store
  * that is open, here or in another process, goes on meanwhile. A directory of backups is read likewise.
  *
- * @throws NOT_A_STORE, NEWER_FORMAT, SHARD_COUNT, LOCKED, IO, ABORTED, INVALID_ARGUMENT
+ * @throws NOT_A_STORE, NEWER_FORMAT, LOCKED, IO, ABORTED, INVALID_ARGUMENT
  */
 export async function verifyStore(store: string | Store, options: VerifyOptions = {}): Promise<VerifyReport> {
   const directory = directoryOf(store);
@@ -22,17 +30,36 @@ export async function verifyStore(store: string | Store, options: VerifyOptions 
   if (await isBackupDirectory(directory)) return verifyBackups(directory, options);
   return withFiles(store, options, async (live, signal) => {
     const began = performance.now();
-    const found = await examine(directory, { signal, onProgress, live: live !== undefined });
-    try {
-      return reportOf(found, judgeLive(judge(found), live, found), performance.now() - began);
-    } finally {
-      await found.levelFiles.close();
-    }
+    const parts = await examineShards(
+      directory,
+      { signal, onProgress, live: live !== undefined },
+      (found) => {
+        const findings = judgeLive(judge(found), live, found);
+        return { findings, report: shardReportOf(found, findings) };
+      },
+    );
+    const shards = parts.map(({ report }) => report);
+    const findings = parts.flatMap((part) => part.findings);
+    const sum = (of: (shard: ShardVerification) => number) =>
+      shards.reduce((all, shard) => all + of(shard), 0);
+    return {
+      directory,
+      status: statusOf(findings),
+      findings,
+      bytes: sum(({ bytes }) => bytes),
+      milliseconds: performance.now() - began,
+      pages: sum(({ pages }) => pages),
+      records: sum(({ records }) => records),
+      versions: sum(({ versions }) => versions),
+      lsn: Math.max(...shards.map(({ lsn }) => lsn)),
+      generation: Math.max(...shards.map(({ generation }) => generation)),
+      shards,
+    };
   });
 }
 
 /** What is being written by a store at work looks like what a crash leaves. */
-function judgeLive(findings: Finding[], live: LiveStore | undefined, { log }: Examination): Finding[] {
+function judgeLive(findings: Finding[], live: LiveStore | undefined, { log, shard }: Examination): Finding[] {
   if (!live) return findings;
   const real = findings.filter(({ severity }) => severity !== "note");
   const last = Math.max(0, ...log.segments.map(({ nextLsn }) => nextLsn - 1));
@@ -41,28 +68,35 @@ function judgeLive(findings: Finding[], live: LiveStore | undefined, { log }: Ex
   const affects = { lsns: { from: last + 1, to: live.writtenLsn } };
   return [
     ...real,
-    { severity: "damage", part: "log", file: log.segments.at(-1)?.file ?? "log", message, affects },
+    {
+      severity: "damage",
+      part: "log",
+      file: join(logFolder(shard), log.segments.at(-1)?.file ?? ""),
+      message,
+      affects,
+    },
   ];
 }
 
-/** Gives what was found the form in which it is reported. */
-export function reportOf(found: Examination, findings: Finding[], milliseconds: number): VerifyReport {
+function shardReportOf(
+  { shard, bytes, pages: inventory, log }: Examination,
+  findings: Finding[],
+): ShardVerification {
   let pages = 0;
   let versions = 0;
   let generation = 0;
-  for (const [first] of found.pages.entries.values()) {
+  for (const [first] of inventory.entries.values()) {
     if (!first.file.current || first.deletion) continue;
     if (first.proof.kind === "page") pages++;
     else if (first.proof.kind === "version") versions++;
     else if (first.proof.kind === "manifest") generation = first.proof.manifest.generation;
   }
-  const { segments } = found.log;
+  const { segments } = log;
   return {
-    directory: found.directory,
-    status: statusOf(findings),
-    findings,
-    bytes: found.bytes,
-    milliseconds,
+    shard,
+    // What is wrong with the file `store` is told with the first shard, and is none of it.
+    status: statusOf(findings.filter(({ part }) => part !== "identity")),
+    bytes,
     pages,
     records: segments.reduce((sum, { firstLsn, nextLsn }) => sum + nextLsn - firstLsn, 0),
     versions,

@@ -5,6 +5,7 @@ import type { Store } from "../api/store-types.js";
 import { wakefulClock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
 import { connectIn } from "../client/open-client.js";
+import { inspectDirectory } from "../directory/identity.js";
 import { makeDirectory } from "../directory/making.js";
 import { forgetOwner, noteOwner } from "../directory/owner.js";
 import { readSettings, type StoreOptions } from "../embedded/open-store.js";
@@ -25,11 +26,17 @@ export async function openThreadedStore(
   options: StoreOptions,
 ): Promise<Store> {
   const settings = settingsOf(options);
-  await makeDirectory(directory, { shards });
+  if (options.create === false) await inspectDirectory(directory, { create: false });
+  const { placement } = await makeDirectory(directory, { shards });
+  if (placement)
+    throw new EmbershardError(
+      "UNSUPPORTED",
+      `${directory} is of node "${placement.node}" of a cluster, whose file says which slots its shards have: serve it with \`embershard serve\` and that file, and ask it with connect()`,
+    );
   const threads = new Threads(directory, shards, settings);
   try {
     await threads.listening();
-    await noteOwner(directory);
+    await noteOwner(directory, { kind: "threads", threads: shards });
     const transport = portConnecting(threads.doors);
     const uniqueName = () => `process ${process.pid} ${randomUUID()}`;
     const world = { transport, clock: wakefulClock, random: Math.random, uniqueName, location: directory };

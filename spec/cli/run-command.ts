@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { runProgram } from "../../lib/cli/program.js";
 
 /** The command line as it is installed. */
 export const COMMAND = fileURLToPath(new URL("../../lib/cli/main.js", import.meta.url));
@@ -22,4 +23,17 @@ export function runCommand(
   child.stdout.on("data", (data) => (out += data));
   child.stderr.on("data", (data) => (err += data));
   return new Promise((resolve) => child.on("close", (code) => resolve({ code, out, err })));
+}
+
+/** The same in this process, without its signals: most of a command's time is that of starting Node. */
+export async function runHere(args: readonly string[]): Promise<Ended> {
+  let out = "";
+  let err = "";
+  const output = {
+    out: { write: (text: string) => (out += text) },
+    err: { write: (text: string) => (err += text) },
+    heading: (text: string) => text,
+  };
+  const code = await runProgram(args, output, {});
+  return { code, out, err };
 }
