@@ -1,37 +1,69 @@
-// npm run chaos [-- --rounds N --seed S --json]
-import { Command } from "commander";
+// npm run chaos [-- --rounds N --seed S --only store|cluster --json]
+import { Command, Option } from "commander";
+import { type ClusterTally, runClusterRounds } from "./cluster-rounds.js";
 import { ChaosFailure, runRounds, type Tally } from "./rounds.js";
 
 const command = new Command("chaos")
   .description(
-    "Kills processes that work on a store, and checks that nothing acknowledged is lost and nothing comes twice.",
+    "Kills processes that work on a store, then nodes and workers of a cluster, and checks that nothing acknowledged is " +
+      "lost and nothing comes twice.",
   )
-  .option("--rounds <n>", "kills", Number, 100)
+  .option("--rounds <n>", "kills of each kind", Number, 100)
+  .addOption(new Option("--only <kind>", "one kind").choices(["store", "cluster"]))
   .option("--seed <n>", "what decides everything but the moments", Number, Date.now() % 2 ** 31)
   .option("--json", "print the result as JSON")
   .parse();
-const { rounds, seed, json } = command.opts<{ rounds: number; seed: number; json?: boolean }>();
+const { rounds, seed, only, json } = command.opts<{
+  rounds: number;
+  seed: number;
+  only?: "store" | "cluster";
+  json?: boolean;
+}>();
 
-function line({ rounds: done, kills, closed, operations }: Tally): string {
+function storeLine({ rounds: done, kills, closed, operations }: Tally): string {
   const byPhase = Object.entries(kills).map(([phase, count]) => `${phase} ${count}`);
   return `${done} of ${rounds} rounds, ${operations} operations held; killed in ${byPhase.join(", ")}; closed ${closed}`;
 }
 
-let shown = 0;
-function progress(tally: Tally): void {
-  if (json || (!process.stderr.isTTY && tally.rounds - shown < 25)) return;
-  shown = tally.rounds;
-  process.stderr.write(process.stderr.isTTY ? `\r${line(tally)}\x1b[K` : `${line(tally)}\n`);
+function clusterLine({ rounds: done, nodeKills, workerKills, pushes, unheard }: ClusterTally): string {
+  return `${done} of ${rounds} rounds, ${nodeKills} kills of nodes and ${workerKills} of workers under load; ${pushes} acknowledged pushes held, the fate of ${unheard} more was found out`;
+}
+
+/** Shows how it goes: on a terminal in place, elsewhere now and then. */
+function progressOf<T extends { rounds: number }>(line: (tally: T) => string): (tally: T) => void {
+  let shown = 0;
+  return (tally) => {
+    if (json || (!process.stderr.isTTY && tally.rounds - shown < 25)) return;
+    shown = tally.rounds;
+    process.stderr.write(process.stderr.isTTY ? `\r${line(tally)}\x1b[K` : `${line(tally)}\n`);
+  };
+}
+
+function endLine(): void {
+  if (process.stderr.isTTY && !json) process.stderr.write("\n");
 }
 
 try {
-  const tally = await runRounds(rounds, seed, progress);
-  if (process.stderr.isTTY && !json) process.stderr.write("\n");
-  if (json) console.log(JSON.stringify({ seed, ...tally, lost: 0, doubled: 0 }));
-  else console.log(`seed ${seed}: ${line(tally)}\nlost 0, doubled 0`);
+  const done: { store?: Tally; cluster?: ClusterTally } = {};
+  const lines: string[] = [];
+  if (only !== "cluster") {
+    done.store = await runRounds(rounds, seed, progressOf(storeLine));
+    endLine();
+    lines.push(`seed ${seed}: ${storeLine(done.store)}`);
+  }
+  if (only !== "store") {
+    done.cluster = await runClusterRounds(rounds, seed, progressOf(clusterLine));
+    endLine();
+    lines.push(`seed ${seed}: cluster: ${clusterLine(done.cluster)}`);
+  }
+  if (json) console.log(JSON.stringify({ seed, ...done, lost: 0, doubled: 0 }));
+  else console.log(`${lines.join("\n")}\nlost 0, doubled 0`);
 } catch (error) {
   if (!(error instanceof ChaosFailure)) throw error;
   if (json) console.log(JSON.stringify({ seed: error.seed, round: error.round, failure: error.message }));
-  else console.error(`\n${error.message}\nagain: npm run chaos -- --rounds 40 --seed ${error.seed}`);
+  else {
+    const again = `npm run chaos -- --rounds 40 --seed ${error.seed}${only === undefined ? "" : ` --only ${only}`}`;
+    console.error(`\n${error.message}\nagain: ${again}`);
+  }
   process.exitCode = 1;
 }

@@ -1,7 +1,7 @@
 // Nodes of one cluster file, as processes.
 import { mkdirSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
+import { freePorts } from "./free-ports.js";
 import { NodeProcess } from "./node-process.js";
 
 export interface ClusterMember {
@@ -29,8 +29,10 @@ export class ClusterProcesses {
     directory: string,
     { nodes, shards = 1, args = [] }: { nodes: number; shards?: number; args?: readonly string[] },
   ): Promise<ClusterProcesses> {
-    const ports = await freePorts(nodes, shards + 1);
-    const members = ports.map((port, i) => ({ name: String.fromCharCode(97 + i), port, shards }));
+    const first = await freePorts(nodes * (shards + 1) - 1);
+    const members = Array.from({ length: nodes }, (_, i) => {
+      return { name: String.fromCharCode(97 + i), port: first + i * (shards + 1), shards };
+    });
     mkdirSync(directory, { recursive: true });
     const file = { nodes: members.map((member) => ({ ...member, host: "127.0.0.1" })) };
     writeFileSync(join(directory, "cluster.json"), JSON.stringify(file));
@@ -84,26 +86,4 @@ export class ClusterProcesses {
   async end(): Promise<void> {
     await Promise.all([...this.#nodes.values()].map((node) => node.stop("SIGKILL")));
   }
-}
-
-/** The first ports of `count` runs of `length` ports that nobody has now. */
-export async function freePorts(count: number, length: number): Promise<number[]> {
-  const found: number[] = [];
-  // Below those that systems give out by themselves, so that no client's own end takes one meanwhile.
-  for (let tries = 0; found.length < count; tries++) {
-    if (tries === 1000) throw new Error(`found no ${length} free ports in a row`);
-    const first = 10_000 + Math.floor(Math.random() * 20_000);
-    if (found.some((port) => Math.abs(port - first) < length)) continue;
-    const free = await Promise.all(Array.from({ length }, (_, i) => isFree(first + i)));
-    if (free.every(Boolean)) found.push(first);
-  }
-  return found;
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
 }

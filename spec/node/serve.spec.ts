@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { runCommand } from "../cli/run-command.js";
-import { freePorts } from "./cluster-processes.js";
+import { freePorts } from "./free-ports.js";
 import { get, NodeProcess } from "./node-process.js";
 
 const test = suite<{ directory: string; nodes: NodeProcess[] }>("serve");
@@ -60,7 +60,7 @@ test("a node whose log nobody reads any more goes on, and stops in good order", 
     "--dir",
     join(directory, "model"),
     "--listen",
-    `127.0.0.1:${(await freePorts(1, 2))[0]}`,
+    `127.0.0.1:${await freePorts(1)}`,
   ]);
   nodes.push(node);
   const { listen, pid } = await node.started();
