@@ -8,6 +8,7 @@ import { streamTransport } from "../net/stream-transport.js";
 import { parseAddress } from "./address.js";
 import { type ConnectOptions, readClientOptions } from "./client-options.js";
 import { Cluster } from "./cluster.js";
+import { PlanMemories } from "./plan-memory.js";
 import { RemoteBackend } from "./remote-backend.js";
 import { Requests } from "./requests.js";
 
@@ -21,6 +22,8 @@ export interface ClientWorld {
   readonly uniqueName: () => string;
   /** What the store is called, instead of its address. */
   readonly location?: string;
+  /** Where batches are planned; memories of its own unless given. */
+  readonly memories?: PlanMemories;
 }
 
 /** A client over sockets. */
@@ -50,7 +53,8 @@ export async function connectIn(
   const { deadlineMs, tries } = settings;
   const requests = new Requests(cluster, { clock, random, deadlineMs, tries });
   await openWithin(cluster, clock, deadlineMs);
-  return new CheckedStore(new RemoteBackend(world.location ?? address, requests, session, closed));
+  const { location = address, memories = new PlanMemories() } = world;
+  return new CheckedStore(new RemoteBackend(location, requests, { session, memories, closed }));
 }
 
 /** Nodes may be starting: asks again until one answers or the time is over. */

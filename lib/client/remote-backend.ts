@@ -19,7 +19,7 @@ import type { Channel } from "./channel.js";
 import type { Cluster } from "./cluster.js";
 import { askOfKeys, prefetchKeys } from "./key-questions.js";
 import { optionsJson } from "./options-json.js";
-import { PlanMemories } from "./plan-memory.js";
+import type { PlanMemories } from "./plan-memory.js";
 import { pullRows } from "./pulling.js";
 import { type Writer, writeRows } from "./pushing.js";
 import { scanTable } from "./remote-scan.js";
@@ -28,6 +28,14 @@ import { RemoteTable } from "./remote-table.js";
 import type { Requests } from "./requests.js";
 import { WriteOrder } from "./write-order.js";
 
+/** What a backend is given beside its cluster. */
+export interface RemoteBackendOptions {
+  readonly session: bigint;
+  readonly memories: PlanMemories;
+  /** Waited for when the store is closed. */
+  readonly closed: () => Promise<void>;
+}
+
 /** The shards of nodes. */
 export class RemoteBackend implements Backend<RemoteTable> {
   readonly location: string;
@@ -35,20 +43,21 @@ export class RemoteBackend implements Backend<RemoteTable> {
   readonly #requests: Requests;
   readonly #session: bigint;
   readonly #closed: () => Promise<void>;
-  readonly #memories = new PlanMemories();
+  readonly #memories: PlanMemories;
   readonly #writer: Writer;
   readonly #tables = new Map<string, RemoteTable>();
   readonly #pending = new Set<Promise<unknown>>();
   #sequence = 0;
   #closing: Promise<void> | undefined;
 
-  constructor(location: string, requests: Requests, session: bigint, closed: () => Promise<void>) {
+  constructor(location: string, requests: Requests, { session, memories, closed }: RemoteBackendOptions) {
     this.location = location;
+    this.#memories = memories;
     this.#closed = closed;
     this.#requests = requests;
     this.#cluster = requests.cluster;
     this.#session = session;
-    this.#writer = { cluster: this.#cluster, memories: this.#memories, order: new WriteOrder(), session };
+    this.#writer = { cluster: this.#cluster, memories, order: new WriteOrder(), session };
   }
 
   // Tables: every shard has them all.

@@ -309,7 +309,9 @@ class Link {
   readonly #options: ConnectOptions;
   readonly #over: () => void;
   #waits: (() => void)[] = [];
-  #held = false;
+  /** Nothing is answered: a direction is held, or one of the machines is gone. */
+  #mute = false;
+  #silent = false;
 
   constructor(
     clock: Clock,
@@ -333,11 +335,15 @@ class Link {
   faultsChanged(): void {
     this.client.out.changed();
     this.#server.out.changed();
-    const held = this.client.out.held || this.#server.out.held;
-    if (held === this.#held) return;
-    this.#held = held;
+    this.#listen();
+  }
+
+  #listen(): void {
+    const mute = this.#silent || this.client.out.held || this.#server.out.held;
+    if (mute === this.#mute) return;
+    this.#mute = mute;
     for (const cancel of this.#waits.splice(0)) cancel();
-    if (held) this.#giveUpLater();
+    if (mute) this.#giveUpLater();
   }
 
   #giveUpLater(): void {
@@ -351,7 +357,9 @@ class Link {
   vanish(host: string, silently: boolean): void {
     if (host === this.#clientHost) this.client.vanish(silently);
     if (host === this.#listener.host) this.#server.vanish(silently);
-    if (silently && !this.#held) this.#giveUpLater();
+    if (!silently) return;
+    this.#silent = true;
+    this.#listen();
   }
 
   cut(one: string | undefined, other: string | undefined): void {

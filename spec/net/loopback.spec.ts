@@ -172,6 +172,17 @@ test("refusals, crashes and cuts are told to those who live", async () => {
   assert.is((await connect("other", new Recorder())).error!.code, "UNAVAILABLE");
 });
 
+test("a machine that is gone silently stays gone, whatever becomes of the way to it", async () => {
+  const { clock, network, connect } = await world(6);
+  const recorder = new Recorder();
+  await connect("worker", recorder, { silenceMs: 8000 });
+  network.setFaults({ blackHole: true }, "worker", "node");
+  network.crash("node", true);
+  network.setFaults({ blackHole: false }, "worker", "node");
+  await clock.pass(8100);
+  assert.is(recorder.closedWith?.code, 1006);
+});
+
 test("a machine that is gone silently is noticed by silence", async () => {
   const { clock, network, connect } = await world(6);
   const recorder = new Recorder();

@@ -1,0 +1,35 @@
+// Bugs to plant, so that the simulator is seen to notice them.
+import type { ShardService } from "../../lib/node/shard-service.js";
+import type { Shard } from "../../lib/shard/shard.js";
+
+/** What a bug does to a shard that has been opened, and to its service. */
+export interface Bug {
+  readonly shard?: (shard: Shard) => void;
+  readonly service?: (service: ShardService) => void;
+}
+
+/** A push that comes again is applied again. */
+export const forgetsSequences: Bug = {
+  shard: ({ state }) => {
+    state.sequences.left = ({ first, last }) => [{ first, last }];
+  },
+};
+
+/** A write is acknowledged before its record is in the log. */
+export const acknowledgesEarly: Bug = {
+  shard: ({ state }) => {
+    state.log.written = () => undefined;
+  },
+};
+
+/** What was planned with another slot map is done nevertheless. */
+export const servesOldEpochs: Bug = {
+  service: (service) => {
+    const { ownership } = service;
+    service.ownership = () => {
+      const owned = ownership.call(service);
+      owned.demandEpoch = () => {};
+      return owned;
+    };
+  },
+};
