@@ -31,6 +31,7 @@ interface Member {
   shard: Shard;
   service: ShardService;
   listener: Listener;
+  killed: boolean;
 }
 
 /** A node with so many shards; clients ask any shard for the map. */
@@ -93,7 +94,7 @@ export class ServedCluster {
       .listen({ host, port: firstPort + number }, DEFAULT_SOCKET_LIMITS, (connection) =>
         service.accept(connection),
       );
-    this.#members[number] = { disk, shard, service, listener };
+    this.#members[number] = { disk, shard, service, listener, killed: false };
   }
 
   get services(): readonly ShardService[] {
@@ -121,17 +122,26 @@ export class ServedCluster {
 
   /** Ends it in good order. */
   async stop(): Promise<void> {
-    for (const { listener, shard } of this.#members.splice(0)) {
+    for (const { listener, shard, killed } of this.#members.splice(0)) {
       await listener.close();
-      await shard.close();
+      if (!killed) await shard.close();
     }
   }
 
-  /** Kills one shard's process: what it wrote stays. */
+  /** Kills one shard's process: what it wrote stays. Nobody listens there until `restart`. */
+  async kill(number: number): Promise<void> {
+    const member = this.#members[number];
+    member.killed = true;
+    member.disk.kill();
+    await member.listener.close();
+  }
+
+  async restart(number: number): Promise<void> {
+    await this.#serve(number, this.#members[number].disk);
+  }
+
   async killAndRestart(number: number): Promise<void> {
-    const { disk, listener } = this.#members[number];
-    disk.kill();
-    await listener.close();
-    await this.#serve(number, disk);
+    await this.kill(number);
+    await this.restart(number);
   }
 }
