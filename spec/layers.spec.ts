@@ -67,7 +67,7 @@ const packages: Readonly<Record<string, RegExp>> = {
     /^lib\/(store\/|cli\/|threads\/|net\/port-[a-z]+\.ts$|node\/(shard-thread|thread-[a-z]+)\.ts$|kernel\/memory-(advice|populating)\.ts$)/,
   "node:crypto": /^lib\/(client|directory|embedded|net|node|repair|threads|transfer|cli)\//,
   "node:diagnostics_channel": /^lib\/client\//,
-  "node:fs": /^lib\/(embedded|store|cli)\//,
+  "node:fs": /^lib\/(embedded|repair|store|cli)\//,
   "node:fs/promises": /^lib\/(directory|embedded|node|repair|store|transfer|cli)\//,
   "node:module": /^lib\/(base\/system-calls\.ts|cli\/)/,
   "node:os": /^lib\/(embedded|threads|transfer|cli)\//,

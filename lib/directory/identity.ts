@@ -153,7 +153,8 @@ async function demandFolders(directory: string, { shards }: Identity): Promise<v
   );
 }
 
-function isShardCount(shards: unknown): boolean {
+/** Whether it is a number of shards that a store may have. */
+export function isShardCount(shards: unknown): shards is number {
   return typeof shards === "number" && Number.isInteger(shards) && shards >= 1 && shards <= LIMITS.shards;
 }
 

@@ -1,5 +1,6 @@
 // Who may read a store's files: anybody while it is closed; beside its owner, with the owner's consent.
 import { resolve } from "node:path";
+import { CheckedStore } from "../api/checked-store.js";
 import type { Store } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
 import { livingOwner, lockedError } from "../directory/owner.js";
@@ -20,9 +21,14 @@ export interface AccessOptions {
   readonly checkpoint?: boolean;
 }
 
-/** The directory of a store, given or open. @throws INVALID_ARGUMENT */
+/** The directory of a store, given or open on one thread. @throws INVALID_ARGUMENT, UNSUPPORTED of another open store */
 export function directoryOf(store: string | Store): string {
   if (store instanceof EmbeddedStore) return store.directory;
+  if (store instanceof CheckedStore)
+    throw new EmbershardError(
+      "UNSUPPORTED",
+      `${store.directory} is open over several shards, which would not be read at one instant: close it, and give its directory`,
+    );
   if (typeof store === "string" && store !== "" && !store.includes("\0")) return resolve(store);
   throw new EmbershardError(
     "INVALID_ARGUMENT",

@@ -2,18 +2,31 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
-import { formatVersion, type Identity } from "../directory/identity.js";
-import { isPlacementRecord } from "../ring/placement-record.js";
+import { formatVersion, type Identity, isShardCount } from "../directory/identity.js";
+import type { PlacementRecord } from "../ring/placement-record.js";
 import { slotCount } from "../shard/arena-set.js";
 import { decodePageKey, encodePageKey } from "../shard/page-image.js";
-import { ENTRY, EntryReader, type EntryWriter } from "./entry-file.js";
+import { ENTRY, EntryReader, type EntryWriter, type FileOwner } from "./entry-file.js";
+import { listFolder, shardPath } from "./shard-files.js";
 
-/** What a backup is known by. */
-export interface BackupInfo {
+/** What a backup is known by. Over all shards: of `lsn` and `generation` the greatest, of `replayLsn` the least, else sums. */
+export interface BackupInfo extends BackupCounts {
   /** From 1, rising: its name in the directory. */
   readonly number: number;
   /** When it was made, milliseconds since 1970. */
   readonly at: number;
+  /** The store's part in a cluster then, if it had one. */
+  readonly placement?: PlacementRecord;
+  /** What it has of each shard. */
+  readonly shards: readonly ShardBackup[];
+}
+
+/** What a backup has of a shard. */
+export interface ShardBackup extends BackupCounts {
+  readonly shard: number;
+}
+
+export interface BackupCounts {
   /** The last record of the log in it: the state that it restores. */
   readonly lsn: number;
   /** Its checkpoint; 0 where the store had none. */
@@ -30,8 +43,8 @@ export interface BackupInfo {
   readonly bytes: number;
 }
 
-/** What a backup's file says of it: the bytes are seen. */
-export type BackupSummary = Omit<BackupInfo, "bytes">;
+/** What the file of a shard's backup says: the bytes are seen. */
+export type BackupSummary = Omit<ShardBackup, "bytes"> & Pick<BackupInfo, "number" | "at" | "placement">;
 
 /** Where a page's image lies. */
 export interface PagePlace {
@@ -50,21 +63,21 @@ const writerName = "writing";
 const packsFolder = "packs";
 const backupsFolder = "backups";
 
-export function packName(number: number): string {
-  return join(packsFolder, `${String(number).padStart(6, "0")}.pack`);
+export function packName(shard: number, number: number): string {
+  return join(shardPath(shard), packsFolder, `${String(number).padStart(6, "0")}.pack`);
 }
 
-export function backupName(number: number): string {
-  return join(backupsFolder, `${String(number).padStart(6, "0")}.backup`);
+export function backupName(shard: number, number: number): string {
+  return join(shardPath(shard), backupsFolder, `${String(number).padStart(6, "0")}.backup`);
 }
 
 /** Whether a directory holds backups. */
 export async function isBackupDirectory(directory: string): Promise<boolean> {
   const names: string[] = await readdir(directory).catch(() => []);
-  return names.includes(identityName) && !names.includes("shards");
+  return names.includes(identityName) && !names.includes("store");
 }
 
-/** The identity of the store whose backups a directory holds. @throws NOT_A_STORE, CORRUPT, NEWER_FORMAT */
+/** The identity of the store whose backups a directory holds; each backup has its own placement. @throws NOT_A_STORE, CORRUPT, NEWER_FORMAT */
 export async function readBackupIdentity(directory: string): Promise<Identity> {
   const path = join(directory, identityName);
   const text = await readFile(path, "utf8").catch((cause) => {
@@ -72,7 +85,7 @@ export async function readBackupIdentity(directory: string): Promise<Identity> {
       cause,
     });
   });
-  let found: { format?: unknown; store?: unknown; placement?: unknown };
+  let found: { format?: unknown; store?: unknown; shards?: unknown };
   try {
     found = JSON.parse(text);
   } catch (cause) {
@@ -83,12 +96,15 @@ export async function readBackupIdentity(directory: string): Promise<Identity> {
       "NEWER_FORMAT",
       `${path} has format ${found.format}, this version reads 1: upgrade Embershard`,
     );
-  if (found?.format !== 1 || typeof found.store !== "string" || !/^[0-9a-f]{32}$/.test(found.store))
+  const { store, shards } = found ?? {};
+  if (
+    found?.format !== 1 ||
+    typeof store !== "string" ||
+    !/^[0-9a-f]{32}$/.test(store) ||
+    !isShardCount(shards)
+  )
     throw new EmbershardError("CORRUPT", `${path} does not describe backups`);
-  const identity: Identity = { format: formatVersion, id: found.store, slots: slotCount, shards: 1 };
-  if (found.placement === undefined) return identity;
-  if (isPlacementRecord(found.placement)) return { ...identity, placement: found.placement };
-  throw new EmbershardError("CORRUPT", `${path} does not describe backups: its placement is none`);
+  return { format: formatVersion, id: store, slots: slotCount, shards };
 }
 
 export function storeIdOf({ id }: Identity): Uint8Array {
@@ -116,7 +132,7 @@ export async function withBackupDirectory<T>(
     await replaceDurably(
       directory,
       identityName,
-      `${JSON.stringify({ format: 1, store: store.id, placement: store.placement }, null, 2)}\n`,
+      `${JSON.stringify({ format: 1, store: store.id, shards: store.shards }, null, 2)}\n`,
     );
   }
   const known = await readBackupIdentity(directory);
@@ -125,8 +141,14 @@ export async function withBackupDirectory<T>(
       "NOT_A_STORE",
       `${directory} holds backups of another store (${known.id}, not ${store.id}): choose another directory`,
     );
-  for (const folder of [packsFolder, backupsFolder])
-    await mkdir(join(directory, folder), { recursive: true });
+  if (known.shards !== store.shards)
+    throw new EmbershardError(
+      "NOT_A_STORE",
+      `${directory} holds backups of this store when it had ${known.shards} shards, now it has ${store.shards}: choose another directory`,
+    );
+  for (let shard = 0; shard < store.shards; shard++)
+    for (const folder of [packsFolder, backupsFolder])
+      await mkdir(join(directory, shardPath(shard), folder), { recursive: true });
   const release = await lock(directory);
   try {
     return await work();
@@ -190,31 +212,43 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Gives a backup its name: from now on it is one. */
-export async function publishBackup(directory: string, number: number): Promise<void> {
-  for (const folder of [packsFolder, backupsFolder]) await syncFolder(join(directory, folder));
-  const path = join(directory, backupName(number));
-  await rename(`${path}.new`, path);
-  await syncFolder(join(directory, backupsFolder));
+/** Gives the files of a backup their names, that of the first shard last: from then on it is a backup. */
+export async function publishBackup(directory: string, number: number, shards: number): Promise<void> {
+  for (const folder of [directory, join(directory, "shards")]) await syncFolder(folder);
+  for (let shard = shards - 1; shard >= 0; shard--) {
+    const folder = join(directory, shardPath(shard));
+    for (const name of [".", packsFolder, backupsFolder]) await syncFolder(join(folder, name));
+    const path = join(directory, backupName(shard, number));
+    await rename(`${path}.new`, path);
+    await syncFolder(join(folder, backupsFolder));
+  }
 }
 
-/** The numbers of the backups, ascending. */
+/** The numbers of the backups, ascending: those that the first shard has. */
 export async function backupNumbers(directory: string): Promise<number[]> {
-  const names = await readdir(join(directory, backupsFolder)).catch(() => []);
-  return names
-    .map((name) => /^(\d+)\.backup$/.exec(name)?.[1])
+  return numbersIn(join(directory, shardPath(0), backupsFolder), /^(\d+)\.backup$/);
+}
+
+/** The numbers of the packs of a shard, ascending. */
+export async function packNumbers(directory: string, shard: number): Promise<number[]> {
+  return numbersIn(join(directory, shardPath(shard), packsFolder), /^(\d+)\.pack$/);
+}
+
+async function numbersIn(folder: string, names: RegExp): Promise<number[]> {
+  return (await listFolder(folder))
+    .map((name) => names.exec(name)?.[1])
     .filter((digits) => digits !== undefined)
     .map(Number)
     .sort((a, b) => a - b);
 }
 
-/** What a backup says of itself, and where its pages lie. @throws CORRUPT, IO */
-export async function readBackup(
+/** What a backup says of a shard, and where its pages lie. @throws CORRUPT, IO */
+export async function readShardBackup(
   directory: string,
   number: number,
-  storeId: Uint8Array,
-): Promise<{ info: BackupInfo; places: PagePlace[] }> {
-  const reader = await EntryReader.open(join(directory, backupName(number)), storeId);
+  owner: FileOwner,
+): Promise<{ summary: BackupSummary; info: ShardBackup; places: PagePlace[] }> {
+  const reader = await EntryReader.open(join(directory, backupName(owner.shard, number)), owner);
   try {
     let summary: BackupSummary | undefined;
     const places: PagePlace[] = [];
@@ -225,12 +259,13 @@ export async function readBackup(
       if (kind === ENTRY.record || kind === ENTRY.value) break;
     }
     if (!summary) throw new EmbershardError("CORRUPT", `${reader.path} does not say what it is`);
-    const pack = await stat(join(directory, packName(number))).then(
+    const pack = await stat(join(directory, packName(owner.shard, number))).then(
       ({ size }) => size,
       // A backup without new pages has no pack.
       () => 0,
     );
-    return { info: { ...summary, bytes: reader.bytes + pack }, places };
+    const { number: _number, at: _at, placement: _placement, ...counts } = summary;
+    return { summary, info: { ...counts, bytes: reader.bytes + pack }, places };
   } finally {
     await reader.close();
   }
@@ -271,11 +306,39 @@ function decodePlaces(value: Uint8Array): PagePlace[] {
   });
 }
 
+/** What a backup says of itself. @throws CORRUPT, IO */
+export async function readBackup(directory: string, number: number, store: Identity): Promise<BackupInfo> {
+  const storeId = storeIdOf(store);
+  const shards: ShardBackup[] = [];
+  let first: BackupSummary | undefined;
+  for (let shard = 0; shard < store.shards; shard++) {
+    const { summary, info } = await readShardBackup(directory, number, { storeId, shard });
+    first ??= summary;
+    shards.push(info);
+  }
+  const { at, placement } = first!;
+  const sum = (of: (shard: ShardBackup) => number) => shards.reduce((all, shard) => all + of(shard), 0);
+  return {
+    number,
+    at,
+    ...(placement && { placement }),
+    lsn: Math.max(...shards.map(({ lsn }) => lsn)),
+    generation: Math.max(...shards.map(({ generation }) => generation)),
+    replayLsn: Math.min(...shards.map(({ replayLsn }) => replayLsn)),
+    pages: sum(({ pages }) => pages),
+    newPages: sum(({ newPages }) => newPages),
+    records: sum(({ records }) => records),
+    versions: [...new Set(shards.flatMap(({ versions }) => versions))],
+    values: sum(({ values }) => values),
+    bytes: sum(({ bytes }) => bytes),
+    shards,
+  };
+}
+
 /** All backups of a directory, oldest first. @throws NOT_A_STORE, CORRUPT, NEWER_FORMAT, IO */
 export async function listBackups(directory: string): Promise<BackupInfo[]> {
-  const storeId = storeIdOf(await readBackupIdentity(directory));
+  const store = await readBackupIdentity(directory);
   const found: BackupInfo[] = [];
-  for (const number of await backupNumbers(directory))
-    found.push((await readBackup(directory, number, storeId)).info);
+  for (const number of await backupNumbers(directory)) found.push(await readBackup(directory, number, store));
   return found;
 }

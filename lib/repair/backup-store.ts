@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Store } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
+import { livingOwner } from "../directory/owner.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import { decodeKeptKey, encodeColdKey } from "../shard/cold-values.js";
 import { decodeManifest, encodeManifest, type Manifest, manifestKey } from "../shard/manifest.js";
@@ -17,13 +18,13 @@ import {
   packName,
   publishBackup,
   readBackup,
-  storeIdOf,
+  readShardBackup,
   withBackupDirectory,
   writePlaces,
 } from "./backup-directory.js";
-import { ENTRY, EntryWriter } from "./entry-file.js";
-import { type Examination, examine, imagesOf } from "./examination.js";
-import { demandOneShard, identify } from "./identification.js";
+import { ENTRY, EntryWriter, type FileOwner } from "./entry-file.js";
+import { type Examination, examineShards, imagesOf } from "./examination.js";
+import { identify } from "./identification.js";
 import { followLog } from "./log-inventory.js";
 import {
   currentEntry,
@@ -32,7 +33,7 @@ import {
   type StoredEntry,
   whereIs,
 } from "./page-inventory.js";
-import { type RepairProgress, statusOf } from "./report.js";
+import type { RepairProgress } from "./report.js";
 import { logFolder } from "./shard-files.js";
 import { proverOf } from "./stored-values.js";
 import { judge } from "./verification.js";
@@ -47,7 +48,7 @@ export interface BackupOptions {
  * written again. An open store writes a checkpoint first and goes on with its work. The store is verified on the way: a
  * damaged one is not backed up.
  *
- * @throws CORRUPT when the store is damaged; NOT_A_STORE, LOCKED, IO, ABORTED: the directory's backups are as before
+ * @throws CORRUPT when the store is damaged; UNSUPPORTED while a node or several threads have it open; NOT_A_STORE, LOCKED, IO, ABORTED: the directory's backups are as before
  */
 export async function backupStore(
   store: string | Store,
@@ -57,28 +58,52 @@ export async function backupStore(
   const directory = directoryOf(store);
   const target = directoryOf(to);
   const { onProgress } = options;
+  await demandAtRest(directory);
   return withFiles(store, { signal: options.signal, checkpoint: true }, async (live, signal) => {
     const said = await identify(directory);
-    demandOneShard(directory, said);
-    const found = await examine(directory, { said, signal, onProgress, live: live !== undefined });
-    try {
-      demandWhole(found);
-      const contents = contentsOf(found, live?.instant);
-      return await withBackupDirectory(target, found.said.identity!, () =>
-        writeBackup(found, contents, target, signal),
+    const { identity } = said;
+    if (!identity) throw damaged(directory, "store", said.fault!.message);
+    return withBackupDirectory(target, identity, async () => {
+      const number = ((await backupNumbers(target)).at(-1) ?? 0) + 1;
+      const at = Date.now();
+      await examineShards(
+        directory,
+        { said, signal, onProgress, live: live !== undefined },
+        async (found) => {
+          demandWhole(found);
+          const contents = contentsOf(found, live?.instant);
+          await writeShard(found, contents, { to: target, number, at, signal });
+        },
       );
-    } finally {
-      await found.levelFiles.close();
-    }
+      await publishBackup(target, number, identity.shards);
+      return readBackup(target, number, identity);
+    });
   });
+}
+
+/** A node, and a store on several threads, do not keep their shards at one instant. @throws UNSUPPORTED */
+async function demandAtRest(directory: string): Promise<void> {
+  const owner = await livingOwner(directory);
+  if (!owner?.as) return;
+  const who =
+    owner.as.kind === "node"
+      ? `node at ${owner.as.address}, pid ${owner.pid}: stop it (SIGTERM)`
+      : `store on ${owner.as.threads} threads of the process with pid ${owner.pid}: close it there`;
+  throw new EmbershardError(
+    "UNSUPPORTED",
+    `${directory} is that of a ${who}, back up the closed directory, and start it again. Shards at work would not be of one instant`,
+  );
 }
 
 function demandWhole(found: Examination): void {
   const [first] = judge(found).filter(({ severity }) => severity === "damage");
-  if (statusOf(first ? [first] : []) === "ok") return;
-  throw new EmbershardError(
+  if (first) throw damaged(found.directory, first.file, first.message);
+}
+
+function damaged(directory: string, file: string, message: string): EmbershardError {
+  return new EmbershardError(
     "CORRUPT",
-    `${found.directory} is damaged (${first.file}: ${first.message}): nothing was backed up; \`embershard verify\` says everything`,
+    `${directory} is damaged (${file}: ${message}): nothing was backed up; \`embershard verify\` says everything`,
   );
 }
 
@@ -144,25 +169,35 @@ function order(a: StoredEntry, b: StoredEntry): number {
   return a.file.name < b.file.name ? -1 : a.file.name > b.file.name ? 1 : a.offset - b.offset;
 }
 
-async function writeBackup(
+/** The backup that is being written. */
+interface Writing {
+  readonly to: string;
+  readonly number: number;
+  readonly at: number;
+  readonly signal: AbortSignal;
+}
+
+/** Writes a shard's part of a backup, which has no name yet. */
+async function writeShard(
   found: Examination,
   { manifest, values, images, withLog }: Contents,
-  to: string,
-  signal: AbortSignal,
-): Promise<BackupInfo> {
-  const storeId = storeIdOf(found.said.identity!);
-  const numbers = await backupNumbers(to);
+  writing: Writing,
+): Promise<void> {
+  const { to, number, at, signal } = writing;
+  const { placement } = found.said.identity!;
+  const owner = found.logIdentity;
   const known = new Map<string, PagePlace>();
-  for (const one of numbers)
-    for (const place of (await readBackup(to, one, storeId)).places)
+  for (const one of await backupNumbers(to))
+    for (const place of (await readShardBackup(to, one, owner)).places)
       known.set(placeId(place.key, place.checksum), place);
-  const number = (numbers.at(-1) ?? 0) + 1;
-  const { places, added } = await writePack(images, known, { to, number, storeId, signal });
+  const { places, added } = await writePack(images, known, owner, writing);
   const replayLsn = manifest?.replayLsn ?? 0;
   const goodLsn = withLog ? followLog(found.log, replayLsn + 1).goodLsn : manifest!.lsn + 1;
   const summary: BackupSummary = {
     number,
-    at: Date.now(),
+    at,
+    shard: owner.shard,
+    ...(placement && { placement }),
     lsn: goodLsn - 1,
     generation: manifest?.generation ?? 0,
     replayLsn,
@@ -172,7 +207,7 @@ async function writeBackup(
     versions: values.flatMap(({ entry: { proof } }) => (proof.kind === "version" ? [proof.name] : [])),
     values: values.length + (manifest ? 1 : 0),
   };
-  const writer = await EntryWriter.create(join(to, `${backupName(number)}.new`), storeId);
+  const writer = await EntryWriter.create(join(to, `${backupName(owner.shard, number)}.new`), owner);
   try {
     await writer.add(ENTRY.summary, new Uint8Array(0), new TextEncoder().encode(JSON.stringify(summary)));
     await writePlaces(writer, places);
@@ -187,8 +222,6 @@ async function writeBackup(
     throw error;
   }
   await writer.finish();
-  await publishBackup(to, number);
-  return (await readBackup(to, number, storeId)).info;
 }
 
 function placeId(key: Uint8Array, checksum: bigint): string {
@@ -199,14 +232,16 @@ function placeId(key: Uint8Array, checksum: bigint): string {
 async function writePack(
   images: readonly StoredEntry[],
   known: ReadonlyMap<string, PagePlace>,
-  { to, number, storeId, signal }: { to: string; number: number; storeId: Uint8Array; signal: AbortSignal },
+  owner: FileOwner,
+  { to, number, signal }: Writing,
 ): Promise<{ places: PagePlace[]; added: number }> {
   const places: PagePlace[] = [];
   const prove = proverOf();
   let writer: EntryWriter | undefined;
   let added = 0;
   // Of a backup of this number that was killed.
-  await rm(join(to, packName(number)), { force: true });
+  const path = join(to, packName(owner.shard, number));
+  await rm(path, { force: true });
   try {
     for (const image of images) {
       if (image.proof.kind !== "page") continue;
@@ -217,7 +252,7 @@ async function writePack(
         continue;
       }
       demandWanted(signal);
-      writer ??= await EntryWriter.create(join(to, packName(number)), storeId);
+      writer ??= await EntryWriter.create(path, owner);
       const value = await readValue(image);
       const fault = prove({ key: image.key, value }, checksum);
       if (fault !== undefined)

@@ -9,9 +9,16 @@ export const ENTRY = { page: 1, value: 2, pages: 3, record: 4, summary: 5 } as c
 
 const magic = 0x4c_46_42_45; // "EBFL"
 const format = 1;
-export const fileHeaderBytes = 32;
+export const fileHeaderBytes = 40;
 const entryHeaderBytes = 32;
 const bufferBytes = 4 << 20;
+
+/** Whose a file is. */
+export interface FileOwner {
+  /** 16 bytes. */
+  readonly storeId: Uint8Array;
+  readonly shard: number;
+}
 
 export interface Entry {
   readonly kind: number;
@@ -41,15 +48,16 @@ export class EntryWriter {
     this.#file = file;
   }
 
-  /** `storeId` is 16 bytes. */
-  static async create(path: string, storeId: Uint8Array): Promise<EntryWriter> {
+  static async create(path: string, { storeId, shard }: FileOwner): Promise<EntryWriter> {
     const writer = new EntryWriter(path, await guard(path, open(path, "w", 0o600)));
     const { bytes } = writer.#block;
     const view = new DataView(bytes.buffer, bytes.byteOffset);
     view.setUint32(0, magic, true);
     view.setUint32(4, format, true);
     bytes.set(storeId, 8);
-    view.setBigUint64(24, writer.#block.checksum(0, 24, 0n), true);
+    view.setUint32(24, shard, true);
+    view.setUint32(28, 0, true);
+    view.setBigUint64(32, writer.#block.checksum(0, 32, 0n), true);
     writer.#used = fileHeaderBytes;
     return writer;
   }
@@ -121,8 +129,8 @@ export class EntryReader {
     this.bytes = bytes;
   }
 
-  /** Opens a file of the store `storeId`, 16 bytes. */
-  static async open(path: string, storeId: Uint8Array): Promise<EntryReader> {
+  /** Opens a file of a shard. */
+  static async open(path: string, { storeId, shard }: FileOwner): Promise<EntryReader> {
     const file = await guard(path, open(path, "r"));
     try {
       const reader = new EntryReader(path, file, (await file.stat()).size);
@@ -131,7 +139,7 @@ export class EntryReader {
       const view = new DataView(bytes.buffer, bytes.byteOffset);
       if (
         view.getUint32(0, true) !== magic ||
-        view.getBigUint64(24, true) !== reader.#block.checksum(0, 24, 0n)
+        view.getBigUint64(32, true) !== reader.#block.checksum(0, 32, 0n)
       )
         throw reader.#corrupt(0, "its header does not match its checksum");
       const found = view.getUint32(4, true);
@@ -142,6 +150,8 @@ export class EntryReader {
         );
       if (storeId.some((byte, i) => bytes[8 + i] !== byte))
         throw reader.#corrupt(0, "it is of another store");
+      if (view.getUint32(24, true) !== shard)
+        throw reader.#corrupt(0, `it is of shard ${view.getUint32(24, true)}`);
       return reader;
     } catch (error) {
       await file.close();

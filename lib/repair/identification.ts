@@ -57,12 +57,6 @@ export async function identify(directory: string): Promise<Identification> {
   };
 }
 
-/** @throws SHARD_COUNT where a store has several shards */
-export function demandOneShard(directory: string, { shards }: Identification): void {
-  if (shards.length === 1) return;
-  throw new EmbershardError("SHARD_COUNT", `${directory} has ${shards.length} shards, expected 1`);
-}
-
 type Said = Pick<Identification, "identity" | "fault">;
 
 async function inspected(directory: string): Promise<Said> {

@@ -1,7 +1,7 @@
 import { readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
-import { openStore } from "../embedded/open-store.js";
+import { eachClosedShard } from "../directory/closed-shards.js";
 import { encodeManifest, type Manifest, manifestKey } from "../shard/manifest.js";
 import { writeVersionRoll } from "../shard/version-roll.js";
 import { demandClosed, directoryOf } from "./access.js";
@@ -9,14 +9,15 @@ import { syncFolder } from "./backup-directory.js";
 import { readValue } from "./backup-store.js";
 import { coldValuesOf, demandOnlyCold, settleColdRows } from "./cold-salvage.js";
 import { mayHaveColdRows } from "./cold-tables.js";
-import { type Examination, examine, imagesOf } from "./examination.js";
-import { demandOneShard, identify } from "./identification.js";
+import { type Examination, examine, examineShards, imagesOf } from "./examination.js";
+import { identify } from "./identification.js";
 import { LogChain } from "./log-chain.js";
 import { followLog } from "./log-inventory.js";
 import { demandWanted, type StoredEntry } from "./page-inventory.js";
 import { RecordSalvage } from "./record-salvage.js";
-import type { Loss, RepairProgress, RepairReport } from "./report.js";
+import type { Finding, Loss, RepairProgress, RepairReport } from "./report.js";
 import { planSalvage, type SalvagePlan } from "./salvage-plan.js";
+import { copyShard } from "./shard-copy.js";
 import { filesIn, logFolder } from "./shard-files.js";
 import { StoreBuilder } from "./store-builder.js";
 import { imageFault, judge, tablesOf } from "./verification.js";
@@ -34,7 +35,7 @@ export interface RepairOptions {
  * takes the place of the damaged one, which is kept under another name. Without `acceptLoss` a repair that would lose
  * anything changes nothing and says what would be lost.
  *
- * @throws CORRUPT when there is nothing to begin with; UNSUPPORTED when it has tables larger than their memory, and more is damaged than their cold rows; NOT_A_STORE, NEWER_FORMAT, SHARD_COUNT, LOCKED, OUT_OF_MEMORY, IO, ABORTED:
+ * @throws CORRUPT when there is nothing to begin with; UNSUPPORTED when it has tables larger than their memory, and more is damaged than their cold rows; NOT_A_STORE, NEWER_FORMAT, LOCKED, OUT_OF_MEMORY, IO, ABORTED:
  *   the store is as it was
  */
 export async function repairStore(store: string, options: RepairOptions = {}): Promise<RepairReport> {
@@ -42,47 +43,84 @@ export async function repairStore(store: string, options: RepairOptions = {}): P
   await finishSwap(directory);
   await demandNotOpen(directory);
   const said = await identify(directory);
-  demandOneShard(directory, said);
-  const found = await examine(directory, { ...options, said, remains: true });
-  try {
-    const findings = judge(found);
-    const began = { directory, findings, losses: [], original: null };
-    if (findings.every(({ severity }) => severity === "note")) return { ...began, status: "whole" };
-    const chain = await LogChain.find(
-      filesIn(join(directory, logFolder(found.shard))),
-      found.log,
-      found.logIdentity,
+  if (said.miscounted)
+    throw new EmbershardError(
+      "CORRUPT",
+      `${directory} cannot be repaired: ${said.fault?.message}. How many shards it had nobody knows`,
     );
-    const plan = await planOrRefuse(found, chain);
-    const salvage = new RecordSalvage(plan);
-    // Twice: what is lost is known before anything is made.
-    for await (const _ of salvage.records(chain)) demandWanted(options.signal);
-    const versions = versionsOf(found);
-    const losses = [...lossesOf(plan, found), ...versions.losses, ...salvage.losses()];
-    const repaired = `${directory}.repairing`;
-    const refused = () => losses.length > 0 && !options.acceptLoss;
-    const hasCold = mayHaveColdRows(found);
-    if (hasCold) demandOnlyCold(found, plan, losses);
-    else if (refused()) return { ...began, status: "refused", losses };
-    await rm(repaired, { recursive: true, force: true });
-    const cold = await coldValuesOf(found);
-    await build(repaired, found, plan, [...versions.entries, ...cold.whole], chain, options.signal);
-    try {
-      // Which values count only the store that they are in can tell.
-      if (hasCold) losses.push(...(await settleColdRows(repaired, found, cold.damaged)));
-      if (refused()) {
-        await rm(repaired, { recursive: true, force: true });
-        return { ...began, status: "refused", losses };
+  const looked = { ...options, said, remains: true };
+  const judged = await examineShards(directory, looked, (found) => judge(found));
+  const findings = judged.flat();
+  const began = { directory, findings, losses: [], original: null };
+  if (findings.every(({ severity }) => severity === "note")) return { ...began, status: "whole" };
+  const repaired = `${directory}.repairing`;
+  await rm(repaired, { recursive: true, force: true });
+  const losses: Loss[] = [];
+  const builder = await StoreBuilder.begin(repaired, said.mended);
+  try {
+    const { signal, acceptLoss = false } = options;
+    for (const [i, shard] of said.shards.entries()) {
+      if (isWhole(judged[i])) {
+        await copyShard(directory, repaired, shard);
+        continue;
       }
-    } catch (error) {
-      await rm(repaired, { recursive: true, force: true });
-      throw error;
+      const found = await examine(directory, { signal, said, shard, remains: true });
+      try {
+        const some = await repairShard(found, builder, { signal, acceptLoss });
+        losses.push(...(said.shards.length > 1 ? some.map((loss) => ofShard(loss, shard)) : some));
+      } finally {
+        await found.levelFiles.close();
+      }
     }
-    await prove(repaired);
-    return { ...began, status: "repaired", losses, original: await swap(directory, repaired) };
-  } finally {
-    await found.levelFiles.close();
+    if (losses.length > 0 && !acceptLoss) {
+      await rm(repaired, { recursive: true, force: true });
+      return { ...began, status: "refused", losses };
+    }
+    await builder.finish();
+  } catch (error) {
+    await rm(repaired, { recursive: true, force: true });
+    throw error;
   }
+  await prove(repaired);
+  return { ...began, status: "repaired", losses, original: await swap(directory, repaired) };
+}
+
+/** Whether a shard's files can be used as they are. What is wrong with the file `store` is told with the first shard. */
+function isWhole(findings: readonly Finding[]): boolean {
+  return findings.every(({ severity, part }) => severity === "note" || part === "identity");
+}
+
+function ofShard(loss: Loss, shard: number): Loss {
+  return { ...loss, shard, message: `shard ${shard}: ${loss.message}` };
+}
+
+/**
+ * Makes a shard of what is whole in it, and gives what is lost. Where that is refused it is made only if what is lost is known
+ * then: which cold rows are.
+ *
+ * @throws CORRUPT, UNSUPPORTED, OUT_OF_MEMORY, IO, ABORTED
+ */
+async function repairShard(
+  found: Examination,
+  builder: StoreBuilder,
+  { signal, acceptLoss }: { readonly signal: AbortSignal | undefined; readonly acceptLoss: boolean },
+): Promise<Loss[]> {
+  const { directory, shard } = found;
+  const chain = await LogChain.find(filesIn(join(directory, logFolder(shard))), found.log, found.logIdentity);
+  const plan = await planOrRefuse(found, chain);
+  const salvage = new RecordSalvage(plan);
+  // Twice: what is lost is known before anything is made.
+  for await (const _ of salvage.records(chain)) demandWanted(signal);
+  const versions = versionsOf(found);
+  const losses = [...lossesOf(plan, found), ...versions.losses, ...salvage.losses()];
+  const hasCold = mayHaveColdRows(found);
+  if (hasCold) demandOnlyCold(found, plan, losses);
+  else if (losses.length > 0 && !acceptLoss) return losses;
+  const cold = await coldValuesOf(found);
+  await build(builder, found, plan, [...versions.entries, ...cold.whole], chain, signal);
+  // Which values count only the store that they are in can tell.
+  if (hasCold) losses.push(...(await settleColdRows(builder.directory, found, cold.damaged)));
+  return losses;
 }
 
 async function demandNotOpen(directory: string): Promise<void> {
@@ -177,7 +215,7 @@ function lossesOf({ manifest, goodLsn, lastLsn }: SalvagePlan, { promised, log }
 }
 
 async function build(
-  directory: string,
+  store: StoreBuilder,
   found: Examination,
   plan: SalvagePlan,
   versions: readonly StoredEntry[],
@@ -185,12 +223,9 @@ async function build(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const manifest = manifestOf(plan, versions, found.promised);
-  const builder = await StoreBuilder.begin(directory, {
-    identity: found.said.mended,
-    replayLsn: plan.from - 1,
-    generation: manifest?.generation ?? 0,
-  });
-  try {
+  const { shard, logIdentity } = found;
+  const shardPlan = { shard, replayLsn: plan.from - 1, generation: manifest?.generation ?? 0 };
+  await store.shard(shardPlan, async (builder) => {
     const put = new Set<string>();
     const older = plan.mended.map(({ image }) => image).filter((image) => image !== undefined);
     for (const entry of [...plan.images, ...older, ...versions]) {
@@ -206,12 +241,8 @@ async function build(
     }
     const names = versions.flatMap(({ proof }) => (proof.kind === "version" ? [proof.name] : []));
     if (names.length > 0)
-      await writeVersionRoll(filesIn(join(directory, logFolder(found.shard))), found.logIdentity, names);
-    await builder.finish();
-  } catch (error) {
-    await builder.abandon();
-    throw error;
-  }
+      await writeVersionRoll(filesIn(join(store.directory, logFolder(shard))), logIdentity, names);
+  });
 }
 
 /** The manifest of what was salvaged. Its generation is beyond that of everything in the store: numbers are not used twice. */
@@ -237,8 +268,7 @@ function manifestOf(
 
 /** Demands that the store opens and verifies. @throws CORRUPT, OUT_OF_MEMORY, IO */
 async function prove(directory: string): Promise<void> {
-  const store = await openStore(directory, { create: false, checkpoint: false, control: false });
-  await store.close();
+  await eachClosedShard(directory, () => undefined);
   const { findings } = await verifyStore(directory);
   const [first] = findings.filter(({ severity }) => severity !== "note");
   if (first)

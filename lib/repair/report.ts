@@ -95,6 +95,8 @@ export function statusOf(findings: readonly Finding[]): "ok" | "damaged" {
 export interface Loss {
   readonly kind: "page" | "cold row" | "records" | "checkpoint" | "version";
   readonly message: string;
+  /** Of several the one that it is of. */
+  readonly shard?: number;
   readonly arena?: number;
   readonly page?: number;
   /** As far as they can be known. */

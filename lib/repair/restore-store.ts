@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
+import type { Identity } from "../directory/identity.js";
 import { directoryOf } from "./access.js";
 import {
   type BackupInfo,
@@ -9,11 +10,14 @@ import {
   packName,
   readBackup,
   readBackupIdentity,
+  readShardBackup,
+  type ShardBackup,
   storeIdOf,
 } from "./backup-directory.js";
-import { ENTRY, EntryReader } from "./entry-file.js";
+import { ENTRY, EntryReader, type FileOwner } from "./entry-file.js";
 import { demandWanted } from "./page-inventory.js";
 import type { RepairProgress } from "./report.js";
+import type { ShardBuilder } from "./shard-builder.js";
 import { StoreBuilder } from "./store-builder.js";
 import { describeKey, proverOf } from "./stored-values.js";
 
@@ -36,7 +40,6 @@ export async function restoreStore(
 ): Promise<BackupInfo> {
   const [source, directory] = [directoryOf(from), directoryOf(to)];
   const identity = await readBackupIdentity(source);
-  const storeId = storeIdOf(identity);
   const numbers = await backupNumbers(source);
   const number = options.at ?? numbers.at(-1);
   if (number === undefined || !numbers.includes(number))
@@ -44,15 +47,11 @@ export async function restoreStore(
       "INVALID_ARGUMENT",
       `${source} has no backup ${number ?? ""}: there ${numbers.length > 0 ? `are ${numbers.join(", ")}` : "is none"}`,
     );
-  const { info, places } = await readBackup(source, number, storeId);
-  const builder = await StoreBuilder.begin(directory, {
-    identity,
-    replayLsn: info.replayLsn,
-    generation: info.generation,
-  });
+  const info = await readBackup(source, number, identity);
+  const { placement } = info;
+  const builder = await StoreBuilder.begin(directory, { ...identity, ...(placement && { placement }) });
   try {
-    await restorePages(source, places, storeId, builder, options);
-    await restoreRest(source, info, storeId, builder, options.signal);
+    await restoreShards({ source, number, identity }, builder, options);
     await builder.finish();
     return info;
   } catch (error) {
@@ -61,15 +60,46 @@ export async function restoreStore(
   }
 }
 
-async function restorePages(
-  source: string,
-  places: readonly PagePlace[],
-  storeId: Uint8Array,
+interface RestoreSource {
+  readonly source: string;
+  readonly number: number;
+  readonly identity: Identity;
+}
+
+/** Restores shard after shard; progress is over all. */
+async function restoreShards(
+  { source, number, identity }: RestoreSource,
   builder: StoreBuilder,
   { signal, onProgress }: RestoreOptions,
 ): Promise<void> {
-  const total = places.reduce((sum, { bytes }) => sum + bytes, 0);
+  const storeId = storeIdOf(identity);
+  const owners = Array.from({ length: identity.shards }, (_, shard): FileOwner => ({ storeId, shard }));
+  let total = 0;
+  for (const owner of owners)
+    for (const { bytes } of (await readShardBackup(source, number, owner)).places) total += bytes;
   let bytes = 0;
+  const onBytes = (more: number) => {
+    bytes += more;
+    onProgress?.({ bytes, total });
+  };
+  for (const owner of owners) {
+    const { info, places } = await readShardBackup(source, number, owner);
+    await builder.shard(info, async (shard) => {
+      await restorePages({ source, owner, places }, shard, { signal, onBytes });
+      await restoreRest({ source, owner, number, info }, shard, signal);
+    });
+  }
+}
+
+async function restorePages(
+  {
+    source,
+    owner,
+    places,
+  }: { readonly source: string; readonly owner: FileOwner; readonly places: readonly PagePlace[] },
+  builder: ShardBuilder,
+  { signal, onBytes }: { readonly signal: AbortSignal | undefined; readonly onBytes: (more: number) => void },
+): Promise<void> {
   const prove = proverOf();
   const inOrder = [...places].sort((a, b) => a.pack - b.pack || a.offset - b.offset);
   let reader: EntryReader | undefined;
@@ -79,7 +109,7 @@ async function restorePages(
       demandWanted(signal);
       if (pack !== open) {
         await reader?.close();
-        reader = await EntryReader.open(join(source, packName(pack)), storeId);
+        reader = await EntryReader.open(join(source, packName(owner.shard, pack)), owner);
         open = pack;
       }
       const entry = await reader!.entryAt(offset);
@@ -93,8 +123,7 @@ async function restorePages(
           `${reader!.path}, offset ${offset}: ${describeKey(key)}: ${fault}`,
         );
       await builder.put(entry.key, entry.value);
-      bytes += entry.value.length;
-      onProgress?.({ bytes, total });
+      onBytes(entry.value.length);
     }
   } finally {
     await reader?.close();
@@ -103,13 +132,21 @@ async function restorePages(
 
 /** Manifests, then the log. */
 async function restoreRest(
-  source: string,
-  info: BackupInfo,
-  storeId: Uint8Array,
-  builder: StoreBuilder,
+  {
+    source,
+    owner,
+    number,
+    info,
+  }: {
+    readonly source: string;
+    readonly owner: FileOwner;
+    readonly number: number;
+    readonly info: ShardBackup;
+  },
+  builder: ShardBuilder,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const reader = await EntryReader.open(join(source, backupName(info.number)), storeId);
+  const reader = await EntryReader.open(join(source, backupName(owner.shard, number)), owner);
   const prove = proverOf();
   let values = 0;
   try {

@@ -111,8 +111,8 @@ test("an aborted backup leaves the ones before it, and the next goes on", async 
   assert.is(await codeOf(aborted), "ABORTED");
   assert.equal(await listBackups(to), [whole]);
   // What a kill leaves behind: a pack and a file without its name.
-  writeFileSync(join(to, "packs", "000002.pack"), "half");
-  writeFileSync(join(to, "backups", "000002.backup.new"), "half");
+  writeFileSync(join(to, "shards", "0000", "packs", "000002.pack"), "half");
+  writeFileSync(join(to, "shards", "0000", "backups", "000002.backup.new"), "half");
   writeFileSync(join(to, "writing"), "999999999\n");
   assert.is((await backupStore(source, to)).number, 2);
   assert.is((await verifyStore(to)).status, "ok");
