@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { EmbershardError } from "../base/errors.js";
 import { connectControl } from "../embedded/control-client.js";
 import { evictRows } from "../embedded/evict-request.js";
-import { openStore } from "../embedded/open-store.js";
+import { openClosed } from "./closed-store.js";
 import { teach, wholeNumber } from "./options.js";
 import type { Output } from "./output.js";
 import { countText } from "./text-table.js";
@@ -69,7 +69,7 @@ async function evict(directory: string, params: { table: string }): Promise<{ ev
       client.close();
     }
   }
-  const store = await openStore(directory, { create: false, control: false });
+  const store = await openClosed(directory);
   try {
     return await evictRows(store, params);
   } finally {

@@ -1,8 +1,8 @@
 // `embershard export` and `embershard import`: rows to and from files of other tools.
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
+import type { Store } from "../api/store-types.js";
 import { type ControlClient, connectControl } from "../embedded/control-client.js";
-import { openStore } from "../embedded/open-store.js";
 import type { TransferRequest } from "../embedded/transfer-requests.js";
 import { exportTable } from "../transfer/export-table.js";
 import { importTable } from "../transfer/import-table.js";
@@ -17,6 +17,7 @@ import type {
 } from "../transfer/transfer-types.js";
 import { progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
+import { openClosed } from "./closed-store.js";
 import { teach, wholeNumber } from "./options.js";
 import type { Output } from "./output.js";
 import { bytesText, countText } from "./text-table.js";
@@ -168,7 +169,7 @@ async function transferred<Report>(
   directory: string,
   request: TransferRequest<ExportOptions | ImportOptions>,
   { err }: Output,
-  here: (store: Awaited<ReturnType<typeof openStore>>, going: Going) => Promise<Report>,
+  here: (store: Store, going: Going) => Promise<Report>,
 ): Promise<Report> {
   const line = progressLine(err);
   const onProgress = (progress: TransferProgress) =>
@@ -180,7 +181,7 @@ async function transferred<Report>(
         const heard = (progress: unknown) => progress && onProgress(progress as TransferProgress);
         return (await client.ask(method, request, { signal, onProgress: heard })) as Report;
       }
-      await using store = await openStore(directory, { create: false, checkpoint: false, control: false });
+      await using store = await openClosed(directory);
       return await here(store, { signal, onProgress });
     } finally {
       line.clear();

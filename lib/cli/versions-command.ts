@@ -2,7 +2,6 @@
 import { Command } from "commander";
 import type { VersionInfo } from "../api/store-types.js";
 import { connectControl } from "../embedded/control-client.js";
-import { openStore } from "../embedded/open-store.js";
 import {
   type ShownDiff,
   type VersionDesk,
@@ -12,6 +11,7 @@ import {
 } from "../embedded/version-handlers.js";
 import { progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
+import { openClosed } from "./closed-store.js";
 import { teach, wholeNumber } from "./options.js";
 import type { Output } from "./output.js";
 import { bytesText, type Column, countText, durationText, plural, textTable } from "./text-table.js";
@@ -151,7 +151,7 @@ export async function openDesk(
 ): Promise<{ desk: VersionDesk; close: () => Promise<void> }> {
   const client = await connectControl(directory);
   if (client === undefined) {
-    const store = await openStore(directory, { create: false, checkpoint: false, control: false });
+    const store = await openClosed(directory);
     return { desk: versionDesk(store), close: () => store.close() };
   }
   const ask = async <T>(method: string, params: unknown, { signal, onProgress }: VersionWork = {}) =>

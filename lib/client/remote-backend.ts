@@ -262,6 +262,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
   }
 
   async openVersion(name: string): Promise<Store> {
+    this.#demandOneShard(`opening version "${name}"`);
     throw notYet(`opening version "${name}"`);
   }
 
@@ -279,6 +280,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
 
   // biome-ignore lint/correctness/useYield: it refuses
   async *changes({ since }: ChangesRequest): AsyncGenerator<ChangeBatch> {
+    this.#demandOneShard(`reading changes since version "${since}"`);
     throw notYet(`reading changes since version "${since}"`);
   }
 

@@ -112,15 +112,12 @@ export function storeIdOf({ id }: Identity): Uint8Array {
 }
 
 /**
- * Makes a directory one of backups of a store, or checks that it is, and lets `work` write in it; one at a time does.
+ * Makes a directory one of backups of a store, or checks that it is, and locks it for writing, which one at a time does. Gives
+ * what unlocks it.
  *
  * @throws NOT_A_STORE where it holds something else, LOCKED, IO
  */
-export async function withBackupDirectory<T>(
-  directory: string,
-  store: Identity,
-  work: () => Promise<T>,
-): Promise<T> {
+export async function lockBackupDirectory(directory: string, store: Identity): Promise<() => Promise<void>> {
   await mkdir(directory, { recursive: true });
   const names = await readdir(directory);
   if (!names.includes(identityName)) {
@@ -149,12 +146,7 @@ export async function withBackupDirectory<T>(
   for (let shard = 0; shard < store.shards; shard++)
     for (const folder of [packsFolder, backupsFolder])
       await mkdir(join(directory, shardPath(shard), folder), { recursive: true });
-  const release = await lock(directory);
-  try {
-    return await work();
-  } finally {
-    await release();
-  }
+  return lock(directory);
 }
 
 /** `writing` bears the pid of who writes; one that a killed process left does not count. */

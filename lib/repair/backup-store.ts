@@ -14,12 +14,12 @@ import {
   type BackupSummary,
   backupName,
   backupNumbers,
+  lockBackupDirectory,
   type PagePlace,
   packName,
   publishBackup,
   readBackup,
   readShardBackup,
-  withBackupDirectory,
   writePlaces,
 } from "./backup-directory.js";
 import { ENTRY, EntryWriter, type FileOwner } from "./entry-file.js";
@@ -63,21 +63,23 @@ export async function backupStore(
     const said = await identify(directory);
     const { identity } = said;
     if (!identity) throw damaged(directory, "store", said.fault!.message);
-    return withBackupDirectory(target, identity, async () => {
-      const number = ((await backupNumbers(target)).at(-1) ?? 0) + 1;
-      const at = Date.now();
-      await examineShards(
-        directory,
-        { said, signal, onProgress, live: live !== undefined },
-        async (found) => {
-          demandWhole(found);
-          const contents = contentsOf(found, live?.instant);
-          await writeShard(found, contents, { to: target, number, at, signal });
-        },
-      );
+    const at = Date.now();
+    const looked = { said, signal, onProgress, live: live !== undefined };
+    let number = 0;
+    let release: (() => Promise<void>) | undefined;
+    try {
+      await examineShards(directory, looked, async (found) => {
+        demandWhole(found);
+        // Only now: nothing is made for a damaged store.
+        release ??= await lockBackupDirectory(target, identity);
+        number ||= ((await backupNumbers(target)).at(-1) ?? 0) + 1;
+        await writeShard(found, contentsOf(found, live?.instant), { to: target, number, at, signal });
+      });
       await publishBackup(target, number, identity.shards);
-      return readBackup(target, number, identity);
-    });
+      return await readBackup(target, number, identity);
+    } finally {
+      await release?.();
+    }
   });
 }
 
