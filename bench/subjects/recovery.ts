@@ -7,14 +7,15 @@ import { nanoseconds, serveLines, settingsOf } from "./line-server.js";
 interface RecoverySettings {
   readonly directory: string;
   readonly pagesDirectory: string;
+  readonly hugePages: "auto" | "off";
 }
 
-const { directory, pagesDirectory } = settingsOf<RecoverySettings>();
+const { directory, pagesDirectory, hugePages } = settingsOf<RecoverySettings>();
 
 await serveLines({}, async ([operation]) => {
   if (operation === "open") {
     const start = nanoseconds();
-    const store = await openStore(directory, { create: false, control: false, checkpoint: false });
+    const store = await openStore(directory, { create: false, control: false, checkpoint: false, hugePages });
     const ns = nanoseconds() - start;
     const rows = (await store.tables()).length;
     await store.close();
