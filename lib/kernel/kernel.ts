@@ -20,6 +20,7 @@ export interface KernelExports {
   claimPage(page: number, kind: number, table: number): number;
   sweepPages(): void;
   pagesFor(table: number, rows: number): number;
+  indexPagesFor(table: number, rows: number): number;
   openTable(table: number, rows: number): void;
   pullRows(
     table: number,
@@ -183,6 +184,7 @@ export interface KernelExports {
   stampRows(positions: number, n: number, lsn: bigint): void;
   collectPage(page: number, words: number): number;
   indexWords(table: number, words: number, n: number, sorted: number): number;
+  linkSpace(): void;
   sumEqualKeys(
     keys: number,
     counts: number,

@@ -102,7 +102,7 @@ export async function settleColdRows(
       createBlock: createHashBlock,
       from: (manifest?.replayLsn ?? 0) + 1,
     });
-    const recovered = await loadPages(arenas(), pages, manifest, { others: [], strays: false });
+    const recovered = await loadPages(arenas(), pages, manifest, { others: [], strays: false, final: false });
     await replayLog(recovered, reading, pause);
     await buildIndexes(recovered, pause);
     const { found } = await countColdRows(recovered, pages, pause);

@@ -18,16 +18,64 @@ import { addTable, allTables, outOfRoom, type Recovered, tableOf } from "./recov
 import type { PushOrigin, WorkerRecord } from "./sequences.js";
 import { retireTable } from "./shard-state.js";
 
-/** Applies the log. @throws CORRUPT naming file, offset and LSN. */
+/** Reads the log and applies it. @throws CORRUPT naming file, offset and LSN; IO */
 export async function replayLog(
   recovered: Recovered,
   reading: LogReading,
   pause: () => Promise<void>,
 ): Promise<void> {
-  for await (const batch of reading.batches()) {
-    for (const record of batch) replay(recovered, record);
-    recovered.records += batch.length;
-    await pause();
+  await (await LogReplay.begin(reading)).apply(recovered, pause);
+}
+
+/** A log that has been read up to the first record that changes something. */
+export class LogReplay {
+  readonly #batches: AsyncGenerator<readonly LogRecord[]>;
+  /** The batch with that record; undefined when there is none. */
+  #held: readonly LogRecord[] | undefined;
+  #passed = 0;
+
+  private constructor(batches: AsyncGenerator<readonly LogRecord[]>) {
+    this.#batches = batches;
+  }
+
+  /** Begins to read the log. Call `apply` or `close`. @throws CORRUPT naming file, offset and LSN; IO */
+  static async begin(reading: LogReading): Promise<LogReplay> {
+    const log = new LogReplay(reading.batches());
+    for (;;) {
+      const { done, value } = await log.#batches.next();
+      if (done) return log;
+      if (value.every(({ type }) => type === RECORD.checkpoint)) log.#passed += value.length;
+      else {
+        log.#held = value;
+        return log;
+      }
+    }
+  }
+
+  /** Whether the log, which has been read to its end then, changes neither rows nor what else there is. */
+  get isIdle(): boolean {
+    return this.#held === undefined;
+  }
+
+  /** Applies the log. @throws CORRUPT naming file, offset and LSN. */
+  async apply(recovered: Recovered, pause: () => Promise<void>): Promise<void> {
+    recovered.records += this.#passed;
+    if (!this.#held) return;
+    try {
+      for (let batch: readonly LogRecord[] | undefined = this.#held; batch; ) {
+        for (const record of batch) replay(recovered, record);
+        recovered.records += batch.length;
+        await pause();
+        batch = (await this.#batches.next()).value;
+      }
+    } finally {
+      await this.close();
+    }
+  }
+
+  /** Closes its files. */
+  async close(): Promise<void> {
+    await this.#batches.return(undefined);
   }
 }
 

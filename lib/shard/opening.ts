@@ -20,7 +20,7 @@ import { usualFoldPages } from "./folding.js";
 import { clearGarbage } from "./image-use.js";
 import { buildIndexes } from "./index-building.js";
 import { Interruption } from "./interruption.js";
-import { replayLog } from "./log-replay.js";
+import { LogReplay } from "./log-replay.js";
 import { encodeManifest, type Manifest, manifestKey } from "./manifest.js";
 import type { PageLedger } from "./page-ledger.js";
 import { loadPages, readManifest } from "./page-loading.js";
@@ -92,8 +92,15 @@ export async function recoverShard(
   const { names: expectedVersions } = await readVersionRoll(files, identity);
   const versions = await readVersions(pages, expectedVersions);
   const others = ledgersOf(versions.values());
-  const recovered = await loadPages(arenas, pages, manifest, { others, strays: true });
-  await replayLog(recovered, reading, pause);
+  const replay = await LogReplay.begin(reading);
+  const final = replay.isIdle;
+  const recovered = await loadPages(arenas, pages, manifest, { others, strays: true, final }).catch(
+    async (error: unknown) => {
+      await replay.close();
+      throw error;
+    },
+  );
+  await replay.apply(recovered, pause);
   const { end } = reading;
   if (manifest && end.nextLsn <= manifest.lsn) {
     throw new EmbershardError(

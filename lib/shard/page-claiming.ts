@@ -33,7 +33,7 @@ export function wantedKey(recovered: Recovered, keyBytes: Uint8Array): PageKey |
  * @throws CORRUPT naming the page, OUT_OF_MEMORY
  */
 export function claimAndLoad(
-  recovered: Pick<Recovered, "tables">,
+  recovered: Pick<Recovered, "tables" | "indexing">,
   arena: Arena,
   key: PageKey,
   value: Uint8Array | undefined,
@@ -44,6 +44,7 @@ export function claimAndLoad(
   const table = claim(recovered, arena, key, header, at);
   arena.bytes.set(value.subarray(pageHeaderBytes), at * 2 ** 17);
   accept(arena, key, header!, value, at);
+  recovered.indexing?.[key.arena].add(at, table);
   return table;
 }
 
@@ -54,15 +55,16 @@ export function claimAndLoad(
  * @throws CORRUPT naming the page, OUT_OF_MEMORY
  */
 export function claimInPlace(
-  recovered: Pick<Recovered, "tables">,
+  recovered: Pick<Recovered, "tables" | "indexing">,
   arena: Arena,
   key: PageKey,
   header: Uint8Array,
   imageBytes: number,
 ): void {
   const decoded = decodePageHeader(header, imageBytes);
-  claim(recovered, arena, key, decoded, key.page);
+  const table = claim(recovered, arena, key, decoded, key.page);
   accept(arena, key, decoded!, header, key.page);
+  recovered.indexing?.[key.arena].add(key.page, table);
 }
 
 function claim(

@@ -1,12 +1,14 @@
 // Recovery, first part: the manifest and the pages that it names. Whatever does not add up is reported.
 import { EmbershardError } from "../base/errors.js";
 import { KIND_ROWS } from "../kernel/layout.js";
-import type { PageStore } from "../store/page-store.js";
+import type { PageStore, ValuePlace } from "../store/page-store.js";
 import type { ArenaSet } from "./arena-set.js";
 import { beginColdRows } from "./cold-replay.js";
 import { beginHandOver } from "./hand-over.js";
+import { beginIndexes } from "./index-building.js";
 import { decodeManifest, type Manifest, manifestKey } from "./manifest.js";
 import { claimAndLoad, wantedKey } from "./page-claiming.js";
+import { decodePageKey, pageHeaderBytes } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
 import { rangesToRead } from "./page-ranges.js";
 import { takePlaced } from "./placed-pages.js";
@@ -24,6 +26,8 @@ export interface OtherImages {
   readonly others: readonly PageLedger[];
   /** Whether to look for images that nothing refers to. */
   readonly strays: boolean;
+  /** Whether images are rows as they will be: no log changes them. Then they are indexed as they come. */
+  readonly final: boolean;
 }
 
 /**
@@ -36,7 +40,7 @@ export async function loadPages(
   arenas: ArenaSet,
   pages: PageStore,
   manifest: Manifest | undefined,
-  { others, strays }: OtherImages,
+  { others, strays, final }: OtherImages,
 ): Promise<Recovered> {
   for (let i = 0; i < Math.max(1, manifest?.pages.length ?? 1); i++) arenas.add();
   if (manifest?.arenaOf) arenas.arenaOf.set(Buffer.from(manifest.arenaOf, "base64"));
@@ -59,6 +63,7 @@ export async function loadPages(
   let loaded = 0;
   const ranges = rangesToRead(recovered.ledger, others, { strays });
   const placed = await pages.place?.(ranges);
+  if (final) beginIndexes(recovered, placed && imageBytesOf(recovered, placed.places));
   if (placed) loaded += await takePlaced(recovered, pages, placed);
   // Where several threads read into the arenas they fetch the memory, too: another one only took processors from them.
   else for (const arena of arenas.all) arena.fetchExpected();
@@ -74,6 +79,16 @@ export async function loadPages(
     );
   if (manifest?.handOver) beginHandOver(arenas, manifest.handOver);
   return recovered;
+}
+
+/** Bytes of the current images of each arena. */
+function imageBytesOf({ arenas, ledger }: Recovered, places: readonly ValuePlace[]): number[] {
+  const bytes = arenas.all.map(() => 0);
+  for (const { key, length } of places) {
+    const page = decodePageKey(key);
+    if (page && ledger.has(page)) bytes[page.arena] += length - pageHeaderBytes;
+  }
+  return bytes;
 }
 
 /** Returns 1 when the value is a current page, 0 when nothing refers to it. */

@@ -35,6 +35,7 @@ export async function takePlaced(
     const wanted = direct.length + later.length;
     later.push(...(await readInPlace(recovered, placed, direct)));
     // Only now: memory that is read into must not grow.
+    for (const indexing of recovered.indexing ?? []) indexing.mayGrow();
     for (const { place, key } of later) {
       const value = new Uint8Array(place.length);
       const there = await placed.read(place, [value]);

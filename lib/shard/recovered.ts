@@ -2,6 +2,7 @@ import { parseDefinition } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { descriptorsOf, makeTable, parts } from "../table/candidates.js";
+import type { ArenaIndexing } from "./arena-indexing.js";
 import type { ArenaSet } from "./arena-set.js";
 import type { ColdRows } from "./cold-rows.js";
 import type { Manifest } from "./manifest.js";
@@ -29,6 +30,8 @@ export interface Recovered {
   /** Descriptors given to tables so far, dropped ones included. */
   usedIndexes: number;
   records: number;
+  /** The indexes of the arenas, begun while pages are read, where no log changes rows any more. */
+  indexing: readonly ArenaIndexing[] | undefined;
 }
 
 /**
@@ -54,6 +57,7 @@ export function beginRecovered(
     retired: [],
     usedIndexes: 0,
     records: 0,
+    indexing: undefined,
     ...known,
   };
   for (const definition of manifest?.tables ?? []) addTable(recovered, definition);

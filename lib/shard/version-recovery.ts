@@ -37,7 +37,7 @@ export async function recoverVersion(
   use?: (recovered: Recovered, rows: PastRows) => void,
 ): Promise<Recovered> {
   try {
-    const recovered = await loadPages(arenas, pages, manifest, { others, strays: false });
+    const recovered = await loadPages(arenas, pages, manifest, { others, strays: false, final: true });
     await buildIndexes(recovered, pause);
     for (const table of recovered.tables.values()) coldRowsOf(recovered.cold, table);
     if (recovered.cold.size > 0) {

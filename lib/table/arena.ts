@@ -120,6 +120,17 @@ export class Arena {
     this.#expectedEnd = end;
   }
 
+  /** Grows memory at once so that `pages` can be taken without growing it, if limit and system allow. */
+  reserve(pages: number): void {
+    this.kernel.commitPages(pages);
+    this.refresh();
+  }
+
+  /** Pages that can be taken while memory stays as large as it is. */
+  get reservedPages(): number {
+    return this.bytes.length / PAGE_BYTES - this.kernel.pagesUsed();
+  }
+
   /** Has the memory of those pages fetched from the system by another thread. */
   fetchExpected(): void {
     this.#populateTo(this.#expectedEnd);

@@ -37,7 +37,7 @@ export {
   sweepPages,
   takeRun,
 } from "./pages";
-export { openTable, pagesFor } from "./places";
+export { indexPagesFor, openTable, pagesFor } from "./places";
 export {
   containsRows,
   keysOfPage,
@@ -51,6 +51,7 @@ export {
 export {
   collectPage,
   indexWords,
+  linkSpace,
   replayAdopt,
   replayAssign,
   replayDelete,

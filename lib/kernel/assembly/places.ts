@@ -37,7 +37,12 @@ export function pagesFor(table: u32, rows: u32): u32 {
   const perPage = load<u32>(t, T_ROWS_PER_PAGE);
   const unused = load<u32>(t, T_PAGES) * perPage - load<u32>(t, T_ROWS);
   const rowPages = rows > unused ? (rows - unused + perPage - 1) / perPage : 0;
-  return rowPages + load<u32>(t, T_SEGMENTS) + (rows >> 12) + 16;
+  return rowPages + indexPagesFor(table, rows);
+}
+
+/** A bound of the pages that the index of a table takes for `rows` more rows. */
+export function indexPagesFor(table: u32, rows: u32): u32 {
+  return load<u32>(tableAt(table), T_SEGMENTS) + (rows >> 12) + 16;
 }
 
 export function allocate(t: usize, table: u32): usize {

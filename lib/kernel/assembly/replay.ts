@@ -5,6 +5,7 @@ import { entryOf, homeOfEntry, insertUnique, tagUnder } from "./index";
 import {
   CLEAN,
   DIRTY,
+  FIRST_PAGE,
   KIND_FREE,
   KIND_ROWS,
   LIVE,
@@ -28,7 +29,7 @@ import {
   T_SPACE,
   T_STATE,
 } from "./layout";
-import { claimPage, metaOf } from "./pages";
+import { claimPage, metaOf, pagesEnd } from "./pages";
 import { tableAt } from "./places";
 import { addOccurrences, beginRecord, CREATED, setHistory, writeValues } from "./record";
 import { updateRows } from "./storage/staged";
@@ -213,11 +214,20 @@ export function collectPage(page: u32, words: usize): u32 {
   store<u16>(meta, free, M_FREE);
   store<u32>(t, load<u32>(t, T_ROWS) + live, T_ROWS);
   store<u32>(t, load<u32>(t, T_PAGES) + 1, T_PAGES);
-  if (free != 0 || bump < load<u32>(t, T_ROWS_PER_PAGE)) {
+  return live;
+}
+
+/** Lets tables create rows in their pages that have places left, whatever the order in which pages were collected. */
+export function linkSpace(): void {
+  for (let page = FIRST_PAGE, end = pagesEnd(); page < end; page++) {
+    const meta = metaOf(page);
+    if (load<u16>(meta, M_KIND) != KIND_ROWS) continue;
+    const t = tableAt(<u32>load<u16>(meta, M_TABLE));
+    if (load<u16>(meta, M_FREE) == 0 && <u32>load<u16>(meta, M_BUMP) >= load<u32>(t, T_ROWS_PER_PAGE))
+      continue;
     store<u32>(meta, load<u32>(t, T_SPACE), M_NEXT);
     store<u32>(t, page, T_SPACE);
   }
-  return live;
 }
 
 /** Entries are put into the index in the order of their top bits, so that a segment is filled while it is in the cache. */
