@@ -2,7 +2,8 @@
 import { EmbershardError } from "../base/errors.js";
 import { firstNonFinite } from "./element-types.js";
 import { KeySet, partOf, wordsOf } from "./key-set.js";
-import type { RowReader } from "./row-file.js";
+import { KeySieve } from "./key-sieve.js";
+import type { RowColumns, RowReader } from "./row-file.js";
 import type { TransferTable } from "./transfer-types.js";
 
 /** Keys of a set at most: 128 MiB of memory. More are looked at in several passes over the keys. */
@@ -17,35 +18,64 @@ function keysIn({ rows, removedRows }: RowReader): number {
   return rows + removedRows;
 }
 
-/** The keys of a file that are in one part, removed ones, too. @throws CORRUPT when a key comes twice. */
-export async function keysOfPart(
-  what: string,
-  reader: RowReader,
-  part: number,
-  parts: number,
-): Promise<KeySet> {
+/** The keys of a file that are in one part, removed ones, too; each comes once. @throws IO, CORRUPT */
+export async function keysOfPart(reader: RowReader, part: number, parts: number): Promise<KeySet> {
   const set = new KeySet(parts === 1 ? keysIn(reader) : KEYS_OF_A_SET);
-  const lists = [
-    ["row", reader.keys()],
-    ["removed row", reader.removed()],
-  ] as const;
-  for (const [name, pieces] of lists) {
-    let from = 0;
+  for (const { pieces } of keyListsOf(reader)) {
     for await (const keys of pieces) {
       const words = wordsOf(keys);
       for (let i = 0; i < words.length; i += 2) {
         const [low, high] = [words[i], words[i + 1]];
-        if (parts > 1 && partOf(low, high, parts) !== part) continue;
-        if (!set.add(low, high))
-          throw new EmbershardError(
-            "CORRUPT",
-            `${what}: key ${keys[i / 2]} of ${name} ${from + i / 2} came before: expected each key once`,
-          );
+        if (parts === 1 || partOf(low, high, parts) === part) set.add(low, high);
       }
-      from += keys.length;
     }
   }
   return set;
+}
+
+/**
+ * Demands that no key comes twice, removed ones included. What cannot be told by a few bits a key, an eighth of the keys
+ * at most unless there are very many, is looked at again as a whole.
+ *
+ * @throws IO, CORRUPT naming the key
+ */
+export async function demandDistinct(
+  what: string,
+  reader: RowReader,
+  onPass: () => void = () => {},
+): Promise<void> {
+  const sieve = new KeySieve(keysIn(reader));
+  for (const { pieces } of keyListsOf(reader)) for await (const keys of pieces) sieve.take(wordsOf(keys));
+  onPass();
+  const suspects = Math.min(sieve.most, keysIn(reader));
+  const parts = Math.ceil(suspects / KEYS_OF_A_SET);
+  for (let part = 0; part < parts; part++) {
+    const set = new KeySet(parts === 1 ? suspects : KEYS_OF_A_SET);
+    for (const { name, pieces } of keyListsOf(reader)) {
+      let from = 0;
+      for await (const keys of pieces) {
+        const words = wordsOf(keys);
+        for (let i = 0; i < words.length; i += 2) {
+          const [low, high] = [words[i], words[i + 1]];
+          if (!sieve.shares(low, high) || (parts > 1 && partOf(low, high, parts) !== part)) continue;
+          if (!set.add(low, high))
+            throw new EmbershardError(
+              "CORRUPT",
+              `${what}: key ${keys[i / 2]} of ${name} ${from + i / 2} came before: expected each key once`,
+            );
+        }
+        from += keys.length;
+      }
+    }
+    onPass();
+  }
+}
+
+function keyListsOf(reader: RowReader) {
+  return [
+    { name: "row", pieces: reader.keys() },
+    { name: "removed row", pieces: reader.removed() },
+  ] as const;
 }
 
 /** Reads all rows and demands that every number is finite. @throws NON_FINITE, CORRUPT */
@@ -57,27 +87,38 @@ export async function demandFinite(
 ): Promise<void> {
   let from = 0;
   for await (const batch of reader.batches({ state })) {
-    const columns = [
-      ["weights", batch.rows, reader.dim] as const,
-      ...(batch.state ? [["state", batch.state, reader.stateFloats] as const] : []),
-    ];
-    for (const [name, floats, width] of columns) {
-      const bad = firstNonFinite(floats);
-      if (bad < 0) continue;
-      const row = Math.floor(bad / width);
-      throw new EmbershardError(
-        "NON_FINITE",
-        `${what}: the ${name} of row ${from + row}, key ${batch.keys[row]}, are ${floats[bad]} at element ${bad % width} (as float32); nothing was changed`,
-      );
-    }
+    demandFiniteRows(what, reader, batch, from);
     from += batch.keys.length;
     onRows(from);
   }
 }
 
+/** Demands that every number of a batch, whose first row is row `from` of the file, is finite. @throws NON_FINITE */
+export function demandFiniteRows(
+  what: string,
+  { dim, stateFloats }: RowReader,
+  { keys, rows, state }: RowColumns,
+  from: number,
+): void {
+  const columns = [
+    ["weights", rows, dim] as const,
+    ...(state ? [["state", state, stateFloats] as const] : []),
+  ];
+  for (const [name, floats, width] of columns) {
+    const bad = firstNonFinite(floats);
+    if (bad < 0) continue;
+    const row = Math.floor(bad / width);
+    throw new EmbershardError(
+      "NON_FINITE",
+      `${what}: the ${name} of row ${from + row}, key ${keys[row]}, are ${floats[bad]} at element ${bad % width} (as float32); nothing was changed`,
+    );
+  }
+}
+
 /** @throws INVALID_ARGUMENT when the table has one of the file's keys. */
 export async function demandAbsent(what: string, reader: RowReader, table: TransferTable): Promise<void> {
-  for (const pieces of [reader.keys(), reader.removed()]) {
+  if ((await table.stats()).rows === 0) return;
+  for (const { pieces } of keyListsOf(reader)) {
     for await (const keys of pieces) {
       const there = (await table.contains(keys)).indexOf(1);
       if (there < 0) continue;

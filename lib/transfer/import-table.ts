@@ -1,8 +1,15 @@
 import { EmbershardError } from "../base/errors.js";
-import { demandAbsent, demandFinite, keysOfPart, partsOf } from "./file-survey.js";
+import {
+  demandAbsent,
+  demandDistinct,
+  demandFinite,
+  demandFiniteRows,
+  keysOfPart,
+  partsOf,
+} from "./file-survey.js";
 import { FORMATS, formatOf } from "./formats.js";
 import { partOf, wordsOf } from "./key-set.js";
-import type { RowReader } from "./row-file.js";
+import type { RowColumns, RowReader } from "./row-file.js";
 import { isS3 } from "./s3-address.js";
 import { describeTable, optionsOf, sameState } from "./table-description.js";
 import { checkOptions, checkPath, demandGoing } from "./transfer-options.js";
@@ -19,9 +26,10 @@ const DELETED_AT_ONCE = 65_536;
 
 /**
  * Brings the rows of a file into a table, which is made if it is not there: with `options.table`, or as the file
- * describes it. All of the file is read and checked before the first row changes. Rows then change in batches, each whole
- * or not at all: where the import is cut short, importing again with "merge" completes it. Of a file of changes the
- * removed rows are deleted then.
+ * describes it. All of the file is read and checked before the first row of a table changes that was there. One that is
+ * made is filled while its file is checked, all but the keys, and dropped where that does not add up. Rows change in
+ * batches, each whole or not at all: where the import is cut short, importing again with "merge" completes it. Of a file
+ * of changes the removed rows are deleted then.
  *
  * @throws CORRUPT, UNSUPPORTED, TOO_LARGE, NON_FINITE and TABLE_MISMATCH for what the file holds, INVALID_ARGUMENT for keys
  *   that are there under "fail", TABLE_NOT_FOUND where nothing says how to make the table, INVALID_OPTIONS, IO, and as
@@ -57,7 +65,8 @@ async function importFromPath(
       );
     const known = (await store.tables()).some((table) => table.name === name);
     if (known) demandDim(path, reader, name, (await store.table(name)).dim);
-    await checkFile(path, reader, options);
+    await checkKeys(path, reader, options);
+    if (known) await checkNumbers(path, reader, options);
     const wanted =
       options.table ?? (known || !reader.description ? undefined : optionsOf(reader.description));
     const table = await store.table(name, wanted);
@@ -66,15 +75,19 @@ async function importFromPath(
       demandDim(path, reader, name, table.dim);
       restored = stateOutcome(path, reader, table, options);
       if ((options.existing ?? "fail") === "fail") await demandAbsent(path, reader, table);
+      // What is not put into the new table is not checked on its way there.
+      if (!known && restored === "does not fit") await checkNumbers(path, reader, options);
       await reader.demandUnchanged();
     } catch (error) {
       if (!known) await store.dropTable(name);
       throw error;
     }
-    await assignRows(table, reader, restored === "restored", options);
+    const state = restored === "restored";
+    if (known) await assignRows(path, table, reader, reader.batches({ state }), options);
+    else await fillNewTable(path, store, table, reader, state, options);
     const deleted =
       options.existing === "replace"
-        ? await deleteOthers(path, table, reader, options)
+        ? await deleteOthers(table, reader, options)
         : await deleteRemoved(table, reader, options);
     return { format, rows: reader.rows, deleted, created: !known, state: restored, history: reader.history };
   } finally {
@@ -90,8 +103,13 @@ function demandDim(path: string, reader: RowReader, name: string, dim: number): 
   );
 }
 
-/** Reads everything once: numbers, and that no key comes twice. */
-async function checkFile(
+/** Reads the keys, of which none may come twice. */
+async function checkKeys(path: string, reader: RowReader, { signal }: ImportOptions): Promise<void> {
+  await demandDistinct(path, reader, () => demandGoing(`the import of ${path}`, signal));
+}
+
+/** Reads everything: numbers must be finite, of state, too, unless it is left out. */
+async function checkNumbers(
   path: string,
   reader: RowReader,
   { onProgress, signal, state }: ImportOptions,
@@ -100,11 +118,6 @@ async function checkFile(
     demandGoing(`the import of ${path}`, signal);
     onProgress?.({ phase: "check", done, total: reader.rows });
   });
-  const parts = partsOf(reader);
-  for (let part = 0; part < parts; part++) {
-    await keysOfPart(path, reader, part, parts);
-    demandGoing(`the import of ${path}`, signal);
-  }
 }
 
 /** @throws TABLE_MISMATCH where state was asked for and cannot be had. */
@@ -126,20 +139,56 @@ function stateOutcome(
   return reader.stateFloats === 0 ? "none" : "does not fit";
 }
 
-async function assignRows(
+/** Puts a file's rows into a table that was made for them, which is dropped where the file does not add up. */
+async function fillNewTable(
+  path: string,
+  store: TransferStore,
   table: TransferTable,
   reader: RowReader,
   state: boolean,
+  options: ImportOptions,
+): Promise<void> {
+  let unsound = false;
+  async function* batches() {
+    try {
+      yield* reader.batches({ state });
+      // Its keys were read before, and its numbers only now.
+      await reader.demandUnchanged();
+    } catch (error) {
+      unsound = true;
+      throw error;
+    }
+  }
+  try {
+    await assignRows(path, table, reader, batches(), options);
+  } catch (error) {
+    if (unsound || (error instanceof EmbershardError && error.code === "NON_FINITE"))
+      await store.dropTable(table.name);
+    throw error;
+  }
+}
+
+async function assignRows(
+  path: string,
+  table: TransferTable,
+  reader: RowReader,
+  batches: AsyncIterable<RowColumns>,
   { signal, onProgress, ack }: ImportOptions,
 ): Promise<void> {
   let done = 0;
-  for await (const batch of reader.batches({ state })) {
+  for await (const batch of batches) {
     demandGoing(`the import into "${table.name}"`, signal);
     const { keys, rows, ...columns } = batch;
-    done += keys.length;
     // The log keeps the order: once the last batch is as durable as it must be, all are.
-    const level = done < reader.rows ? "memory" : ack;
-    await table.assign(keys, rows, { ...columns, ...(level && { ack: level }) });
+    const level = done + keys.length < reader.rows ? "memory" : ack;
+    try {
+      await table.assign(keys, rows, { ...columns, ...(level && { ack: level }) });
+    } catch (error) {
+      // A better message, which knows the row of the file.
+      demandFiniteRows(path, reader, batch, done);
+      throw error;
+    }
+    done += keys.length;
     onProgress?.({ phase: "import", done, total: reader.rows });
   }
 }
@@ -165,7 +214,6 @@ async function deleteRemoved(
 
 /** Deletes the rows whose keys the file does not have; in several passes where those are many. */
 async function deleteOthers(
-  path: string,
   table: TransferTable,
   reader: RowReader,
   { signal, onProgress, ack }: ImportOptions,
@@ -173,7 +221,7 @@ async function deleteOthers(
   const parts = partsOf(reader);
   let deleted = 0;
   for (let part = 0; part < parts; part++) {
-    const kept = await keysOfPart(path, reader, part, parts);
+    const kept = await keysOfPart(reader, part, parts);
     let scanned = 0;
     for await (const { keys } of table.scan()) {
       demandGoing(`the import into "${table.name}"`, signal);

@@ -62,7 +62,8 @@ export function partOf(low: number, high: number, parts: number): number {
   return parts === 1 ? 0 : Math.floor((mix(high ^ 0x5bd1_e995, low) / 0x1_0000_0000) * parts);
 }
 
-function hashOf(low: number, high: number): number {
+/** 32 bits that a key is spread by. */
+export function hashOf(low: number, high: number): number {
   return mix(low, high);
 }
 

@@ -48,6 +48,17 @@ async function refused(
   }
   assert.is((await store.stats()).log.lsn, lsn, `${what}: nothing is logged`);
   sameRows(await scanAll(await store.table("t")), before, ALL);
+  // Into a table that is made for it.
+  try {
+    await importTable(store, "new", path, { table: { dim: 2, optimizer: sgd({ learningRate: 1 }) } });
+    assert.unreachable(what);
+  } catch (error) {
+    if (!(error instanceof EmbershardError)) throw error;
+    assert.is(error.code, code, `${what}: ${error.message}`);
+    assert.match(error.message, message, what);
+  }
+  const names = (await store.tables()).map(({ name }) => name);
+  assert.not.ok(names.includes("new"), `${what}: no table is left`);
 }
 
 test("safetensors", async ({ place }) => {
@@ -153,6 +164,47 @@ test("a file that is changed between check and import is not imported", async ({
     assert.match((error as Error).message, /changed while it was read/);
   }
   assert.is((await store.stats()).log.lsn, lsn);
+});
+
+test("a table that is made is dropped when the end of its file does not add up", async ({ place }) => {
+  const store = await place.open("store");
+  const source = await store.table("source", { ...options, dim: 300 });
+  await fill(source, new Prng(1), 2600);
+  const path = place.path("file.safetensors");
+  await exportTable(store, "source", path);
+  const good = readFileSync(path);
+  const header = JSON.parse(good.toString("utf8", 8, 8 + good.readUInt32LE(0)));
+  const bytes = Buffer.from(good);
+  bytes.writeFloatLE(Number.NaN, 8 + good.readUInt32LE(0) + header.weights.data_offsets[1] - 4);
+  writeFileSync(path, bytes);
+  let batches = 0;
+  const count = ({ phase }: { phase: string }) => {
+    if (phase === "import") batches++;
+  };
+  const fails = async (message: RegExp, onProgress: typeof count) => {
+    try {
+      await importTable(store, "made", path, { onProgress });
+      assert.unreachable();
+    } catch (error) {
+      assert.match((error as Error).message, message);
+    }
+    assert.ok(batches > 1, `${batches} batches came first`);
+    assert.equal(
+      (await store.tables()).map(({ name }) => name),
+      ["source"],
+    );
+  };
+  await fails(/the weights of row \d+, key \d+, are NaN at element 299 /, count);
+  writeFileSync(path, good);
+  batches = 0;
+  await fails(/changed while it was read/, (progress) => {
+    count(progress);
+    if (batches === 2) writeFileSync(path, Buffer.concat([good, Buffer.of(0)]));
+  });
+  writeFileSync(path, good);
+  await importTable(store, "made", path);
+  const but = ALL.filter((column) => column !== "state");
+  sameRows(await scanAll(await store.table("made")), await scanAll(source), but);
 });
 
 test.run();
