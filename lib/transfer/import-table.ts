@@ -67,6 +67,7 @@ async function importFromPath(
     if (known) demandDim(path, reader, name, (await store.table(name)).dim);
     await checkKeys(path, reader, options);
     if (known) await checkNumbers(path, reader, options);
+    else options.onProgress?.({ phase: "check", done: reader.rows, total: reader.rows });
     const wanted =
       options.table ?? (known || !reader.description ? undefined : optionsOf(reader.description));
     const table = await store.table(name, wanted);
