@@ -19,12 +19,12 @@ export class TcpProxy {
     this.#server = createServer({ pauseOnConnect: true, noDelay: true }, (client) => this.#accept(client));
   }
 
-  /** Listens on a port of its own on 127.0.0.1. */
-  static async open(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
+  /** Listens on 127.0.0.1, on a port of its own unless given. */
+  static async open(target: { readonly host: string; readonly port: number }, port = 0): Promise<TcpProxy> {
     const proxy = new TcpProxy(target);
     await new Promise<void>((resolve, reject) => {
       proxy.#server.once("error", reject);
-      proxy.#server.listen(0, "127.0.0.1", resolve);
+      proxy.#server.listen(port, "127.0.0.1", resolve);
     });
     return proxy;
   }
