@@ -104,6 +104,8 @@ export class MemoryPageStore implements PageStore {
   crash(): void {
     if (this.#inFlight && this.#random.below(2) === 0) this.#apply(this.#inFlight);
     this.#inFlight = undefined;
+    // It may never come to its end.
+    this.#writing = undefined;
     this.#life++;
     this.#faults = [];
     this.#state = "closed";
