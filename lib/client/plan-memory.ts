@@ -48,6 +48,16 @@ export class PlanMemory {
     return at;
   }
 
+  /** Where the next room begins. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Lets go of what was taken since `end` was this. */
+  goBack(end: number): void {
+    this.#end = end;
+  }
+
   #view(): void {
     const { buffer } = this.#memory;
     this.bytes = new Uint8Array(buffer);

@@ -5,6 +5,7 @@ import type { Chunk } from "../wire/bulk.js";
 import { Column, ElementType, type WritePartInput } from "../wire/generated/frame-types.js";
 import type { Cluster } from "./cluster.js";
 import type { PlanMemory } from "./plan-memory.js";
+import { distinctSlots, placePush, placingBytes } from "./push-placing.js";
 import type { RemoteTable } from "./remote-table.js";
 import { type Route, routeBySlot, routeBytes, routeToOne } from "./routing.js";
 
@@ -38,12 +39,8 @@ function rowBytesOf({ table, values, states, counters }: RemoteWrite): number {
 export function writePlanBytes(write: RemoteWrite): number {
   const n = write.keys.length;
   const counters = write.counters ? 16 * n + 8 * n * write.table.counters.length : 0;
-  return 2 * n * (8 + rowBytesOf(write)) + 4 * distinctSlots(n) + counters + routeBytes(n) + 32 * 64;
-}
-
-/** Slots of the table that finds equal keys: a power of two, at most half full. */
-function distinctSlots(n: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(2 * n, 16)));
+  const staged = 2 * n * (8 + rowBytesOf(write)) + 4 * distinctSlots(n) + counters + routeBytes(n) + 32 * 64;
+  return Math.max(staged, write.kind === "push" ? placingBytes(write) : 0);
 }
 
 export class WritePlan {
@@ -59,14 +56,25 @@ export class WritePlan {
   constructor(memory: PlanMemory, cluster: Cluster, write: RemoteWrite, cut: boolean) {
     this.write = write;
     this.#memory = memory;
-    const staged = stageWrite(memory, write);
-    this.skipped = staged.skipped;
     const { owners } = cluster;
-    this.route =
-      owners.length === 1 && !cut
-        ? routeToOne(owners[0], cluster.map.owners.length, staged.keys, staged.n)
-        : routeBySlot(memory, cluster, write.table.placement, staged.keys, staged.n);
-    this.#columns = this.route.order === 0 ? staged : this.#inOrder(staged);
+    const begin = memory.end;
+    const inOrder = cut || owners.length > 1;
+    const plain = write.kind === "push" && !write.counts && !write.counters;
+    const placed = inOrder && plain ? placePush(memory, cluster, write) : undefined;
+    if (placed) {
+      const { route, values, counts } = placed;
+      this.route = route;
+      this.#columns = { values, counts, states: 0, lastSteps: 0, counters: [] };
+      this.skipped = 0;
+    } else {
+      memory.goBack(begin);
+      const staged = stageWrite(memory, write);
+      this.skipped = staged.skipped;
+      this.route = inOrder
+        ? routeBySlot(memory, cluster, write.table.placement, staged.keys, staged.n)
+        : routeToOne(owners[0], cluster.map.owners.length, staged.keys, staged.n);
+      this.#columns = this.route.order === 0 ? staged : this.#inOrder(staged);
+    }
     const { values, states, counts, lastSteps, counters } = this.#columns;
     this.#columnMask =
       (values ? Column.Values : 0) |

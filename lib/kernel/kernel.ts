@@ -195,6 +195,24 @@ export interface KernelExports {
     slotCount: number,
     counted: number,
   ): number;
+  numberKeys(
+    keys: number,
+    n: number,
+    unique: number,
+    counts: number,
+    numbers: number,
+    slots: number,
+    slotCount: number,
+  ): number;
+  sumRowsInto(
+    rows: number,
+    numbers: number,
+    n: number,
+    dim: number,
+    places: number,
+    seen: number,
+    into: number,
+  ): number;
   firstNonFinite(values: number, n: number): number;
   firstNonFiniteSum(rows: number, counts: number, n: number, dim: number): number;
   dropNonFinite(

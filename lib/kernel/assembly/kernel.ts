@@ -6,9 +6,11 @@ export {
   firstNonFinite,
   firstNonFiniteSum,
   gatherRows,
+  numberKeys,
   orderByArena,
   scatterRows,
   sumEqualKeys,
+  sumRowsInto,
 } from "./batch";
 export {
   checkValues,
