@@ -85,8 +85,8 @@ export function slotsOf(keys: usize, n: i32, placement: u64, into: usize): void 
   }
 }
 
-/** Keys of one slot in a row, at most, that are compared with each other to see whether they are distinct. */
-const COMPARED: i32 = 16;
+/** Keys of one slot, one behind the other, that a key is compared with to see whether it is distinct. */
+const COMPARED: i32 = 8;
 
 /**
  * The place of the first key whose slot lies outside `first` to `last`, inclusive, or has no bit in `owned` (2,048 bytes,
@@ -95,22 +95,31 @@ const COMPARED: i32 = 16;
  */
 export function checkSlots(keys: usize, n: i32, placement: u64, owned: usize, first: u32, last: u32): i32 {
   const span = last - first;
-  let distinct = true;
+  // Without branches that depend on where slots change, which nobody can foretell.
+  let ordered: u32 = 1;
+  let equal = i64x2.splat(0);
   let previous: u32 = 0;
-  let begin = 0;
+  let run = 0;
+  let longest = 0;
   for (let i = 0; i < n; i++) {
-    const key = load<u64>(keys + ((<usize>i) << 3));
+    const at = keys + ((<usize>i) << 3);
+    const key = load<u64>(at);
     const slot = <u32>(hashKey(key, placement) >> 50);
     const bit = (<u32>load<u8>(owned + (slot >> 3)) >> (slot & 7)) & 1;
     if (bit == 0 || slot - first > span) return i;
-    if (slot != previous) {
-      if (slot < previous) distinct = false;
-      previous = slot;
-      begin = i;
-    } else if (distinct) {
-      distinct = i - begin <= COMPARED;
-      for (let j = begin; distinct && j < i; j++) distinct = load<u64>(keys + ((<usize>j) << 3)) != key;
+    ordered &= <u32>(slot >= previous);
+    run = select<i32>(run + 1, 0, slot == previous);
+    longest = max(longest, run);
+    previous = slot;
+    const both = i64x2.splat(key);
+    if (i >= COMPARED) {
+      const a = v128.or(i64x2.eq(both, v128.load(at - 64)), i64x2.eq(both, v128.load(at - 48)));
+      const b = v128.or(i64x2.eq(both, v128.load(at - 32)), i64x2.eq(both, v128.load(at - 16)));
+      equal = v128.or(equal, v128.or(a, b));
+    } else {
+      for (let other = keys; other < at; other += 8)
+        equal = v128.or(equal, i64x2.eq(both, v128.load64_splat(other)));
     }
   }
-  return distinct ? -2 : -1;
+  return ordered != 0 && longest <= COMPARED && !v128.any_true(equal) ? -2 : -1;
 }
