@@ -21,6 +21,19 @@ export interface ConnectOptions {
    * abuse, "random" as RFC 6455 asks. "zero" unless given.
    */
   readonly mask?: "zero" | "random";
+  /**
+   * What weights come as when tables are pulled. "f16" takes half of the bytes: each weight is rounded to the nearest binary16,
+   * and what is finite and beyond 65,504 becomes 65,504. State and counters stay as they are. "f32" unless given.
+   */
+  readonly transfer?: "f32" | "f16";
+  /** As `transfer`, when tensors are pulled. "f32" unless given. */
+  readonly tensorTransfer?: "f32" | "f16";
+}
+
+/** What weights come as in pulls. */
+export interface Transfer {
+  readonly tables: "f32" | "f16";
+  readonly tensors: "f32" | "f16";
 }
 
 export interface ClientSettings {
@@ -30,6 +43,7 @@ export interface ClientSettings {
   readonly connectMs: number;
   readonly tries: number;
   readonly mask: "zero" | "random";
+  readonly transfer: Transfer;
 }
 
 /** Bytes of a worker's name, at most. */
@@ -45,6 +59,10 @@ export function readClientOptions(options: unknown): ClientSettings {
     connectMs: integerOf(read, "connectMs", 1, 2 ** 31 - 1, 5000),
     tries: integerOf(read, "tries", 0, 2 ** 31 - 1, 0),
     mask: read.choice("mask", ["zero", "random"], "zero"),
+    transfer: {
+      tables: read.choice("transfer", ["f32", "f16"], "f32"),
+      tensors: read.choice("tensorTransfer", ["f32", "f16"], "f32"),
+    },
   };
   read.end();
   if (settings.session !== undefined && settings.worker === undefined)

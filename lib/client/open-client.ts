@@ -50,11 +50,11 @@ export async function connectIn(
   const worker = settings.worker ?? world.uniqueName();
   const session = settings.session ?? BigInt(Math.floor(clock.now()));
   const cluster = new Cluster({ seeds, transport, clock, settings, worker, session });
-  const { deadlineMs, tries } = settings;
+  const { deadlineMs, tries, transfer } = settings;
   const requests = new Requests(cluster, { clock, random, deadlineMs, tries });
   await openWithin(cluster, clock, deadlineMs);
   const { location = address, memories = new PlanMemories() } = world;
-  return new CheckedStore(new RemoteBackend(location, requests, { session, memories, closed }));
+  return new CheckedStore(new RemoteBackend(location, requests, { session, transfer, memories, closed }));
 }
 
 /** Nodes may be starting: asks again until one answers or the time is over. */

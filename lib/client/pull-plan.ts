@@ -1,8 +1,9 @@
 // One table's part of a pull: what is asked for, where it arrives, and how it gets to where it was asked for.
 import type { TableRead } from "../api/backend.js";
-import { type ColumnShape, columnPlaces } from "../wire/columns.js";
+import { type ColumnShape, columnPlaces, elementBytes } from "../wire/columns.js";
 import { Column, ElementType, type PullPartInput } from "../wire/generated/frame-types.js";
 import type { Cluster } from "./cluster.js";
+import { type Column32, chunkBytes, type Halves, HalvesForCaller, HalvesInPlace } from "./half-columns.js";
 import type { PlanMemory } from "./plan-memory.js";
 import type { RemoteTable } from "./remote-table.js";
 import { type Route, routeBySlot, routeBytes, routeToOne } from "./routing.js";
@@ -11,8 +12,6 @@ import { type Route, routeBySlot, routeBytes, routeToOne } from "./routing.js";
 const sampleKeys = 1024;
 /** Of the sample, the share of repeats from which each key is asked for once. */
 const manyRepeats = 1 / 16;
-/** Bytes of rows after which they are handed to the caller, while they are in the cache. */
-const chunkBytes = 131_072;
 
 export type RemoteRead = TableRead<RemoteTable>;
 
@@ -22,16 +21,8 @@ export function pullPlanBytes(read: RemoteRead): number {
   const rowBytes =
     4 * (read.table.dim + (read.state ? read.table.stateFloats : 0) + read.table.counters.length);
   return (
-    n * (8 + 28 + 8 + 4 + 4 + 4 + 1 + rowBytes) + routeBytes(n) + 3 * chunkBytes + 4 * rowBytes + 16 * 64
+    n * (8 + 28 + 8 + 4 + 4 + 4 + 1 + rowBytes) + routeBytes(n) + 4 * chunkBytes + 5 * rowBytes + 16 * 64
   );
-}
-
-/** Numbers f32 of rows, by plan position: in memory of the plan, or the caller's own. */
-interface Column32 {
-  readonly view: Float32Array;
-  readonly width: number;
-  /** Address in plan memory; 0 where it is the caller's. */
-  readonly at: number;
 }
 
 export class PullPlan {
@@ -41,6 +32,7 @@ export class PullPlan {
   /** u32[keys given]: the plan position of each; 0 where they are the same. */
   readonly #places: number;
   readonly #values: Column32;
+  readonly #halves: Halves | undefined;
   readonly #state: Column32 | undefined;
   readonly #counters: Column32 | undefined;
   readonly #found: Uint8Array | undefined;
@@ -74,6 +66,11 @@ export class PullPlan {
     this.#values = column(table.dim, read.into) as Column32;
     this.#state = column(table.stateFloats, read.state);
     this.#counters = column(table.counters.length, read.counters);
+    if (table.element === ElementType.F16)
+      this.#halves =
+        this.#places === 0
+          ? new HalvesForCaller(memory, this.#values, n)
+          : new HalvesInPlace(memory, this.#values);
     if (read.found) {
       const at = memory.take(distinct);
       this.#found = this.#places === 0 ? read.found : memory.bytes.subarray(at, at + distinct);
@@ -115,6 +112,7 @@ export class PullPlan {
       fingerprint: table.fingerprint,
       count: to - from,
       columns,
+      element: table.element,
       create: create !== undefined,
       ...(fallback !== undefined && { defaultValue: fallback }),
     };
@@ -126,14 +124,15 @@ export class PullPlan {
       count,
       dim: this.read.table.dim,
       stateFloats: this.#state ? this.read.table.stateFloats : 0,
-      element: ElementType.F32,
+      element: this.read.table.element,
       columns: this.part(0, 0).columns as number,
     };
   }
 
   /** Bytes of rows that one key brings. */
   get rowBytes(): number {
-    return 4 * (this.#values.width + (this.#state?.width ?? 0) + (this.#counters?.width ?? 0));
+    const floats = (this.#state?.width ?? 0) + (this.#counters?.width ?? 0);
+    return elementBytes(this.read.table.element) * this.#values.width + 4 * floats;
   }
 
   /** u64[] of plan positions. */
@@ -143,9 +142,14 @@ export class PullPlan {
 
   /** Where weights and state of plan positions go, in the order in which they come. */
   targets(from: number, to: number): Uint8Array[] {
-    const targets = [bytesOf(this.#values, from, to)];
+    const targets = [this.#halves?.bytes(from, to) ?? bytesOf(this.#values, from, to)];
     if (this.#state) targets.push(bytesOf(this.#state, from, to));
     return targets;
+  }
+
+  /** Weights of plan positions have come to their target. */
+  arrived(from: number, to: number): void {
+    this.#halves?.widen(from, to);
   }
 
   /** Takes the columns of plan positions from `from` on out of `data`, where they begin at `at`. */
@@ -155,7 +159,10 @@ export class PullPlan {
       bytesOf({ view, width, at: 0 }, from, from + count).set(
         data.subarray(place, place + 4 * count * width),
       );
-    take(this.#values, places.values);
+    if (this.#halves) {
+      const bytes = this.#halves.bytes(from, from + count);
+      bytes.set(data.subarray(places.values, places.values + bytes.length));
+    } else take(this.#values, places.values);
     if (this.#state) take(this.#state, places.state);
     if (!this.#counters) return;
     const { view, width } = this.#counters;

@@ -216,7 +216,9 @@ class PullPart implements Part {
     let keys = 0;
     for (const rows of body.parts) {
       const stretch = this.#stretch(rows);
-      if (here) stretch.plan.copy(body.data, at, stretch.from + rows.first, rows.count);
+      const from = stretch.from + rows.first;
+      if (here) stretch.plan.copy(body.data, at, from, rows.count);
+      stretch.plan.arrived(from, from + rows.count);
       at = columnPlaces(stretch.plan.shape(rows.count), at).end;
       keys += rows.count;
     }

@@ -16,6 +16,7 @@ import type { RollbackInfo, StateDiff, VersionInfo } from "../api/version-types.
 import { EmbershardError } from "../base/errors.js";
 import { type BodyInput, EvictBy, type TableReply, type WriteInput } from "../wire/generated/frame-types.js";
 import type { Channel } from "./channel.js";
+import type { Transfer } from "./client-options.js";
 import type { Cluster } from "./cluster.js";
 import { askOfKeys, prefetchKeys } from "./key-questions.js";
 import { optionsJson } from "./options-json.js";
@@ -31,6 +32,7 @@ import { WriteOrder } from "./write-order.js";
 /** What a backend is given beside its cluster. */
 export interface RemoteBackendOptions {
   readonly session: bigint;
+  readonly transfer: Transfer;
   readonly memories: PlanMemories;
   /** Waited for when the store is closed. */
   readonly closed: () => Promise<void>;
@@ -42,6 +44,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
   readonly #cluster: Cluster;
   readonly #requests: Requests;
   readonly #session: bigint;
+  readonly #transfer: Transfer;
   readonly #closed: () => Promise<void>;
   readonly #memories: PlanMemories;
   readonly #writer: Writer;
@@ -50,13 +53,18 @@ export class RemoteBackend implements Backend<RemoteTable> {
   #sequence = 0;
   #closing: Promise<void> | undefined;
 
-  constructor(location: string, requests: Requests, { session, memories, closed }: RemoteBackendOptions) {
+  constructor(
+    location: string,
+    requests: Requests,
+    { session, transfer, memories, closed }: RemoteBackendOptions,
+  ) {
     this.location = location;
     this.#memories = memories;
     this.#closed = closed;
     this.#requests = requests;
     this.#cluster = requests.cluster;
     this.#session = session;
+    this.#transfer = transfer;
     this.#writer = { cluster: this.#cluster, memories, order: new WriteOrder(), session };
   }
 
@@ -88,7 +96,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
   }
 
   #known(reply: TableReply): RemoteTable {
-    const table = new RemoteTable(reply);
+    const table = new RemoteTable(reply, this.#transfer);
     const known = this.#tables.get(reply.name);
     if (known && !known.dropped && known.fingerprint === table.fingerprint) {
       known.definition = table.definition;

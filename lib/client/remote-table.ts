@@ -1,7 +1,8 @@
 import type { TableHandle } from "../api/backend.js";
 import { stateFloats } from "../api/optimizers.js";
 import { parseDefinition, type TableDefinition } from "../api/table-definition.js";
-import type { TableReply } from "../wire/generated/frame-types.js";
+import { ElementType, type TableReply } from "../wire/generated/frame-types.js";
+import type { Transfer } from "./client-options.js";
 
 /** A table as its nodes know it. */
 export class RemoteTable implements TableHandle {
@@ -13,18 +14,22 @@ export class RemoteTable implements TableHandle {
   readonly stateFloats: number;
   /** Names of counters of rows. */
   readonly counters: readonly string[];
+  /** What weights come as in pulls. */
+  readonly element: ElementType;
   definition: TableDefinition;
   dropped = false;
   /** Gradients that this client left out because they were not finite. */
   skipped = 0;
 
-  constructor(reply: TableReply) {
+  constructor(reply: TableReply, transfer: Transfer) {
     this.definition = parseDefinition(JSON.parse(reply.definition));
     this.id = reply.id;
     this.fingerprint = reply.fingerprint;
     this.placement = reply.placement;
     this.dim = reply.dim;
     this.stateFloats = stateFloats(this.definition.optimizer, reply.dim);
+    this.element =
+      transfer[reply.tensor ? "tensors" : "tables"] === "f16" ? ElementType.F16 : ElementType.F32;
     this.counters = this.definition.counters?.names ?? [];
   }
 }

@@ -8,8 +8,6 @@ export interface KernelExports {
   hashStrings(bytes: number, ends: number, n: number, seed: bigint, into: number): void;
   slotsOf(keys: number, n: number, placement: bigint, into: number): void;
   checkSlots(keys: number, n: number, placement: bigint, owned: number, first: number, last: number): number;
-  readHalves(from: number, into: number, n: number): void;
-  writeHalves(from: number, into: number, n: number): void;
   setPageLimit(pages: number): void;
   pagesLeft(): number;
   pagesUsed(): number;
@@ -23,6 +21,16 @@ export interface KernelExports {
   indexPagesFor(table: number, rows: number): number;
   openTable(table: number, rows: number): void;
   pullRows(
+    table: number,
+    keys: number,
+    n: number,
+    into: number,
+    states: number,
+    found: number,
+    useFallback: number,
+    fallback: number,
+  ): void;
+  pullHalves(
     table: number,
     keys: number,
     n: number,
@@ -227,6 +235,8 @@ export interface KernelExports {
   orderByArena(slots: number, arenaOf: number, n: number, arenas: number, order: number, ends: number): void;
   gatherRows(from: number, order: number, n: number, bytes: number, into: number): void;
   scatterRows(from: number, order: number, n: number, bytes: number, into: number): void;
+  readHalves(from: number, into: number, n: number): void;
+  writeHalves(from: number, into: number, n: number): void;
   applyRows(t: number, rows: number, gradients: number, n: number, learningRate: number, step: number): void;
   initialRow(t: number, key: bigint, into: number): void;
   initialState(t: number, into: number): void;

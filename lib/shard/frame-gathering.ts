@@ -1,7 +1,7 @@
 // Rows for an answer that goes out as it lies here: room for a front, then the columns of each table, in kernel memory.
 import { EmbershardError } from "../base/errors.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { halveFrame, sentBytes } from "./halves.js";
+import { toHalves } from "./halves.js";
 import { pullRows, readCounters } from "./reading.js";
 import type { ShardState } from "./shard-state.js";
 
@@ -68,15 +68,15 @@ export function gatherFrame(
       const column = new Float32Array(frame.bytes.buffer, at, keys.length);
       for (let i = 0; i < column.length; i++) column[i] = counters[p]![i * table.counters + counter];
     }
-  return halveFrame(state, parts, frontBytes, frame);
+  return frame;
 }
 
 /** Bytes behind the front that the columns of these parts take; the next part begins at a multiple of 8. */
 export function frameDataBytes(parts: readonly FramePart[]): number {
-  return sentBytes(parts);
+  return parts.reduce((from, part) => placesOf(part, from).end, 0);
 }
 
-function placesOf({ table, keys, state, counters = [] }: FramePart, from: number): Places {
+function placesOf({ table, keys, half, state, counters = [] }: FramePart, from: number): Places {
   const n = keys.length;
   let end = from;
   const place = (bytes: number): number => {
@@ -84,7 +84,7 @@ function placesOf({ table, keys, state, counters = [] }: FramePart, from: number
     end = at + bytes;
     return at;
   };
-  const rows = place(4 * n * table.dim);
+  const rows = place((half ? 2 : 4) * n * table.dim);
   const stateAt = state && table.stateFloats > 0 ? place(4 * n * table.stateFloats) : 0;
   return { rows, state: stateAt, counters: counters.map(() => place(4 * n)), end };
 }
@@ -103,12 +103,17 @@ function gatherHere(
   const frame = arena.takeScratch(bytes);
   const found = arena.takeScratch(n);
   const keysAt = arena.takeScratch(8 * n);
+  // Padding lies in the 8 bytes before a column: no byte of others' goes out.
+  for (const { rows, state, counters } of places)
+    for (const at of [rows, state, ...counters])
+      if (at > 0) arena.bytes.fill(0, frame + frontBytes + at - 8, frame + frontBytes + at);
   let from = 0;
-  for (const [p, { table, keys, fallback }] of parts.entries()) {
+  for (const [p, { table, keys, half, fallback }] of parts.entries()) {
     const at = keysAt + 8 * from;
     arena.u64.set(keys, at / 8);
     const { rows, state } = places[p];
-    arena.kernel.pullRows(
+    const pull = half ? arena.kernel.pullHalves : arena.kernel.pullRows;
+    pull(
       table.index,
       at,
       keys.length,
@@ -128,28 +133,31 @@ function gatherHere(
 
 /** Several arenas: their answers are put together in memory of its own. */
 function gatherCopies(
-  { arenas }: ShardState,
+  shard: ShardState,
   parts: readonly FramePart[],
   places: readonly Places[],
   frontBytes: number,
   dataBytes: number,
 ): GatheredFrame {
   const n = parts.reduce((sum, { keys }) => sum + keys.length, 0);
+  const { arenas } = shard;
   const bytes = new Uint8Array(frontBytes + dataBytes);
   const found = new Uint8Array(n);
   let from = 0;
-  for (const [p, { table, keys, fallback }] of parts.entries()) {
+  for (const [p, { table, keys, half, fallback }] of parts.entries()) {
     const column = (at: number, floats: number) =>
       new Float32Array(bytes.buffer, frontBytes + at, keys.length * floats);
     const { rows, state } = places[p];
+    const into = half ? new Float32Array(keys.length * table.dim) : column(rows, table.dim);
     pullRows(arenas, {
       table,
       keys,
-      into: column(rows, table.dim),
+      into,
       state: state ? column(state, table.stateFloats) : undefined,
       found: found.subarray(from, from + keys.length),
       fallback,
     });
+    if (half) new Uint16Array(bytes.buffer, frontBytes + rows, into.length).set(toHalves(shard, into));
     from += keys.length;
   }
   return { bytes, found };

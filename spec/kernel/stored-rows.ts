@@ -32,11 +32,24 @@ export class StoredRows {
     this.#arena.kernel.pushRows(0, run.keys, run.counts, run.values, run.n, run.positions, 0, 1, step, 1n);
   }
 
-  /** Weights as they read. */
-  read(keys: BigUint64Array): Float32Array {
+  /** Weights as they read; `fallback` where a key has no row, or else its initial value. */
+  read(keys: BigUint64Array, fallback?: number): Float32Array {
     const run = this.#run(keys, new Float32Array(keys.length * this.table.dim));
-    this.#arena.kernel.pullRows(0, run.keys, run.n, run.values, 0, 0, 1, Number.NaN);
+    const falls = fallback === undefined ? 0 : 1;
+    this.#arena.kernel.pullRows(0, run.keys, run.n, run.values, 0, 0, falls, fallback ?? 0);
     return this.#arena.f32.slice(run.values / 4, run.values / 4 + keys.length * this.table.dim);
+  }
+
+  /** Weights as binary16, and the number behind them, which was 0xabcd. */
+  readHalves(keys: BigUint64Array, fallback?: number): { halves: Uint16Array; guard: number } {
+    const numbers = keys.length * this.table.dim;
+    const run = this.#run(keys, new Float32Array(numbers));
+    const arena = this.#arena;
+    const end = run.values / 2 + numbers;
+    arena.u16[end] = 0xabcd;
+    const falls = fallback === undefined ? 0 : 1;
+    arena.kernel.pullHalves(0, run.keys, run.n, run.values, 0, 0, falls, fallback ?? 0);
+    return { halves: arena.u16.slice(run.values / 2, end), guard: arena.u16[end] };
   }
 
   /** A copy of a key's record from its weights on. */

@@ -6,7 +6,8 @@ import { adagrad, EmbershardError, sgd, type TableOptions, uniform } from "../..
 import { type FramePart, frameDataBytes } from "../../lib/shard/frame-gathering.js";
 import type { Shard } from "../../lib/shard/shard.js";
 import type { ArenaTable } from "../../lib/table/arena-table.js";
-import { randomFloats } from "../laws/twin.js";
+import { floatsOfHalves, throughHalves } from "../laws/halves.js";
+import { randomFloats, same } from "../laws/twin.js";
 import { FaultyMachine } from "./fault-fixture.js";
 
 const initializer = uniform(-1, 1);
@@ -29,6 +30,7 @@ function someParts(random: Prng, tables: readonly ArenaTable[], keysBelow: numbe
     return {
       table,
       keys: BigUint64Array.from({ length: n }, () => BigInt(random.below(keysBelow))),
+      half: random.below(2) === 0,
       state: random.below(2) === 0,
       counters: table.counters > 0 ? [[], [0], [1], [0, 1]][random.below(4)] : undefined,
       fallback: random.below(3) === 0 ? 0.25 : undefined,
@@ -52,21 +54,37 @@ function compare(shard: Shard, parts: readonly FramePart[], frontBytes: number):
     assert.is(shard.pull(read), undefined);
     return read;
   });
+  dirtyScratch(shard);
   const { bytes, found } = shard.gatherFrame(parts, frontBytes)!;
   assert.is(bytes.length, frontBytes + frameDataBytes(parts));
   assert.is(bytes.byteOffset % 8, 0);
   // Whatever stood there: a front may be written.
   bytes.fill(255, 0, frontBytes);
   let at = frontBytes;
+  const pad = (end: number) => {
+    const next = Math.ceil(end / 8) * 8;
+    assert.ok(
+      bytes.subarray(end, next).every((byte) => byte === 0),
+      "padding says nothing",
+    );
+    return next;
+  };
   let from = 0;
-  for (const [p, { table, keys, state, counters = [] }] of parts.entries()) {
+  for (const [p, { table, keys, half, state, counters = [] }] of parts.entries()) {
     const column = (floats: number) => {
-      at = Math.ceil(at / 8) * 8;
+      at = pad(at);
       const column = new Float32Array(bytes.slice(at, at + 4 * floats).buffer);
       at += 4 * floats;
       return column;
     };
-    assert.equal(column(keys.length * table.dim), expected[p].into, "weights");
+    const halvesColumn = (numbers: number) => {
+      at = pad(at);
+      const column = floatsOfHalves(new Uint16Array(bytes.slice(at, at + 2 * numbers).buffer));
+      at += 2 * numbers;
+      return column;
+    };
+    if (half) same(halvesColumn(keys.length * table.dim), throughHalves(expected[p].into), "halves");
+    else same(column(keys.length * table.dim), expected[p].into, "weights");
     if (state && table.stateFloats > 0)
       assert.equal(column(keys.length * table.stateFloats), expected[p].state, "state");
     for (const counter of counters)
@@ -80,6 +98,14 @@ function compare(shard: Shard, parts: readonly FramePart[], frontBytes: number):
   }
   assert.is(at, bytes.length);
   assert.is(from, found.length);
+}
+
+/** Bytes of others lie where the next frame will. */
+function dirtyScratch({ state }: Shard): void {
+  const { front } = state.arenas;
+  front.beginScratch(1 << 18);
+  const at = front.takeScratch(1 << 18);
+  front.bytes.fill(0xee, at, at + (1 << 18));
 }
 
 async function fill(shard: Shard, random: Prng, names: readonly string[]): Promise<void> {

@@ -46,6 +46,7 @@ export {
   keysOfRecords,
   nextPageOf,
   pullCounters,
+  pullHalves,
   pullRows,
   readRecords,
   scanPage,

@@ -4,6 +4,7 @@ import { initialRow } from "../initialize";
 import { R_WEIGHTS, T_DIM, T_STATE, T_STATE_OFFSET, T_STORAGE } from "../layout";
 import { applyRows, initialState } from "../optimize";
 import { F32 } from "./codes";
+import { writeHalves } from "./columns";
 import { isPlain, readState, readWeights, writePushed, writeState, writeWeights } from "./values";
 
 /** The largest: dim 4,096, Adam with a count. */
@@ -11,6 +12,8 @@ export const STAGED_BYTES: u32 = 49184;
 /** Bytes of them that are worked on at a time: they stay in the nearest cache beside as many gradients. */
 const RUN_BYTES: u32 = 16384;
 const RUN_RECORDS: u32 = 256;
+/** Of them, behind where the weights of any record end: 4,096 floats. */
+const KEPT: usize = 32768;
 const STAGED = memory.data(49184, 16);
 const POSITIONS = memory.data(256 * 4, 16);
 
@@ -66,6 +69,13 @@ export function keptWeights(t: usize, key: u64, into: usize): void {
   // A record without a beginning: only its weights and their scale are written and read.
   writeWeights(t, STAGED, into);
   readWeights(t, STAGED, into);
+}
+
+/** As keptWeights, as binary16. */
+export function keptHalves(t: usize, key: u64, into: usize): void {
+  const weights = STAGED + KEPT;
+  keptWeights(t, key, weights);
+  writeHalves(weights, into, load<u32>(t, T_DIM));
 }
 
 /** What a key without a row reads as its state. */

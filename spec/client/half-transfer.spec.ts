@@ -1,0 +1,166 @@
+// Pulls that come as binary16 are those that come as float32, rounded: to the bit, on one shard and on eight.
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Prng } from "../../lib/base/prng.js";
+import { adagrad, type Store, type Table, uniform } from "../../lib/index.js";
+import { throughHalves } from "../laws/halves.js";
+import { codeOf, randomFloats, randomKeys, same } from "../laws/twin.js";
+import { ServedCluster } from "./served-cluster.js";
+
+const test = suite("half transfer");
+const optimizer = adagrad({ learningRate: 0.1 });
+const initializer = uniform(-1e5, 1e5);
+
+for (const shards of [1, 8]) {
+  test(`${shards} shards: rounded rows, state as it is, whatever is stored and asked`, async () => {
+    const random = new Prng(shards);
+    const { exact, rounded, end } = await open(shards);
+    for (const [storage, dim] of [
+      ["f32", 64],
+      ["f32", 7],
+      ["f16", 7],
+      ["bf16", 1],
+      ["int8", 16],
+    ] as const) {
+      const name = `${storage}-${dim}`;
+      const there = await exact.table(name, { dim, optimizer, initializer, storage });
+      const here = await rounded.table(name);
+      const keys = BigUint64Array.from({ length: 2000 }, (_, i) => BigInt(2 * i));
+      await here.push(keys, randomFloats(random, keys.length * dim));
+      // Few keys, of which many repeat; many, of which none does; one; and none.
+      for (const asked of [
+        randomKeys(random, 3000, 900),
+        keys.map((key) => key + (key % 3n)),
+        keys.slice(9, 10),
+        new BigUint64Array(0),
+      ]) {
+        await compare(there, here, asked, undefined);
+        await compare(there, here, asked, -1e-7);
+      }
+    }
+    await end();
+  });
+
+  test(`${shards} shards: several tables, counters and creation`, async () => {
+    const random = new Prng(10 + shards);
+    const { exact, rounded, end } = await open(shards);
+    const counters = { names: ["show", "click"], decay: 0.5 };
+    const stores = [exact, rounded];
+    const [there, here] = await Promise.all(
+      stores.map(async (store) => [
+        await store.table("a", { dim: 3, optimizer, initializer, counters }),
+        await store.table("b", { dim: 16, optimizer, initializer }),
+      ]),
+    );
+    const keys = randomKeys(random, 2000, 5000);
+    const columns = { show: new Float32Array(2000).fill(2), click: new Float32Array(2000).fill(1) };
+    await here[0].push(keys, randomFloats(random, 6000), { counters: columns });
+    await here[1].pull(keys.subarray(0, 500), { create: true });
+    const [a, b] = await Promise.all(stores.map((store, i) => pullBoth(store, [there, here][i], keys)));
+    same(b.rows[0], throughHalves(a.rows[0]), "first table");
+    same(b.rows[1], throughHalves(a.rows[1]), "second table");
+    same(b.show, a.show, "show");
+    same(b.click, a.click, "click");
+    await end();
+  });
+
+  test(`${shards} shards: a map that changes meanwhile`, async () => {
+    const { cluster, exact, rounded, end } = await open(shards);
+    const options = { dim: 20, optimizer, initializer };
+    const [there, here] = [await exact.table("t", options), await rounded.table("t")];
+    const keys = randomKeys(new Prng(5), 9000, 1 << 30);
+    const expected = throughHalves(await there.pull(keys));
+    for (let epoch = 2; epoch < 5; epoch++) {
+      cluster.setMap({ ...cluster.map, epoch });
+      same(await here.pull(keys), expected, `epoch ${epoch}`);
+    }
+    await end();
+  });
+}
+
+test("what is beyond binary16 stays finite, and what is not finite stays what it is", async () => {
+  const { exact, rounded, end } = await open(1);
+  await exact.table("t", { dim: 8, optimizer });
+  const table = await rounded.table("t");
+  const row = Float32Array.of(65504, 65520, -1e30, 2 ** -26, 1 + 2 ** -11, 1 + 3 * 2 ** -11, -0, 1e-7);
+  await table.assign(BigUint64Array.of(1n), row);
+  const expected = [65504, 65504, -65504, 0, 1, 1 + 2 ** -9, -0, 2 * 2 ** -24];
+  same(await table.pull(BigUint64Array.of(1n)), Float32Array.from(expected), "row");
+  await end();
+});
+
+test("tensors are exact unless their transfer is chosen, too", async () => {
+  const { cluster, exact, rounded, end } = await open(8);
+  const values = randomFloats(new Prng(3), 10_000);
+  const tensor = await exact.tensor("w", { shape: [100, 100], optimizer });
+  await tensor.assign(values);
+  same(await (await rounded.tensor("w")).pull(), values, "tensor");
+  const narrow = await cluster.connect({ tensorTransfer: "f16" });
+  same(await (await narrow.tensor("w")).pull(), throughHalves(values), "tensor as binary16");
+  await narrow.close();
+  await end();
+});
+
+test("a transfer that there is not is refused", async () => {
+  const cluster = await ServedCluster.open(1);
+  for (const options of [{ transfer: "bf16" }, { tensorTransfer: 16 }])
+    assert.is(await codeOf(() => cluster.connect(options as object)), "INVALID_OPTIONS");
+  await cluster.stop();
+});
+
+interface Both {
+  readonly cluster: ServedCluster;
+  readonly exact: Store;
+  readonly rounded: Store;
+  readonly end: () => Promise<void>;
+}
+
+/** A cluster, and a client of each kind. */
+async function open(shards: number): Promise<Both> {
+  const cluster = await ServedCluster.open(shards);
+  const [exact, rounded] = [await cluster.connect(), await cluster.connect({ transfer: "f16" })];
+  const end = async () => {
+    await exact.close();
+    await rounded.close();
+    await cluster.stop();
+    assert.equal(cluster.failures, []);
+  };
+  return { cluster, exact, rounded, end };
+}
+
+async function compare(
+  there: Table,
+  here: Table,
+  keys: BigUint64Array,
+  fallback: number | undefined,
+): Promise<void> {
+  const [expected, found] = [there, here].map((table) => ({
+    state: new Float32Array(keys.length * table.stateFloats),
+    found: new Uint8Array(keys.length),
+    ...(fallback !== undefined && { default: fallback }),
+  }));
+  const rows = throughHalves(await there.pull(keys, expected));
+  const said = `${there.name}, ${keys.length} keys, default ${fallback}`;
+  same(await here.pull(keys, found), rows, said);
+  same(found.state, expected.state, `${said}: state`);
+  same(found.found, expected.found, `${said}: found`);
+  same(
+    await here.pull(keys, fallback === undefined ? {} : { default: fallback }),
+    rows,
+    `${said}, rows alone`,
+  );
+}
+
+async function pullBoth(store: Store, [a, b]: readonly Table[], keys: BigUint64Array) {
+  const columns = { show: new Float32Array(keys.length), click: new Float32Array(keys.length) };
+  const rows = [await a.pull(keys, { counters: columns }), new Float32Array(0)];
+  const together = await store.pull([
+    { table: a, keys },
+    { table: b, keys },
+  ]);
+  same(together[0], rows[0], "alone and together");
+  rows[1] = together[1];
+  return { rows, ...columns };
+}
+
+test.run();
