@@ -162,20 +162,21 @@ export class Shard {
   ): Promise<ArenaTable> {
     this.#demandOpen();
     return this.#inTurn(async () => {
-      const { tables } = this.#state;
-      const known = tables.get(name);
+      const known = this.#state.tables.get(name);
       if (known) {
         const definition = redefineTable(known.definition, options ?? {}, tensor);
-        if (JSON.stringify(definition) === JSON.stringify(known.definition)) return { result: known };
+        if (JSON.stringify(definition) === JSON.stringify(known.definition))
+          return { result: known, lsn: known.definedLsn };
         const lsn = await this.#append(RECORD.define, definition, () => {
           known.definition = definition;
           coldRowsOf(this.#state.cold, known);
         });
+        known.definedLsn = lsn;
         this.#evicting.consider(known, 0);
         this.#coldTier.consider();
         return { result: known, lsn };
       }
-      if (options === undefined) throw noTable(name, "give options to make it", tables);
+      if (options === undefined) throw noTable(name, "give options to make it", this.#state.tables);
       return this.#make(newTable(this.#state, name, options, tensor));
     });
   }
@@ -187,6 +188,7 @@ export class Shard {
       this.#state.tables.set(table.definition.name, table);
       coldRowsOf(this.#state.cold, table);
     });
+    table.definedLsn = lsn;
     this.#evicting.consider(table, 0);
     return { result: table, lsn };
   }
@@ -284,8 +286,6 @@ export class Shard {
   evictionCounts(table: ArenaTable): EvictionCounts {
     return this.#evicting.counts(table);
   }
-
-  // Rows.
 
   /**
    * Reads rows as of the call: at once, or, where the page store has to be asked for cold ones, when the promise resolves;

@@ -85,6 +85,8 @@ export class ArenaTable {
   readonly admitting: AdmissionCounts = { admitted: 0, occurrences: 0, gradients: 0 };
   /** The highest step that a write has brought. */
   highestStep = 0;
+  /** LSN of the record that made or changed its definition in this life of the store: who opens it waits for that. */
+  definedLsn = 0;
   /** Times that its counters have decayed. */
   epoch = 0;
   /** Counters of a row. */
