@@ -1,6 +1,0 @@
-import { test } from "uvu";
-import { tellLives } from "./lives.js";
-
-tellLives(2);
-
-test.run();
