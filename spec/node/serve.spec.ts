@@ -126,7 +126,7 @@ test("a directory that is open, a port that is taken, a directory that is no sto
     [["--dir", dir, ...anywhere], 1, /^error LOCKED: .*model/],
     [["--dir", join(directory, "b"), "--listen", listen], 1, /^error UNAVAILABLE: cannot listen on 127/],
     [
-      ["--dir", join(directory, "b"), "--listen", taken, "--no-supervise"],
+      ["--dir", join(directory, "c"), "--listen", taken, "--no-supervise"],
       1,
       /^error UNAVAILABLE: cannot listen/,
     ],
