@@ -127,6 +127,13 @@ export class ShardHost<S extends Service> {
     }
   }
 
+  /** Closes what listens, at once: for a thread that ends whatever becomes of its shard, since it may not end while something does. */
+  async abandon(): Promise<void> {
+    const life = this.#life;
+    this.#life = undefined;
+    await life?.listener.close();
+  }
+
   #inTurn(work: () => Promise<void>): Promise<void> {
     const done = this.#changing.catch(() => undefined).then(work);
     this.#changing = done;

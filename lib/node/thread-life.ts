@@ -70,7 +70,12 @@ export function runShardThread(
   }
 
   process.on("uncaughtException", (error) => {
-    if (!host.fail(error)) end({ say: "failed", code: "INTERNAL", message: `${error.message}` });
+    if (host.fail(error)) return;
+    const last: FromThread = { say: "failed", code: "INTERNAL", message: `${error.message}` };
+    host.abandon().then(
+      () => end(last),
+      () => end(last),
+    );
   });
 
   port.on("message", (message: ToThread) => {
