@@ -50,6 +50,13 @@ export class OptionReader {
     return value;
   }
 
+  /** A whole number, which is counted and never becomes a float32. */
+  integer(name: string, least: number, most: number, fallback: number): number {
+    const value = this.#take(name) ?? fallback;
+    if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return value;
+    this.#refuse(name, value, `an integer from ${least} to ${most}`);
+  }
+
   boolean(name: string, fallback: boolean): boolean {
     const value = this.#take(name) ?? fallback;
     if (typeof value !== "boolean") this.#refuse(name, value, "true or false");

@@ -108,11 +108,6 @@ export class Channel implements Receiver {
     return this.#ended !== undefined;
   }
 
-  /** Bytes that wait to be taken by the system. */
-  get waitingBytes(): number {
-    return this.#connection?.waitingBytes ?? 0;
-  }
-
   /**
    * Sends a request, as soon as the node allows one more of so many bytes, answer included. Its bulk is borrowed until
    * `taken` is called. Returns its id, for `cancel`.

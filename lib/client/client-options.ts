@@ -55,9 +55,9 @@ export function readClientOptions(options: unknown): ClientSettings {
   const settings = {
     worker: readWorker(read.any("worker")),
     session: readSession(read.any("session")),
-    deadlineMs: integerOf(read, "deadlineMs", 0, 2 ** 31 - 1, 30_000),
-    connectMs: integerOf(read, "connectMs", 1, 2 ** 31 - 1, 5000),
-    tries: integerOf(read, "tries", 0, 2 ** 31 - 1, 0),
+    deadlineMs: read.integer("deadlineMs", 0, 2 ** 31 - 1, 30_000),
+    connectMs: read.integer("connectMs", 1, 2 ** 31 - 1, 5000),
+    tries: read.integer("tries", 0, 2 ** 31 - 1, 0),
     mask: read.choice("mask", ["zero", "random"], "zero"),
     transfer: {
       tables: read.choice("transfer", ["f32", "f16"], "f32"),
@@ -80,12 +80,6 @@ function readSession(session: unknown): bigint | undefined {
   if (session === undefined) return undefined;
   if (typeof session === "bigint" && session >= 1n && session < 2n ** 64n) return session;
   throw refusal(`found session ${describe(session)}, expected a bigint from 1 to 2^64 - 1`);
-}
-
-function integerOf(read: OptionReader, name: string, least: number, most: number, usual: number): number {
-  const value = read.any(name) ?? usual;
-  if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return value;
-  throw refusal(`found ${name} ${describe(value)}, expected an integer from ${least} to ${most}`);
 }
 
 function refusal(what: string): EmbershardError {

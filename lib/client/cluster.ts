@@ -40,6 +40,7 @@ export class Cluster {
   readonly #channels = new Set<Channel>();
   #map: SlotMap | undefined;
   #routes: Routes | undefined;
+  #owners: readonly number[] | undefined;
   /** Identities of the nodes' stores, by the names of nodes. */
   readonly #stores = new Map<string, string>();
   #control: Channel | undefined;
@@ -68,18 +69,20 @@ export class Cluster {
 
   /** Owners that have slots. */
   get owners(): readonly number[] {
-    const { endOf } = this.routes;
-    return [...endOf.keys()].filter((owner) => endOf[owner] > (owner === 0 ? 0 : endOf[owner - 1]));
+    if (!this.#owners) {
+      const { endOf } = this.routes;
+      this.#owners = [...endOf.keys()].filter((owner) => endOf[owner] > (owner === 0 ? 0 : endOf[owner - 1]));
+    }
+    return this.#owners;
   }
 
   ownerName(owner: number): string {
     return nameOf(this.map.owners[owner]);
   }
 
-  get demandOpen(): () => void {
-    return () => {
-      if (this.#closed) throw new EmbershardError("CLOSED", "the store is closed");
-    };
+  /** @throws CLOSED */
+  demandOpen(): void {
+    if (this.#closed) throw new EmbershardError("CLOSED", "the store is closed");
   }
 
   /** Takes a map that a node has sent, if it is later than what is known. */
@@ -95,6 +98,7 @@ export class Cluster {
     this.#map = map;
     if (!changed) return;
     this.#routes = undefined;
+    this.#owners = undefined;
     noteMap(map.epoch, map.owners.length);
   }
 

@@ -1,7 +1,7 @@
 // Questions about keys that are not for rows: whether they have one, how often they were pushed.
 import { EmbershardError } from "../base/errors.js";
 import type { Cluster } from "./cluster.js";
-import { PlanMemory } from "./plan-memory.js";
+import type { PlanMemories, PlanMemory } from "./plan-memory.js";
 import type { RemoteTable } from "./remote-table.js";
 import type { Requests } from "./requests.js";
 import { beginOf, type Route, routeBySlot, routeBytes } from "./routing.js";
@@ -12,12 +12,13 @@ const frameKeys = 32_768;
 /** Asks about each key, and writes the answers in the order of the keys: u8[n] of 0 and 1, or u32[n]. */
 export async function askOfKeys(
   requests: Requests,
+  memories: PlanMemories,
   table: RemoteTable,
   keys: BigUint64Array,
   kind: "Contains" | "Occurrences",
   into: Uint8Array | Uint32Array,
 ): Promise<void> {
-  await forEachFrame(requests, table, keys, async (owner, part, own, order) => {
+  await forEachFrame(requests, memories, table, keys, async (owner, part, own, order) => {
     const put = (values: ArrayLike<number>) => {
       if (values.length < own.length)
         throw new EmbershardError("BAD_FRAME", `found ${values.length} answers, expected ${own.length}`);
@@ -37,10 +38,11 @@ export async function askOfKeys(
 /** Has shards read cold rows of keys ahead. */
 export async function prefetchKeys(
   requests: Requests,
+  memories: PlanMemories,
   table: RemoteTable,
   keys: BigUint64Array,
 ): Promise<void> {
-  await forEachFrame(requests, table, keys, async (owner, part, own) => {
+  await forEachFrame(requests, memories, table, keys, async (owner, part, own) => {
     await requests.ask(owner, { kind: "Prefetch", parts: [part], keys: own }, "Done", () => undefined);
   });
 }
@@ -54,22 +56,27 @@ type Ask = (
 
 async function forEachFrame(
   { cluster }: Requests,
+  memories: PlanMemories,
   { id: table, fingerprint, placement }: RemoteTable,
   keys: BigUint64Array,
   ask: Ask,
 ): Promise<void> {
-  const memory = new PlanMemory();
-  const route = routed(memory, cluster, placement, keys);
-  const { u32, u64 } = memory;
   const frames: Promise<void>[] = [];
-  for (const owner of cluster.owners) {
-    const end = route.ends[owner];
-    for (let from = beginOf(route, owner); from < end; from += frameKeys) {
-      const to = Math.min(end, from + frameKeys);
-      const own = u64.slice(route.keys / 8 + from, route.keys / 8 + to);
-      const order = u32.slice(route.order / 4 + from, route.order / 4 + to);
-      frames.push(ask(owner, { table, fingerprint, count: to - from }, own, order));
+  const memory = memories.take();
+  try {
+    const route = routed(memory, cluster, placement, keys);
+    const { u32, u64 } = memory;
+    for (const owner of cluster.owners) {
+      const end = route.ends[owner];
+      for (let from = beginOf(route, owner); from < end; from += frameKeys) {
+        const to = Math.min(end, from + frameKeys);
+        const own = u64.slice(route.keys / 8 + from, route.keys / 8 + to);
+        const order = u32.slice(route.order / 4 + from, route.order / 4 + to);
+        frames.push(ask(owner, { table, fingerprint, count: to - from }, own, order));
+      }
     }
+  } finally {
+    memories.give(memory);
   }
   const settled = await Promise.allSettled(frames);
   for (const one of settled) if (one.status === "rejected") throw one.reason;

@@ -1,4 +1,5 @@
 // A push whose rows go straight to where they are sent from: the usual case, in which nothing has to be left out.
+import { distinctSlots } from "../kernel/equal-keys.js";
 import type { Cluster } from "./cluster.js";
 import type { PlanMemory } from "./plan-memory.js";
 import { type Route, routeBySlot, routeBytes } from "./routing.js";
@@ -14,11 +15,6 @@ export interface PlacedPush {
   readonly values: number;
   /** u32[route.n], how often each key occurred; 0 where each did once. */
   readonly counts: number;
-}
-
-/** Slots of the table that finds equal keys: a power of two, at most half full. */
-export function distinctSlots(n: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(2 * n, 16)));
 }
 
 /** Bytes of plan memory that placing a push takes. */

@@ -71,11 +71,11 @@ function partsOf(writer: Writer, plans: readonly WritePlan[], numbered: Numbered
   const parts: WritePart[] = [];
   // A mark goes to everyone, so that all say the same.
   const always = numbered.request.mark !== undefined;
+  const sorted = plans.every(({ route }) => route.order !== 0);
   for (const owner of cluster.owners) {
     const spans = plans.map(({ route }) => ({ begin: beginOf(route, owner), end: route.ends[owner] }));
     const bytes = plans.reduce((sum, plan, i) => sum + (spans[i].end - spans[i].begin) * plan.rowBytes, 0);
     if (bytes === 0 && !always) continue;
-    const sorted = plans.every(({ route }) => route.order !== 0);
     const frames = sorted ? Math.max(1, Math.ceil(bytes / frameBytes)) : 1;
     const firstRank = owner === 0 ? 0 : routes.endOf[owner - 1];
     const ranks = routes.endOf[owner] - firstRank;

@@ -159,16 +159,16 @@ export class RemoteBackend implements Backend<RemoteTable> {
   }
 
   async contains(table: RemoteTable, keys: BigUint64Array, found: Uint8Array): Promise<void> {
-    await this.#during(() => askOfKeys(this.#requests, table, keys, "Contains", found));
+    await this.#during(() => askOfKeys(this.#requests, this.#memories, table, keys, "Contains", found));
   }
 
   async occurrences(table: RemoteTable, keys: BigUint64Array, into: Uint32Array): Promise<void> {
-    await this.#during(() => askOfKeys(this.#requests, table, keys, "Occurrences", into));
+    await this.#during(() => askOfKeys(this.#requests, this.#memories, table, keys, "Occurrences", into));
   }
 
   async prefetch(table: RemoteTable, keys: BigUint64Array): Promise<void> {
     if (table.definition.memory === undefined) return;
-    await this.#during(() => prefetchKeys(this.#requests, table, keys));
+    await this.#during(() => prefetchKeys(this.#requests, this.#memories, table, keys));
   }
 
   scan(table: RemoteTable, batchRows: number): AsyncIterable<ScanBatch> {

@@ -1,11 +1,13 @@
 // One table's part of a write: equal keys summed, rows put in the order in which they are sent.
+
 import { nonFinite } from "../api/arguments.js";
 import type { RowWrite } from "../api/backend.js";
+import { distinctSlots } from "../kernel/equal-keys.js";
 import type { Chunk } from "../wire/bulk.js";
 import { Column, ElementType, type WritePartInput } from "../wire/generated/frame-types.js";
 import type { Cluster } from "./cluster.js";
 import type { PlanMemory } from "./plan-memory.js";
-import { distinctSlots, placePush, placingBytes } from "./push-placing.js";
+import { placePush, placingBytes } from "./push-placing.js";
 import type { RemoteTable } from "./remote-table.js";
 import { type Route, routeBySlot, routeBytes, routeToOne } from "./routing.js";
 

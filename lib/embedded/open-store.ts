@@ -112,25 +112,15 @@ interface Settings {
   readonly version: string | undefined;
 }
 
-/** Not OptionReader.number: these are counted, and never become float32s. */
-function integerOf(read: OptionReader, name: string, least: number, most: number, fallback: number): number {
-  const value = read.any(name) ?? fallback;
-  if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new EmbershardError(
-    "INVALID_OPTIONS",
-    `openStore: found ${name} ${describe(value)}, expected an integer from ${least} to ${most}`,
-  );
-}
-
 /** Checks options, and fills in what is not given. @throws INVALID_OPTIONS */
 export function readSettings(options: StoreOptions): Settings {
   const read = new OptionReader("openStore", options);
   const settings: Settings = {
     create: read.boolean("create", true),
-    arenaBytes: integerOf(read, "arenaBytes", LIMITS.minimumArenaBytes, LIMITS.arenaBytes, LIMITS.arenaBytes),
+    arenaBytes: read.integer("arenaBytes", LIMITS.minimumArenaBytes, LIMITS.arenaBytes, LIMITS.arenaBytes),
     hugePages: read.choice("hugePages", ["auto", "off"], "auto"),
     logBufferBytes:
-      "logBufferBytes" in options ? integerOf(read, "logBufferBytes", 1 << 16, 2 ** 31, 32 << 20) : undefined,
+      "logBufferBytes" in options ? read.integer("logBufferBytes", 1 << 16, 2 ** 31, 32 << 20) : undefined,
     checkpoint: readPolicy(read.any("checkpoint")),
     control: read.boolean("control", true),
     version: readVersionName(read.any("version")),
@@ -144,11 +134,11 @@ export function readSettings(options: StoreOptions): Settings {
 function readPolicy(given: unknown): Settings["checkpoint"] {
   if (given === false) return undefined;
   const read = new OptionReader("openStore: checkpoint", given === undefined ? {} : given);
-  const everyMs = integerOf(read, "everyMs", 10, 2 ** 31 - 1, usualEveryMs);
+  const everyMs = read.integer("everyMs", 10, 2 ** 31 - 1, usualEveryMs);
   const everyLogBytes =
     read.any("everyLogBytes") === undefined
       ? undefined
-      : integerOf(read, "everyLogBytes", 1 << 16, 2 ** 53 - 1, usualLogBytes);
+      : read.integer("everyLogBytes", 1 << 16, 2 ** 53 - 1, usualLogBytes);
   read.end();
   return { everyMs, everyLogBytes };
 }
@@ -162,7 +152,7 @@ function readVersionName(given: unknown): string | undefined {
 function readKeep(given: unknown): number | undefined {
   if (given === undefined) return undefined;
   const read = new OptionReader("openStore: versions", given);
-  const keep = integerOf(read, "keep", 1, 2 ** 31 - 1, 1);
+  const keep = read.integer("keep", 1, 2 ** 31 - 1, 1);
   read.end();
   return keep;
 }

@@ -1,14 +1,13 @@
-import type { SlotMap } from "../ring/slot-map.js";
+import { runsOf, type SlotMap } from "../ring/slot-map.js";
 import type { SlotMapInput } from "../wire/generated/frame-types.js";
 
 /** A slot map as frames have it. */
 export function slotMapFrame({ epoch, owners, ownerOf }: SlotMap): SlotMapInput {
-  const runs: number[] = [];
-  for (let first = 0; first < ownerOf.length; ) {
-    let end = first + 1;
-    while (end < ownerOf.length && ownerOf[end] === ownerOf[first]) end++;
-    runs.push(ownerOf[first], end - first - 1);
-    first = end;
+  const { owners: ownersOfRuns, lengths } = runsOf(ownerOf);
+  const runs = new Uint16Array(2 * lengths.length);
+  for (let i = 0; i < lengths.length; i++) {
+    runs[2 * i] = ownersOfRuns[i];
+    runs[2 * i + 1] = lengths[i] - 1;
   }
-  return { kind: "SlotMap", epoch, slotCount: ownerOf.length, owners, runs: Uint16Array.from(runs) };
+  return { kind: "SlotMap", epoch, slotCount: ownerOf.length, owners, runs };
 }

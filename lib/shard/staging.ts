@@ -1,7 +1,9 @@
 // Staging: a write's rows are laid out in an arena's scratch, checked, and equal keys summed. Nothing is changed yet.
+
 import { nonFinite } from "../api/arguments.js";
 import type { RowHistory, RowWrite as TableWrite, WriteKind } from "../api/backend.js";
 import { EmbershardError } from "../base/errors.js";
+import { distinctSlots } from "../kernel/equal-keys.js";
 import { MAX_FREQUENCY } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
@@ -63,11 +65,6 @@ export interface Run {
 }
 
 const chunkFloats = 65_536;
-
-/** Slots of the table that finds equal keys: a power of two, at most half full. */
-function distinctSlots(n: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(2 * n, 16)));
-}
 
 /** Bytes of values, states, last steps and counters that a row of this write has in scratch. */
 export function valueBytesOf({ table, kind, states, history, counters }: RowWrite): number {
