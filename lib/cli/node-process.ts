@@ -4,6 +4,7 @@ import { EmbershardError } from "../base/errors.js";
 import { uWebSocketTransport } from "../net/uwebsockets-transport.js";
 import { RunningNode } from "../node/node.js";
 import type { NodeSettings } from "../node/settings.js";
+import { StopOrders } from "../node/stop-orders.js";
 import { crashed } from "../node/supervisor.js";
 import type { NodeLog } from "./node-log.js";
 
@@ -52,15 +53,9 @@ export async function runNode(settings: NodeSettings, software: string, log: Nod
 /** SIGTERM, SIGINT, and a supervisor that is gone are orders to stop. */
 function listenForOrders(order: (what: string) => void): { again(then: () => void): void; end(): void } {
   let second: (() => void) | undefined;
-  let first = true;
-  const told = (what: string) => {
-    if (first) {
-      first = false;
-      order(what);
-    } else second?.();
-  };
-  const onTerm = () => told("SIGTERM");
-  const onInt = () => told("SIGINT");
+  const orders = new StopOrders(systemClock, order, () => second?.());
+  const onTerm = () => orders.take("SIGTERM");
+  const onInt = () => orders.take("SIGINT");
   const onGone = () => order("the supervisor is gone");
   process.on("SIGTERM", onTerm).on("SIGINT", onInt).on("disconnect", onGone);
   return {

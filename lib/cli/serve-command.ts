@@ -18,7 +18,7 @@ export function serveCommand(
     .summary("serve a store to other processes and machines")
     .description(
       "Opens the store in a directory, or makes one, and serves it until it is told to stop (Ctrl-C, SIGTERM): then it " +
-        "finishes what is under way, writes a checkpoint and ends with 0. A second signal ends it at once. Each setting can " +
+        "finishes what is under way, writes a checkpoint and ends with 0. A second signal, a second later or more, ends it at once. Each setting can " +
         "also be given in the environment or in a file; `embershard config` shows what is in force.",
     );
   addSettingOptions(command)

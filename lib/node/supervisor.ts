@@ -1,6 +1,7 @@
 // The parent of a node: starts it again when it dies, and passes on what it is told.
 import type { ChildProcess } from "node:child_process";
 import type { Clock } from "../base/clock.js";
+import { StopOrders } from "./stop-orders.js";
 
 /** What a process ends with that wants to be started again: EX_SOFTWARE of sysexits.h. */
 export const crashed = 70;
@@ -25,6 +26,7 @@ const quietMs = 60_000;
  */
 export class Supervisor {
   readonly #parts: SupervisorParts;
+  readonly #orders: StopOrders;
   #child: ChildProcess | undefined;
   #stopping = false;
   #cancelRestart: (() => void) | undefined;
@@ -35,6 +37,8 @@ export class Supervisor {
 
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
+    const passOn = (signal: string) => this.#passOn(signal as NodeJS.Signals);
+    this.#orders = new StopOrders(parts.clock, passOn, passOn);
   }
 
   /** Runs until the node has ended for good; gives its exit code. */
@@ -45,8 +49,15 @@ export class Supervisor {
     });
   }
 
-  /** Passes a signal on: the first one stops the node, and whatever it does then, it is not started again. */
+  /**
+   * Passes a signal on: the first one stops the node, and whatever it does then, it is not started again. Signals that
+   * come within `sameOrderMs` after the first are taken for the same one; later ones are passed on too.
+   */
   signal(name: NodeJS.Signals): void {
+    this.#orders.take(name);
+  }
+
+  #passOn(name: NodeJS.Signals): void {
     this.#stopping = true;
     this.#cancelRestart?.();
     if (this.#child) this.#child.kill(name);

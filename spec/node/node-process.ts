@@ -55,9 +55,9 @@ export class NodeProcess {
     return (await this.line("started", nth)) as unknown as Started;
   }
 
-  /** Tells it to stop, and gives how it ended. */
-  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | string> {
-    this.child.kill(signal);
+  /** Tells it to stop, by several signals at once if so many are given; gives how it ended. */
+  async stop(...signals: readonly NodeJS.Signals[]): Promise<number | string> {
+    for (const signal of signals.length > 0 ? signals : (["SIGTERM"] as const)) this.child.kill(signal);
     return this.ended();
   }
 

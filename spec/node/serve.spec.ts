@@ -49,7 +49,7 @@ test("a node says where it is, is ready, and stops with a checkpoint when it is 
   nodes.push(again);
   const second = await again.started();
   assert.ok((await get(second.listen, "/status")).body.shards[0].store!.checkpoint!.generation >= 1);
-  assert.is(await again.stop("SIGINT"), 0);
+  assert.is(await again.stop("SIGINT", "SIGTERM", "SIGINT"), 0, "signals that come together are one order");
 });
 
 test("a node whose log nobody reads any more goes on, and stops in good order", async ({
@@ -191,7 +191,7 @@ test("a node that crashes is started again by its supervisor, which passes signa
   assert.is.not(second.pid, first.pid);
   assert.match(JSON.stringify(await node.line("note")), /ended by SIGKILL: it is started again in 250 ms/);
   assert.is((await get(second.listen, "/ready")).status, 200);
-  assert.is(await node.stop(), 0, node.err);
+  assert.is(await node.stop("SIGINT", "SIGTERM"), 0, node.err);
   assert.throws(() => process.kill(second.pid, 0), "ESRCH");
 });
 
