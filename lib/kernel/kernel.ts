@@ -254,16 +254,24 @@ const initialPages = 320;
 let compiled: WebAssembly.Module | undefined;
 
 /**
- * A new instance of the kernel over memory of its own, which may grow to `maximumBytes`. The module is compiled once.
+ * A new instance of the kernel over `memory`, zeroed and nobody else's, or over new memory, which may grow to `maximumBytes`.
+ * The module is compiled once.
  *
  * @throws OUT_OF_MEMORY when the system refuses the address space.
  */
-export function instantiateKernel(maximumBytes: number): KernelInstance {
+export function instantiateKernel(
+  maximumBytes: number,
+  memory: WebAssembly.Memory = newMemory(maximumBytes),
+): KernelInstance {
   compiled ??= new WebAssembly.Module(Buffer.from(kernelWasm, "base64"));
+  const instance = new WebAssembly.Instance(compiled, { env: { memory } });
+  return { exports: instance.exports as unknown as KernelExports, memory };
+}
+
+function newMemory(maximumBytes: number): WebAssembly.Memory {
   const maximum = Math.max(initialPages, Math.ceil(maximumBytes / wasmPageBytes));
-  let memory: WebAssembly.Memory;
   try {
-    memory = new WebAssembly.Memory({ initial: initialPages, maximum });
+    return new WebAssembly.Memory({ initial: initialPages, maximum });
   } catch (cause) {
     throw new EmbershardError(
       "OUT_OF_MEMORY",
@@ -273,6 +281,4 @@ export function instantiateKernel(maximumBytes: number): KernelInstance {
       },
     );
   }
-  const instance = new WebAssembly.Instance(compiled, { env: { memory } });
-  return { exports: instance.exports as unknown as KernelExports, memory };
 }

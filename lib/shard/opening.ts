@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
+import type { BlockFactory } from "../base/hash-block.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import { readMarkFile } from "../store/durable-mark.js";
 import type { Files } from "../store/files.js";
@@ -8,6 +9,7 @@ import { readLogRange } from "../store/log-range.js";
 import { readLog } from "../store/log-reader.js";
 import type { PageStore } from "../store/page-store.js";
 import { openSegmentLog } from "../store/segment-log.js";
+import type { ArenaOptions } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { ArenaSet } from "./arena-set.js";
 import type { CheckpointPolicy } from "./checkpointing.js";
@@ -40,6 +42,9 @@ export interface ShardOptions {
   readonly pause: () => Promise<void>;
   readonly arenaBytes: number;
   readonly hugePages: "auto" | "off";
+  /** Make kernels, and blocks for the log; each over new memory unless given. */
+  readonly kernel?: ArenaOptions["kernel"];
+  readonly createBlock?: BlockFactory | undefined;
   readonly logBufferBytes?: number | undefined;
   readonly segmentBytes?: number | undefined;
   readonly checkpoint: CheckpointPolicy | undefined;
@@ -75,16 +80,16 @@ export async function recoverShard(
   options: ShardOptions,
   onFailure: (error: EmbershardError) => void,
 ): Promise<OpenedShard> {
-  const { files, pages, identity, clock, nonce, pause } = options;
-  const arenas = new ArenaSet({ limitBytes: options.arenaBytes, hugePages: options.hugePages });
+  const { files, pages, identity, clock, nonce, pause, kernel, createBlock = createHashBlock } = options;
+  const arenas = new ArenaSet({ limitBytes: options.arenaBytes, hugePages: options.hugePages, kernel });
   const manifest = await readManifest(pages);
   const from = (manifest?.replayLsn ?? 0) + 1;
   // First: without its manifest a page store looks as if the log had lost its beginning.
-  const { mark } = await readMarkFile(files, createHashBlock, identity);
+  const { mark } = await readMarkFile(files, createBlock, identity);
   if (mark) demandCheckpoint(mark.generation, manifest);
   const reading = await readLog(files, {
     identity,
-    createBlock: createHashBlock,
+    createBlock,
     from,
     mayBeNew: options.mayBeNew,
   });
@@ -119,7 +124,7 @@ export async function recoverShard(
   const log = await openSegmentLog({
     files,
     identity,
-    createBlock: createHashBlock,
+    createBlock,
     nonce,
     end,
     onFailure,
@@ -131,7 +136,7 @@ export async function recoverShard(
     tables: recovered.tables,
     log,
     logWaits: new Interruption(),
-    records: (from, to) => readLogRange(files, { identity, createBlock: createHashBlock, from, to }),
+    records: (from, to) => readLogRange(files, { identity, createBlock, from, to }),
     pages,
     cold: recovered.cold,
     coldRemains,

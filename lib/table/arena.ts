@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.js";
 import { EmbershardError } from "../base/errors.js";
-import { instantiateKernel, type KernelExports } from "../kernel/kernel.js";
+import { instantiateKernel, type KernelExports, type KernelInstance } from "../kernel/kernel.js";
 import {
   FIRST_PAGE,
   KIND_DROPPED,
@@ -24,6 +24,8 @@ export interface ArenaOptions {
   /** Most bytes that the arena may take, at most 4 GiB. */
   readonly limitBytes: number;
   readonly hugePages: "auto" | "off";
+  /** Makes kernels; each over new memory unless given. */
+  readonly kernel?: ((maximumBytes: number) => KernelInstance) | undefined;
 }
 
 /** Bytes of memory from which on what is added is fetched ahead: a small store takes no more than it needs. */
@@ -62,7 +64,7 @@ export class Arena {
   #scratchUsed = 0;
 
   constructor(number: number, options: ArenaOptions) {
-    const { exports, memory } = instantiateKernel(options.limitBytes);
+    const { exports, memory } = (options.kernel ?? instantiateKernel)(options.limitBytes);
     this.number = number;
     this.kernel = exports;
     this.#memory = memory;

@@ -6,6 +6,7 @@ import type { Shard } from "../../lib/shard/shard.js";
 import { FaultyMachine } from "../shard/fault-fixture.js";
 import { pick } from "./chance.js";
 import type { SimProcess } from "./process.js";
+import type { SimMemory } from "./sim-memory.js";
 
 /** What can be wrong with a disk. */
 const sabotages = {
@@ -28,12 +29,14 @@ export class SimDisk {
   readonly #machine: FaultyMachine;
   readonly #random: Prng;
   readonly #number: number;
+  readonly #memory: SimMemory;
   /** Most milliseconds that an operation takes as a rule, and now. */
   readonly #usualMs: number;
   #delayMs: number;
   #open: Shard | undefined;
 
-  constructor(number: number, random: Prng) {
+  constructor(number: number, random: Prng, memory: SimMemory) {
+    this.#memory = memory;
     this.#number = number;
     this.#machine = new FaultyMachine(random.u32());
     this.#random = random;
@@ -54,6 +57,8 @@ export class SimDisk {
     const { shard, store } = await machine.open({
       identity: { storeId: new Uint8Array(16).fill(7), shard: this.#number },
       clock,
+      kernel: (maximumBytes) => this.#memory.kernel(maximumBytes),
+      createBlock: (bytes) => this.#memory.block(bytes),
       pause: () => process.wait(0),
       logBufferBytes: 1 << (13 + random.below(4)),
       segmentBytes: 1 << (13 + random.below(4)),

@@ -41,7 +41,9 @@ export class SimNode {
     this.#world = world;
     this.name = name;
     this.#models = world.models.filter((_, owner) => world.map.owners[owner].node === name);
-    this.disks = this.#models.map((_, shard) => new SimDisk(shard, new Prng(world.random.u32())));
+    this.disks = this.#models.map(
+      (_, shard) => new SimDisk(shard, new Prng(world.random.u32()), world.memory),
+    );
     this.#endings = this.disks.map(() => "kill");
   }
 

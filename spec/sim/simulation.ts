@@ -27,8 +27,12 @@ export interface Outcome {
 
 /** Tells the story of a seed, up to the first thing that must not be. */
 export async function simulate(options: WorldOptions): Promise<Outcome> {
-  const simulation = new Simulation(new World(options));
-  return simulation.run();
+  const world = new World(options);
+  try {
+    return await new Simulation(world).run();
+  } finally {
+    world.memory.release();
+  }
 }
 
 class Simulation {

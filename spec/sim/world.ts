@@ -12,6 +12,7 @@ import { VirtualClock } from "../net/virtual-clock.js";
 import type { Bug } from "./bugs.js";
 import { SimProcess } from "./process.js";
 import { ShardModel } from "./shard-model.js";
+import { SimMemory } from "./sim-memory.js";
 import type { SimWrite } from "./sim-write.js";
 
 /** Control ports, and those of the first shards behind them. */
@@ -43,6 +44,7 @@ export class World {
   readonly seed: number;
   readonly random: Prng;
   readonly clock = new VirtualClock();
+  readonly memory = new SimMemory();
   readonly network: LoopbackNetwork;
   readonly bug: Bug | undefined;
   readonly scale: Scale;

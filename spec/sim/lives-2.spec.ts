@@ -1,0 +1,6 @@
+import { test } from "uvu";
+import { tellLives } from "./lives.js";
+
+tellLives(2);
+
+test.run();
