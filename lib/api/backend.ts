@@ -112,6 +112,8 @@ export interface Backend<T extends TableHandle> {
   /** Writes how often each key was pushed, u32[n] of zeros. */
   occurrences(table: T, keys: BigUint64Array, into: Uint32Array): Promise<void> | undefined;
   prefetch(table: T, keys: BigUint64Array): Promise<void>;
+  /** Prepares for so many more rows, where that can be done. */
+  expectRows?(table: T, rows: number): void;
   scan(table: T, batchRows: number): AsyncIterable<ScanBatch>;
   /** Resolves to the rows touched; for deletes, those that existed. */
   write(writes: readonly RowWrite<T>[], request: WriteRequest): Promise<number>;

@@ -187,6 +187,11 @@ export class CheckedTable<T extends TableHandle> implements Table {
     await this.#backend.prefetch(table, keys);
   }
 
+  /** @internal Says that so many rows will be created now. A hint. */
+  expectRows(rows: number): void {
+    this.#backend.expectRows?.(this.live(), rows);
+  }
+
   async assign(keys: BigUint64Array, rows: Float32Array, options: AssignOptions = {}): Promise<void> {
     const table = this.live();
     const what = `assign to "${this.name}"`;

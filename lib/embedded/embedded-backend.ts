@@ -16,6 +16,7 @@ import type { TableOptions } from "../api/table-definition.js";
 import type { CompareProgress, RollbackInfo, StateDiff, VersionInfo } from "../api/version-types.js";
 import { EmbershardError } from "../base/errors.js";
 import { formatVersion } from "../directory/identity.js";
+import { expectRows } from "../shard/expecting.js";
 import { openNamedTable, openNamedTensor } from "../shard/named-tables.js";
 import { Shard } from "../shard/shard.js";
 import { allTableStats, shardStats, tableStats } from "../shard/shard-stats.js";
@@ -103,6 +104,10 @@ export class EmbeddedBackend implements Backend<ArenaTable> {
 
   prefetch(table: ArenaTable, keys: BigUint64Array): Promise<void> {
     return this.#shard.prefetch(table, keys);
+  }
+
+  expectRows(table: ArenaTable, rows: number): void {
+    expectRows(this.#shard.state.arenas, table, rows);
   }
 
   scan(table: ArenaTable, batchRows: number): AsyncIterable<ScanBatch> {

@@ -133,8 +133,13 @@ function writeAll(
 /** The highest step of a table is what its rows' ages are counted from. */
 function noteStep({ table, kind, history }: RowWrite, step: number): void {
   if (kind === "push") table.highestStep = Math.max(table.highestStep, step);
-  else if (history)
-    table.highestStep = history.lastStep.reduce((most, one) => Math.max(most, one), table.highestStep);
+  else if (history) table.highestStep = highest(history.lastStep, table.highestStep);
+}
+
+function highest(steps: Uint32Array, least: number): number {
+  let most = least;
+  for (let i = 0; i < steps.length; i++) if (steps[i] > most) most = steps[i];
+  return most;
 }
 
 function planWrites(

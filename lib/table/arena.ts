@@ -30,10 +30,12 @@ export interface ArenaOptions {
 
 /** Bytes of memory from which on what is added is fetched ahead: a small store takes no more than it needs. */
 const populateFrom = 256 << 20;
+/** The same where it is known that the memory will be used: the thread that fetches it takes a while to start. */
+const populateExpectedFrom = 64 << 20;
 /** Pages by which the memory of a large arena is ahead of its need: 32 MiB. */
 const aheadPages = 256;
 /** Bytes that are fetched ahead at once at least. */
-const populateBytes = 2 << 20;
+const populateBytes = 8 << 20;
 
 /**
  * One kernel instance with memory of its own: pages of rows, the index over them, and scratch where batches lie.
@@ -90,24 +92,24 @@ export class Arena {
   }
 
   /**
-   * Makes sure that `pages` can be taken. Returns false when limit or system refuse. A large arena grows before it must,
-   * so that another thread has time to fetch the memory.
+   * Makes sure that `pages` can be taken. Returns false when limit or system refuse. A large arena, and one that is known to
+   * become larger, grows before it must, so that another thread has time to fetch the memory.
    */
   commit(pages: number): boolean {
     const { kernel } = this;
-    const used = kernel.pagesUsed();
-    const ahead = 2 * used * PAGE_BYTES < populateFrom ? 0 : Math.min(aheadPages, kernel.pagesLeft() - pages);
+    const large = 2 * kernel.pagesUsed() * PAGE_BYTES >= populateFrom;
+    const ahead = large ? Math.min(aheadPages, kernel.pagesLeft() - pages) : 0;
     const committed =
       (ahead > 0 && kernel.commitPages(pages + ahead) !== 0) || kernel.commitPages(pages) !== 0;
     this.refresh();
-    if (ahead > 0) this.#populateTo(this.pagesEnd + aheadPages);
+    if (ahead > 0 || this.pagesEnd < this.#expectedEnd) this.#populateTo(this.pagesEnd + aheadPages);
     return committed;
   }
 
   /** Has memory up to page number `end` fetched from the system by another thread. */
   #populateTo(end: number): void {
     const { buffer } = this.#memory;
-    if (buffer.byteLength < populateFrom) return;
+    if (buffer.byteLength < (this.pagesEnd < this.#expectedEnd ? populateExpectedFrom : populateFrom)) return;
     const from = Math.max(this.#populatedBytes, this.pagesEnd * PAGE_BYTES);
     const to = Math.min(buffer.byteLength, end * PAGE_BYTES);
     if (to - from < populateBytes) return;

@@ -22,13 +22,7 @@ function keysIn({ rows, removedRows }: RowReader): number {
 export async function keysOfPart(reader: RowReader, part: number, parts: number): Promise<KeySet> {
   const set = new KeySet(parts === 1 ? keysIn(reader) : KEYS_OF_A_SET);
   for (const { pieces } of keyListsOf(reader)) {
-    for await (const keys of pieces) {
-      const words = wordsOf(keys);
-      for (let i = 0; i < words.length; i += 2) {
-        const [low, high] = [words[i], words[i + 1]];
-        if (parts === 1 || partOf(low, high, parts) === part) set.add(low, high);
-      }
-    }
+    for await (const keys of pieces) addPart(wordsOf(keys), set, part, parts);
   }
   return set;
 }
@@ -54,21 +48,39 @@ export async function demandDistinct(
     for (const { name, pieces } of keyListsOf(reader)) {
       let from = 0;
       for await (const keys of pieces) {
-        const words = wordsOf(keys);
-        for (let i = 0; i < words.length; i += 2) {
-          const [low, high] = [words[i], words[i + 1]];
-          if (!sieve.shares(low, high) || (parts > 1 && partOf(low, high, parts) !== part)) continue;
-          if (!set.add(low, high))
-            throw new EmbershardError(
-              "CORRUPT",
-              `${what}: key ${keys[i / 2]} of ${name} ${from + i / 2} came before: expected each key once`,
-            );
-        }
+        const repeated = addSuspects(wordsOf(keys), sieve, set, part, parts);
+        if (repeated >= 0)
+          throw new EmbershardError(
+            "CORRUPT",
+            `${what}: key ${keys[repeated]} of ${name} ${from + repeated} came before: expected each key once`,
+          );
         from += keys.length;
       }
     }
     onPass();
   }
+}
+
+// Loops of their own: within a generator or an asynchronous function they run unoptimized for long.
+
+/** Adds keys that are in a part to `set`. */
+function addPart(words: Uint32Array, set: KeySet, part: number, parts: number): void {
+  for (let i = 0; i < words.length; i += 2) {
+    const low = words[i];
+    const high = words[i + 1];
+    if (parts === 1 || partOf(low, high, parts) === part) set.add(low, high);
+  }
+}
+
+/** Adds the keys of a part that share a cell of the sieve to `set`. Returns the place of the first one that it has, or -1. */
+function addSuspects(words: Uint32Array, sieve: KeySieve, set: KeySet, part: number, parts: number): number {
+  for (let i = 0; i < words.length; i += 2) {
+    const low = words[i];
+    const high = words[i + 1];
+    if (!sieve.shares(low, high) || (parts > 1 && partOf(low, high, parts) !== part)) continue;
+    if (!set.add(low, high)) return i / 2;
+  }
+  return -1;
 }
 
 function keyListsOf(reader: RowReader) {

@@ -150,6 +150,7 @@ async function fillNewTable(
   options: ImportOptions,
 ): Promise<void> {
   let unsound = false;
+  table.expectRows?.(reader.rows);
   async function* batches() {
     try {
       yield* reader.batches({ state });

@@ -41,6 +41,8 @@ export interface TransferTable {
   delete(keys: BigUint64Array, options?: { ack?: Ack }): Promise<number>;
   scan(options?: { readonly batch?: number }): AsyncIterable<RowBatch>;
   stats(): Promise<{ readonly rows: number }>;
+  /** Says that so many rows will be created now. A hint. */
+  expectRows?(rows: number): void;
 }
 
 /** What exports and imports take of a store; every `Store` is one. */
