@@ -30,6 +30,11 @@ export type EvictionReason = "capacity" | "age" | "norm" | "request";
 /** Rows that have been evicted; whoever is told owns the arrays. */
 export interface EvictedRows extends RowBatch {
   readonly reason: EvictionReason;
+  /**
+   * From nodes only: rows that went before these and are not told, since too much waited for this client. A batch may have
+   * this and no rows.
+   */
+  readonly missed?: number;
 }
 
 /** Rows evicted since the store was opened, by reason, and slices that it took. */

@@ -1,3 +1,5 @@
+import { EmbershardError } from "../base/errors.js";
+
 export interface CompareProgress {
   /** Pages looked at, of `total`; begins anew where another pass is needed. */
   readonly pages: number;
@@ -59,4 +61,12 @@ export interface VersionInfo {
   readonly ownBytes: number;
   /** Why it cannot be read; then all numbers are 0. It can be deleted. */
   readonly damage?: string;
+}
+
+/** What a write to a version is told. */
+export function versionIsReadOnly(version?: string): EmbershardError {
+  return new EmbershardError(
+    "VERSION_IS_READ_ONLY",
+    `this is ${version === undefined ? "a version" : `version "${version}"`} of a store, which never changes: write to the live store`,
+  );
 }

@@ -30,6 +30,12 @@ export class RequestFailure extends Error {
 const firstWaitMs = 10;
 const longestWaitMs = 1000;
 
+/** How long to wait before the next try: doubling, with a random half, so that clients do not come all at once. */
+export function waitMs(attempt: number, retryAfterMs: number, random: () => number): number {
+  const most = Math.min(longestWaitMs, firstWaitMs * 2 ** Math.min(attempt - 1, 20));
+  return Math.max(retryAfterMs, most * (0.5 + 0.5 * random()));
+}
+
 /** A part of a call: what goes to one owner in one frame. */
 export interface Part {
   readonly owner: number;
@@ -126,7 +132,7 @@ export class Call {
       const { tries } = this.#settings;
       if (!error.retry || this.#over || (tries !== 0 && attempt >= tries)) throw error;
       const stale = error.code === "STALE_EPOCH" && this.#cluster.map.epoch !== part.epoch;
-      const delayMs = stale ? 0 : this.#waitMs(attempt, details.retryAfterMs);
+      const delayMs = stale ? 0 : waitMs(attempt, details.retryAfterMs, this.#settings.random);
       if (this.#settings.clock.now() + delayMs > this.#until) throw this.#tooLate(error, peer, attempt);
       noteRetry({ peer, keys: part.keys, attempt, delayMs, error });
       if (!stale) await this.within(this.#wait(delayMs));
@@ -156,12 +162,6 @@ export class Call {
       `${said}; tried ${attempts} ${attempts === 1 ? "time" : "times"} in ${this.#settings.deadlineMs} ms`,
       { cause: error },
     );
-  }
-
-  /** Doubling, with a random half, so that clients do not come all at once. */
-  #waitMs(attempt: number, retryAfterMs: number): number {
-    const most = Math.min(longestWaitMs, firstWaitMs * 2 ** Math.min(attempt - 1, 20));
-    return Math.max(retryAfterMs, most * (0.5 + 0.5 * this.#settings.random()));
   }
 
   #wait(delayMs: number): Promise<void> {

@@ -59,6 +59,8 @@ export class Channel implements Receiver {
   /** For messages: "node a, shard 3 (10.0.0.1:7404)". */
   readonly name: string;
   welcome!: Welcome;
+  /** The version that all requests read; 0: the live state. */
+  version = 0;
   #connection: Connection | undefined;
   #terms: Terms = { ...FIRST_TERMS, items: replyItems };
   #agreement: Agreement | undefined;
@@ -123,7 +125,7 @@ export class Channel implements Receiver {
     while (this.#lastId === 0 || this.#open.has(this.#lastId));
     const id = this.#lastId;
     const send = () => {
-      const frame = this.#writer.write({ id, ...head, body });
+      const frame = this.#writer.write({ id, version: this.version, ...head, body });
       connection.send(taken ? frame.partsToKeep() : frame.parts(), taken);
     };
     const open: Open = { asking, bytes, send, taken };

@@ -13,16 +13,18 @@ import { slotMapOf } from "./slot-maps.js";
 
 /** Slots that this version's kernel tells keys by. */
 const slotCount = 16_384;
-const features = featureBits("counters", "f16");
+const features = featureBits("counters", "f16", "versions", "watch");
 
 export interface ClusterOptions {
   readonly seeds: readonly Address[];
   readonly transport: ConnectingTransport;
   readonly clock: Clock;
   readonly settings: ClientSettings;
-  /** Who pushes. */
-  readonly worker: string;
+  /** Who pushes; undefined: nobody does. */
+  readonly worker: string | undefined;
   readonly session: bigint;
+  /** Does what comes first on a new connection to a shard; when it throws, that is not used. */
+  readonly begin?: (channel: Channel) => Promise<void>;
 }
 
 /** A shard, and the connection to it. */
@@ -121,6 +123,13 @@ export class Cluster {
     return link.opening;
   }
 
+  /** The connection to an owner, if there is one. */
+  openChannel(owner: number): Channel | undefined {
+    const { node, shard } = this.map.owners[owner];
+    const channel = this.#links.get(`${node}/${shard}`)?.channel;
+    return this.#closed || channel?.ended ? undefined : channel;
+  }
+
   /** Notes that writes are on their way to an owner: a later connection has to say so. */
   noteWrite(owner: number): void {
     const { node, shard } = this.map.owners[owner];
@@ -145,12 +154,22 @@ export class Cluster {
           `${nameOf(of)}: node ${node ?? "?"}, shard ${shard ?? "none"} answers there`,
         );
       }
+      await this.#begin(channel);
       link.channel = channel;
       return channel;
     } catch (error) {
       // It may be elsewhere by now.
       if (error instanceof EmbershardError && error.code === "UNAVAILABLE")
         await this.refresh().catch(() => {});
+      throw error;
+    }
+  }
+
+  async #begin(channel: Channel): Promise<void> {
+    try {
+      await this.#options.begin?.(channel);
+    } catch (error) {
+      channel.close();
       throw error;
     }
   }

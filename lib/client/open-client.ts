@@ -8,6 +8,7 @@ import { streamTransport } from "../net/stream-transport.js";
 import { parseAddress } from "./address.js";
 import { type ConnectOptions, readClientOptions } from "./client-options.js";
 import { Cluster } from "./cluster.js";
+import { VersionOpening } from "./open-version.js";
 import { PlanMemories } from "./plan-memory.js";
 import { RemoteBackend } from "./remote-backend.js";
 import { Requests } from "./requests.js";
@@ -49,12 +50,29 @@ export async function connectIn(
   const { transport, clock, random } = world;
   const worker = settings.worker ?? world.uniqueName();
   const session = settings.session ?? BigInt(Math.floor(clock.now()));
-  const cluster = new Cluster({ seeds, transport, clock, settings, worker, session });
   const { deadlineMs, tries, transfer } = settings;
-  const requests = new Requests(cluster, { clock, random, deadlineMs, tries });
-  await openWithin(cluster, clock, deadlineMs);
   const { location = address, memories = new PlanMemories() } = world;
-  return new CheckedStore(new RemoteBackend(location, requests, { session, transfer, memories, closed }));
+  const calls = { clock, random, deadlineMs, tries };
+  const openVersion = async (version: string, closed: () => Promise<void>): Promise<Store> => {
+    const { begin } = new VersionOpening(version);
+    const cluster = new Cluster({ seeds, transport, clock, settings, worker: undefined, session: 0n, begin });
+    const requests = new Requests(cluster, calls);
+    try {
+      await openWithin(cluster, clock, deadlineMs);
+      // Every shard has it in memory from now on.
+      await requests.askAll({ kind: "GetSlotMap" }, "SlotMap", () => undefined);
+    } catch (error) {
+      cluster.close();
+      throw error;
+    }
+    const parts = { session: 0n, transfer, memories, version, openVersion, closed };
+    return new CheckedStore(new RemoteBackend(location, requests, parts));
+  };
+  const cluster = new Cluster({ seeds, transport, clock, settings, worker, session });
+  await openWithin(cluster, clock, deadlineMs);
+  const requests = new Requests(cluster, calls);
+  const parts = { session, transfer, memories, openVersion, closed };
+  return new CheckedStore(new RemoteBackend(location, requests, parts));
 }
 
 /** Nodes may be starting: asks again until one answers or the time is over. */

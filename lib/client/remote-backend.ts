@@ -13,6 +13,7 @@ import type { ChangeBatch, EvictedRows, ScanBatch } from "../api/row-batches.js"
 import type { Store, StoreStats, TableStats, TensorOptions } from "../api/store-types.js";
 import type { TableOptions } from "../api/table-definition.js";
 import type { RollbackInfo, StateDiff, VersionInfo } from "../api/version-types.js";
+import { versionIsReadOnly } from "../api/version-types.js";
 import { EmbershardError } from "../base/errors.js";
 import { type BodyInput, EvictBy, type TableReply, type WriteInput } from "../wire/generated/frame-types.js";
 import type { Channel } from "./channel.js";
@@ -23,10 +24,11 @@ import { optionsJson } from "./options-json.js";
 import type { PlanMemories } from "./plan-memory.js";
 import { pullRows } from "./pulling.js";
 import { type Writer, writeRows } from "./pushing.js";
-import { scanTable } from "./remote-scan.js";
+import { changesOf, scanTable } from "./remote-scan.js";
 import { joinStoreStats, joinTableStats, type ShardReport } from "./remote-stats.js";
 import { RemoteTable } from "./remote-table.js";
 import type { Requests } from "./requests.js";
+import { Watch } from "./watching.js";
 import { WriteOrder } from "./write-order.js";
 
 /** What a backend is given beside its cluster. */
@@ -34,6 +36,10 @@ export interface RemoteBackendOptions {
   readonly session: bigint;
   readonly transfer: Transfer;
   readonly memories: PlanMemories;
+  /** The version that is read; undefined: the live state. */
+  readonly version?: string | undefined;
+  /** Opens a version of the same nodes; `closed` is to be waited for when that is closed. */
+  readonly openVersion: (name: string, closed: () => Promise<void>) => Promise<Store>;
   /** Waited for when the store is closed. */
   readonly closed: () => Promise<void>;
 }
@@ -48,6 +54,10 @@ export class RemoteBackend implements Backend<RemoteTable> {
   readonly #closed: () => Promise<void>;
   readonly #memories: PlanMemories;
   readonly #writer: Writer;
+  readonly #version: string | undefined;
+  readonly #openVersion: (name: string, closed: () => Promise<void>) => Promise<Store>;
+  /** Versions that were opened: they end with this. */
+  readonly #versions = new Set<Store>();
   readonly #tables = new Map<string, RemoteTable>();
   readonly #pending = new Set<Promise<unknown>>();
   #sequence = 0;
@@ -56,8 +66,10 @@ export class RemoteBackend implements Backend<RemoteTable> {
   constructor(
     location: string,
     requests: Requests,
-    { session, transfer, memories, closed }: RemoteBackendOptions,
+    { session, transfer, memories, version, openVersion, closed }: RemoteBackendOptions,
   ) {
+    this.#version = version;
+    this.#openVersion = openVersion;
     this.location = location;
     this.#memories = memories;
     this.#closed = closed;
@@ -148,6 +160,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
 
   write(writes: readonly RowWrite<RemoteTable>[], request: WriteRequest): Promise<number> {
     return this.#during(async () => {
+      this.#demandLive();
       const call = this.#requests.call(request.signal);
       try {
         const numbered = { request, sequence: ++this.#sequence, inOrder: false };
@@ -207,8 +220,10 @@ export class RemoteBackend implements Backend<RemoteTable> {
     return this.#change((write) => ({ kind: "Evict", write, table: id, fingerprint, by, bound }));
   }
 
-  onEvicted(_table: RemoteTable, _listener: (rows: EvictedRows) => void): () => void {
-    throw new EmbershardError("UNSUPPORTED", "onEvicted: rows that nodes evict cannot be listened to yet");
+  onEvicted(table: RemoteTable, listener: (rows: EvictedRows) => void): () => void {
+    this.#cluster.demandOpen();
+    const watch = new Watch(this.#cluster, this.#requests.settings, table, listener);
+    return () => watch.end();
   }
 
   async decay(table: RemoteTable): Promise<void> {
@@ -218,6 +233,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
 
   /** A write that is about whole tables, on every shard. */
   async #change(body: (write: WriteInput) => BodyInput): Promise<number> {
+    this.#demandLive();
     const sequence = ++this.#sequence;
     const lastSlot = this.#cluster.map.ownerOf.length - 1;
     const question = (channel: Channel) =>
@@ -271,7 +287,12 @@ export class RemoteBackend implements Backend<RemoteTable> {
 
   async openVersion(name: string): Promise<Store> {
     this.#demandOneShard(`opening version "${name}"`);
-    throw notYet(`opening version "${name}"`);
+    this.#demandLive();
+    return this.#during(async () => {
+      const version = await this.#openVersion(name, async () => void this.#versions.delete(version));
+      this.#versions.add(version);
+      return version;
+    });
   }
 
   async diff(
@@ -286,10 +307,9 @@ export class RemoteBackend implements Backend<RemoteTable> {
     return diff;
   }
 
-  // biome-ignore lint/correctness/useYield: it refuses
-  async *changes({ since }: ChangesRequest): AsyncGenerator<ChangeBatch> {
-    this.#demandOneShard(`reading changes since version "${since}"`);
-    throw notYet(`reading changes since version "${since}"`);
+  async *changes(request: ChangesRequest): AsyncGenerator<ChangeBatch> {
+    this.#demandOneShard(`reading changes since version "${request.since}"`);
+    for (const owner of this.#cluster.owners) yield* changesOf(this.#requests, owner, request);
   }
 
   async rollback(name: string): Promise<RollbackInfo> {
@@ -300,6 +320,11 @@ export class RemoteBackend implements Backend<RemoteTable> {
       ({ json }) => JSON.parse(json) as RollbackInfo,
     );
     return info;
+  }
+
+  /** @throws VERSION_IS_READ_ONLY, as a node says it of all else that changes something */
+  #demandLive(): void {
+    if (this.#version !== undefined) throw versionIsReadOnly(this.#version);
   }
 
   #demandOneShard(what: string): void {
@@ -330,6 +355,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
   close(): Promise<void> {
     this.#closing ??= (async () => {
       await Promise.allSettled(this.#pending);
+      await Promise.all([...this.#versions].map((version) => version.close()));
       this.#cluster.close();
       await this.#closed();
     })();
@@ -359,11 +385,4 @@ function boundOf(request: EvictionRequest): { by: EvictBy; bound: number } {
   if ("belowNorm" in request) return { by: EvictBy.BelowNorm, bound: request.belowNorm };
   if ("belowFrequency" in request) return { by: EvictBy.BelowFrequency, bound: request.belowFrequency };
   return { by: EvictBy.BelowScore, bound: request.belowScore };
-}
-
-function notYet(what: string): EmbershardError {
-  return new EmbershardError(
-    "UNSUPPORTED",
-    `${what} is not supported over the wire yet: do it on the node's directory`,
-  );
 }

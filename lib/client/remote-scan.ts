@@ -1,12 +1,20 @@
-// Scans: all rows of a table, shard after shard, batch by batch.
-import type { ScanBatch } from "../api/row-batches.js";
+// Scans, and changes since a version: shard after shard, batch by batch, each asked for when it is wanted.
+import type { ChangesRequest } from "../api/backend.js";
+import type { ChangeBatch, ScanBatch } from "../api/row-batches.js";
 import { EmbershardError } from "../base/errors.js";
-import { columnPlaces, float32Column, float64Column, uint32Column } from "../wire/columns.js";
-import { Column, type RowBatch, ScanOf, type ScanRows } from "../wire/generated/frame-types.js";
+import { columnPlaces, float64Column } from "../wire/columns.js";
+import {
+  type Body,
+  type BodyInput,
+  type ChangedRows,
+  ScanOf,
+  type ScanRows,
+} from "../wire/generated/frame-types.js";
+import { receivedRows } from "./received-rows.js";
 import type { RemoteTable } from "./remote-table.js";
 import type { Requests } from "./requests.js";
 
-/** Reads rows, or candidates, of a table in batches. A shard's scan ends with the connection that it began on: UNAVAILABLE. */
+/** Reads rows, or candidates, of a table in batches. A shard's scan ends with the connection that it began on: ABORTED. */
 export async function* scanTable(
   requests: Requests,
   table: RemoteTable,
@@ -15,55 +23,105 @@ export async function* scanTable(
 ): AsyncGenerator<ScanBatch> {
   for (const owner of requests.cluster.owners) {
     const { id, fingerprint } = table;
-    let cursor: Uint8Array | undefined;
-    let channel: number | undefined;
-    do {
-      if (table.dropped)
-        throw new EmbershardError(
-          "TABLE_NOT_FOUND",
-          `table "${table.definition.name}" was dropped during the scan`,
-        );
-      const { body, connection } = await requests.ask(
-        owner,
-        { kind: "Scan", table: id, fingerprint, of: ScanOf[of], batch, cursor },
-        "ScanRows",
-        (rows: ScanRows) => ({ batch: scanBatchOf(table, rows.rows), cursor: rows.cursor?.slice() }),
-        // A cursor means nothing on another connection.
-        { connection: channel },
-      );
-      channel = connection;
-      cursor = body.cursor;
-      if (body.batch.keys.length > 0) yield body.batch;
-    } while (cursor !== undefined);
+    yield* goOver(requests, owner, {
+      kind: "ScanRows",
+      question: (cursor) => {
+        if (table.dropped)
+          throw new EmbershardError(
+            "TABLE_NOT_FOUND",
+            `table "${table.definition.name}" was dropped during the scan`,
+          );
+        return { kind: "Scan", table: id, fingerprint, of: ScanOf[of], batch, cursor };
+      },
+      take: ({ rows, cursor }: ScanRows) => ({ value: receivedRows(table.counters, rows), cursor }),
+    });
   }
 }
 
-/** Rows of an answer in arrays of the caller's own. */
-function scanBatchOf(table: RemoteTable, rows: RowBatch): ScanBatch {
-  const { count: n, dim, stateFloats, columns, data } = rows;
+/** Reads what changed in one shard, in batches. Its connection ends it: ABORTED. */
+export function changesOf(
+  requests: Requests,
+  owner: number,
+  { since, until, tables, batchRows, signal }: ChangesRequest,
+): AsyncGenerator<ChangeBatch> {
+  return goOver(requests, owner, {
+    kind: "ChangedRows",
+    question: (cursor) => ({
+      kind: "Changes",
+      since,
+      until,
+      tables: tables && [...tables],
+      batch: batchRows,
+      cursor,
+    }),
+    take: (changed: ChangedRows) => ({ value: changeBatchOf(changed), cursor: changed.cursor }),
+    signal,
+  });
+}
+
+function changeBatchOf({ table, reset, rows, removed }: ChangedRows): ChangeBatch {
+  const { count: n, data } = rows;
   const places = columnPlaces(rows, 0);
-  const floats = (at: number, length: number) =>
-    at < 0 ? new Float32Array(length) : float32Column(data, at, length).slice();
-  const numbers = (at: number) => (at < 0 ? new Uint32Array(n) : uint32Column(data, at, n).slice());
-  const batch: ScanBatch = {
-    keys: rows.keys.slice(),
-    rows: floats(places.values, n * dim),
-    state: floats(places.state, n * stateFloats),
-    frequency: numbers(places.counts),
-    lastStep: numbers(places.lastStep),
-  };
+  const { keys, rows: values, state, frequency, lastStep } = receivedRows([], rows);
   return {
-    ...batch,
-    ...((columns & Column.FirstCounter) !== 0 && {
-      counters: Object.fromEntries(
-        table.counters.map((name, c) => [
-          name,
-          floats(c === 0 ? places.firstCounter : places.secondCounter, n),
-        ]),
-      ),
-    }),
-    ...((columns & Column.WrittenAt) !== 0 && {
-      writtenAt: float64Column(data, places.writtenAt, n).slice(),
-    }),
+    table,
+    reset,
+    keys,
+    rows: values,
+    state,
+    frequency,
+    lastStep,
+    added: places.added < 0 ? new Uint8Array(n) : data.slice(places.added, places.added + n),
+    distance: places.distance < 0 ? new Float64Array(n) : float64Column(data, places.distance, n).slice(),
+    removed: removed.slice(),
   };
+}
+
+/** What a shard is asked for step by step. */
+interface Steps<K extends "ScanRows" | "ChangedRows", T> {
+  readonly kind: K;
+  readonly question: (cursor: Uint8Array | undefined) => BodyInput;
+  /** What is kept of an answer, which is borrowed. */
+  readonly take: (body: Extract<Body, { kind: K }>) => {
+    readonly value: T;
+    readonly cursor: Uint8Array | undefined;
+  };
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Asks for the next step when the one before has been taken. Where the caller stops early, it ends at the shard, too. */
+async function* goOver<K extends "ScanRows" | "ChangedRows", T>(
+  requests: Requests,
+  owner: number,
+  { kind, question, take, signal }: Steps<K, T>,
+): AsyncGenerator<T> {
+  let cursor: Uint8Array | undefined;
+  let channel: number | undefined;
+  let asking = false;
+  try {
+    for (;;) {
+      const body = question(cursor);
+      asking = true;
+      const { body: step, connection } = await requests.ask(
+        owner,
+        body,
+        kind,
+        (answer) => {
+          const { value, cursor: next } = take(answer);
+          return { value, cursor: next?.slice() };
+        },
+        // A cursor means nothing on another connection.
+        { connection: channel, signal },
+      );
+      asking = false;
+      channel = connection;
+      cursor = step.cursor;
+      if (cursor === undefined) return;
+      yield step.value;
+    }
+  } finally {
+    // What failed has ended; what was not waited for ends when it is answered.
+    if (cursor !== undefined && channel !== undefined && !asking)
+      requests.tell(owner, channel, { kind: "EndScan", cursor });
+  }
 }

@@ -45,6 +45,7 @@ export function joinStoreStats(directory: string, shards: readonly ShardReport[]
   return {
     directory,
     format: 1,
+    ...(shards[0]?.version !== undefined && { version: shards[0].version }),
     tables: joinTableStats(shards.map(({ tables }) => tables)),
     memory: {
       arenas: sum(({ memory }) => memory.arenas),

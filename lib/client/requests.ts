@@ -20,19 +20,19 @@ export interface AskOptions {
 
 export class Requests {
   readonly cluster: Cluster;
-  readonly #settings: CallSettings;
+  readonly settings: CallSettings;
   /** Numbers of connections, so that a cursor can be held to its own. */
   readonly #numbers = new WeakMap<Channel, number>();
   #lastNumber = 0;
 
   constructor(cluster: Cluster, settings: CallSettings) {
     this.cluster = cluster;
-    this.#settings = settings;
+    this.settings = settings;
   }
 
   /** A call, to be closed when it is over. */
   call(signal?: AbortSignal): Call {
-    return new Call(this.cluster, this.#settings, signal);
+    return new Call(this.cluster, this.settings, signal);
   }
 
   /**
@@ -66,6 +66,14 @@ export class Requests {
     const settled = await Promise.allSettled(answers);
     for (const one of settled) if (one.status === "rejected") throw one.reason;
     return settled.map((one) => (one as PromiseFulfilledResult<{ body: T }>).value.body);
+  }
+
+  /** Says something over a connection, if it still is; nobody waits for the answer. */
+  tell(owner: number, connection: number, body: BodyInput): void {
+    const channel = this.cluster.openChannel(owner);
+    if (!channel || this.numberOf(channel) !== connection) return;
+    // What is refused, or ends with the connection, is over at the node anyway.
+    channel.request(body, {}, { answer: () => {}, failed: () => {} });
   }
 
   numberOf(channel: Channel): number {

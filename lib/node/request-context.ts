@@ -4,6 +4,7 @@ import type { Shard } from "../shard/shard.js";
 import type { Frame } from "../wire/frame.js";
 import type { FrameWriter } from "../wire/frame-writer.js";
 import type { Body, DoneInput } from "../wire/generated/frame-types.js";
+import type { OpenVersions } from "./open-versions.js";
 import type { Ownership } from "./ownership.js";
 import type { ServedConnection } from "./served-connection.js";
 import type { ServedTables } from "./served-tables.js";
@@ -13,6 +14,8 @@ import type { ServiceCounts } from "./shard-figures.js";
 export interface RequestContext {
   readonly shard: Shard;
   readonly tables: ServedTables;
+  /** Versions that are read. */
+  readonly openVersions: OpenVersions;
   readonly counts: ServiceCounts;
   readonly writer: FrameWriter;
   readonly clock: Clock;

@@ -8,8 +8,10 @@ import type { FrameWriter } from "../wire/frame-writer.js";
 import type { BodyInput, Hello, SlotMapInput, WelcomeInput } from "../wire/generated/frame-types.js";
 import { type Agreement, agreeTo } from "../wire/handshake.js";
 import { Budget, retryAfterMs } from "./budget.js";
+import { Watches } from "./evictions-told.js";
 import { offeredFeatures } from "./handshake.js";
-import { Scans } from "./scan-request.js";
+import { Iterations } from "./iterations.js";
+import { ConnectionVersions } from "./open-versions.js";
 import type { ServiceCounts } from "./shard-figures.js";
 
 /** What answers the requests of connections. */
@@ -65,8 +67,14 @@ export class ServedConnection implements Receiver {
   session = 0n;
   /** The longest frame that the other side takes, and this one makes. */
   frameBytes = 0;
-  /** Its scans that have not come to their end. */
-  readonly scans = new Scans();
+  /** Its scans, and readings of changes, that have not come to their end. */
+  readonly iterations = new Iterations();
+  /** Versions that it reads. */
+  readonly versions = new ConnectionVersions();
+  /** Its requests to be told of rows that are evicted. */
+  readonly watches = new Watches();
+  /** Bytes of messages that were sent to it. */
+  sentBytes = 0;
   readonly connection: Connection;
   readonly #handler: RequestHandler;
   readonly #terms: ConnectionTerms;
@@ -94,6 +102,11 @@ export class ServedConnection implements Receiver {
   /** Whether its reader has so much to take that more should wait. */
   get isFull(): boolean {
     return this.connection.waitingBytes > this.#terms.connectionBytes / 2;
+  }
+
+  /** Of `sentBytes`, those that do not wait any more. */
+  get goneBytes(): number {
+    return this.sentBytes - this.connection.waitingBytes;
   }
 
   get pending(): number {
@@ -134,7 +147,8 @@ export class ServedConnection implements Receiver {
     this.#waitingNoted = 0;
     for (const resolve of this.#drained.splice(0)) resolve();
     // What they were in the middle of ends with the shard, if it cannot end now.
-    this.scans.close().catch((error) => this.#handler.broken(error));
+    this.iterations.close().catch((error) => this.#handler.broken(error));
+    this.versions.close().catch((error) => this.#handler.broken(error));
     this.#handler.gone(this);
   }
 
@@ -150,6 +164,7 @@ export class ServedConnection implements Receiver {
   /** Sends a message as it is; the parts are borrowed until it returns. */
   sendParts(parts: readonly Uint8Array[], bytes: number): void {
     this.#terms.counts.bytesOut += bytes;
+    this.sentBytes += bytes;
     this.connection.send(parts);
     this.noteWaiting();
   }
@@ -182,6 +197,7 @@ export class ServedConnection implements Receiver {
   /** Tells the other side that the node will stop. */
   sayGoodbye(message: string): void {
     if (this.#state !== "open") return;
+    this.watches.end(new EmbershardError("UNAVAILABLE", `${message}: watch again when it is back`));
     const written = this.#terms.writer.write({
       id: 0,
       body: { kind: "Goodbye", code: ERRORS.UNAVAILABLE.wire, message, retryAfterMs: 1000 },
@@ -234,6 +250,7 @@ export class ServedConnection implements Receiver {
     const { id, body } = frame;
     if (body.kind === "Goodbye") {
       this.#state = "leaving";
+      this.watches.end(new EmbershardError("ABORTED", "the client has said goodbye"));
       this.#leave();
       return;
     }

@@ -1,3 +1,4 @@
+import { versionIsReadOnly } from "../api/version-types.js";
 import type { Clock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
 import type { Connection, Receiver } from "../net/connection.js";
@@ -8,12 +9,14 @@ import { FrameWriter } from "../wire/frame-writer.js";
 import type { Body, Hello, SlotMapInput, WelcomeInput } from "../wire/generated/frame-types.js";
 import { type Agreement, PROTOCOL } from "../wire/handshake.js";
 import { Budget } from "./budget.js";
+import { answerWatchEvicted } from "./evictions-told.js";
 import { inFlightRequests, limitsOf } from "./handshake.js";
 import { answerContains, answerOccurrences, answerPrefetch } from "./keys-requests.js";
+import { OpenVersions } from "./open-versions.js";
 import { Ownership } from "./ownership.js";
 import { answerPull } from "./pull-request.js";
 import { type Answer, type RequestContext, unsupported } from "./request-context.js";
-import { answerScan } from "./scan-request.js";
+import { answerEndScan, answerScan } from "./scan-request.js";
 import { type ConnectionTerms, type RequestHandler, ServedConnection } from "./served-connection.js";
 import { ServedTables } from "./served-tables.js";
 import type { NodeSettings } from "./setting-table.js";
@@ -25,10 +28,12 @@ import { answerDropTable, answerListTables, answerOpenTable } from "./table-requ
 import {
   answerChanges,
   answerCheckpoint,
+  answerCloseVersion,
   answerDeleteVersion,
   answerDiff,
   answerGetMark,
   answerListVersions,
+  answerOpenVersion,
   answerRollback,
   answerStats,
 } from "./version-requests.js";
@@ -58,6 +63,7 @@ export interface ServiceOptions {
 export class ShardService implements Service, RequestHandler, RequestContext {
   readonly shard: Shard;
   readonly tables: ServedTables;
+  readonly openVersions: OpenVersions;
   readonly writer = new FrameWriter();
   readonly inFlight: Budget;
   readonly #options: ServiceOptions;
@@ -72,6 +78,7 @@ export class ShardService implements Service, RequestHandler, RequestContext {
     const { settings, clock, counts, shards } = options;
     this.shard = shard;
     this.tables = new ServedTables(shard);
+    this.openVersions = new OpenVersions(shard);
     this.#options = options;
     this.inFlight = new Budget(
       "the shard",
@@ -135,11 +142,12 @@ export class ShardService implements Service, RequestHandler, RequestContext {
 
   demandMemory(bytes: number): void {
     const limit = this.#options.settings.memoryBytes / this.#options.shards;
-    const used = this.shard.state.arenas.usedBytes() + this.inFlight.used + bytes;
+    const { arenas } = this.shard.state;
+    const used = arenas.usedBytes() + this.openVersions.usedBytes() + this.inFlight.used + bytes;
     if (used <= limit) return;
     throw new EmbershardError(
       "OVERLOADED",
-      `rows and requests of the shard take ${used} bytes, more than its part ${Math.floor(limit)} of memoryBytes: give the node more, use more nodes, or let rows go`,
+      `rows, open versions and requests of the shard take ${used} bytes, more than its part ${Math.floor(limit)} of memoryBytes: give the node more, use more nodes, or let rows go`,
     );
   }
 
@@ -182,8 +190,26 @@ export class ShardService implements Service, RequestHandler, RequestContext {
     if (frame.cut !== 0) throw unsupported("cuts");
     const answer = answers[frame.body.kind] as Answer<Body> | undefined;
     if (!answer) throw unsupported(`requests of the kind ${frame.body.kind}`);
-    const answered = answer(this, frame, connection);
+    const answered = answer(this.#contextOf(frame, connection), frame, connection);
     return answered && this.#noteQuiet(answered);
+  }
+
+  /** The live state, or the version that a request reads. @throws INVALID_ARGUMENT, VERSION_IS_READ_ONLY */
+  #contextOf({ version, body }: Frame, connection: ServedConnection): RequestContext {
+    if (version === 0 || body.kind === "CloseVersion") return this;
+    const { name, shard, tables } = connection.versions.demand(version);
+    if (refusedByVersions.has(body.kind)) throw versionIsReadOnly(name);
+    const { openVersions, counts, writer, clock } = this;
+    return {
+      shard,
+      tables,
+      openVersions,
+      counts,
+      writer,
+      clock,
+      ownership: () => this.ownership(),
+      demandMemory: (bytes) => this.demandMemory(bytes),
+    };
   }
 
   async #noteQuiet(answered: Promise<void>): Promise<void> {
@@ -214,6 +240,17 @@ export class ShardService implements Service, RequestHandler, RequestContext {
   }
 }
 
+/** What is refused of a version before anything of it is looked at. The shard that it is refuses all else that would change it. */
+const refusedByVersions: ReadonlySet<Body["kind"]> = new Set([
+  "Push",
+  "Assign",
+  "Delete",
+  "Evict",
+  "Forget",
+  "Decay",
+  "OpenVersion",
+]);
+
 /** Who answers what. */
 const answers: { readonly [Kind in Body["kind"]]?: Answer<Extract<Body, { kind: Kind }>> } = {
   GetSlotMap: (context, { id }, connection) => {
@@ -231,12 +268,16 @@ const answers: { readonly [Kind in Body["kind"]]?: Answer<Extract<Body, { kind: 
   Occurrences: answerOccurrences,
   Prefetch: answerPrefetch,
   Scan: answerScan,
+  EndScan: answerEndScan,
   Evict: answerEvict,
   Forget: answerForget,
   Decay: answerDecay,
+  WatchEvicted: answerWatchEvicted,
   Checkpoint: answerCheckpoint,
   ListVersions: answerListVersions,
   DeleteVersion: answerDeleteVersion,
+  OpenVersion: answerOpenVersion,
+  CloseVersion: answerCloseVersion,
   Rollback: answerRollback,
   Diff: answerDiff,
   Changes: answerChanges,

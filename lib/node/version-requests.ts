@@ -1,21 +1,27 @@
 // Checkpoints and versions of a shard, its mark and its figures.
 import { checkInteger, checkNote } from "../api/arguments.js";
 import { checkName } from "../api/names.js";
+import { stateFloats } from "../api/optimizers.js";
 import type { ChangeBatch } from "../api/row-batches.js";
 import { EmbershardError } from "../base/errors.js";
+import type { Shard } from "../shard/shard.js";
 import { shardStats } from "../shard/shard-stats.js";
 import {
   type Changes,
   type Checkpoint,
+  type CloseVersion,
   Column,
   type DeleteVersion,
   type Diff,
   type GetMark,
   type ListVersions,
+  type OpenVersion,
   type Rollback,
   type Stats,
 } from "../wire/generated/frame-types.js";
-import { type Answer, done, jsonOf } from "./request-context.js";
+import { type Answer, done, jsonOf, type RequestContext } from "./request-context.js";
+import { rowsFitting } from "./row-batches.js";
+import type { ServedConnection } from "./served-connection.js";
 
 export const answerCheckpoint: Answer<Checkpoint> = async (context, { id, body }, connection) => {
   const { version, note = "", keep } = body;
@@ -65,21 +71,83 @@ export const answerDiff: Answer<Diff> = async (context, { id, body }, connection
   connection.reply(id, { kind: "Report", json: jsonOf(diff) });
 };
 
-export const answerChanges: Answer<Changes> = async (context, { id, body }, connection) => {
-  const { since, until, tables, batch } = body;
+/** Asked for batch by batch, as a scan is; what is read stays as it was until the end. */
+export const answerChanges: Answer<Changes> = (context, { id, body }, connection) => {
+  const { iterations } = connection;
+  const number = body.cursor
+    ? iterations.demand(body.cursor, changesOver)
+    : iterations.begin(changesOf(context, body, connection, id), changesOver);
+  return nextChanges(id, number, connection);
+};
+
+const changesOver = "changes";
+
+async function nextChanges(id: number, number: number, connection: ServedConnection): Promise<void> {
+  const step = await connection.iterations.step<ChangeBatch>(number, () => connection.isOver(id));
+  connection.reply(id, step ? changedRows(step.value, step.cursor) : changedRows(nothing));
+}
+
+function changesOf(
+  { shard }: RequestContext,
+  { since, until, tables, batch }: Changes,
+  connection: ServedConnection,
+  id: number,
+): AsyncIterator<ChangeBatch> {
   checkName("version", since);
   if (until !== undefined) checkName("version", until);
   for (const name of tables ?? []) checkName("table", name);
-  const batchRows = batch === 0 ? 1024 : batch;
-  checkInteger("changes: batch", batchRows, 1, 65_536);
-  const changes = context.shard.versions.changes({ since, until, tables, batchRows });
-  for await (const one of changes) {
-    if (connection.isOver(id)) return;
-    connection.reply(id, changedRows(one), true);
-    await connection.flowing();
+  const wanted = batch === 0 ? 1024 : batch;
+  checkInteger("changes: batch", wanted, 1, 65_536);
+  const longest = largestRowBytes(shard, [since, until], tables);
+  const batchRows = Math.min(wanted, rowsFitting(longest, connection.frameBytes));
+  // A first batch that nobody waits for any more may have taken a checkpoint.
+  const aborting = new AbortController();
+  connection.whenOver(id, () =>
+    aborting.abort(new EmbershardError("ABORTED", "nobody waits for the changes any more")),
+  );
+  const { signal } = aborting;
+  return shard.versions.changes({ since, until, tables, batchRows, signal })[Symbol.asyncIterator]();
+}
+
+/** Bytes of the longest row that changes between these states may have. */
+function largestRowBytes(
+  { state, tables: live }: Shard,
+  versions: readonly (string | undefined)[],
+  tables: readonly string[] | undefined,
+): number {
+  const definitions = [...live.values()].map(({ definition }) => definition);
+  for (const name of versions) {
+    const version = name === undefined ? undefined : state.versions.get(name);
+    if (version && "manifest" in version) definitions.push(...version.manifest.tables);
   }
-  connection.reply(id, changedRows(nothing));
+  const wanted = definitions.filter(({ name }) => tables === undefined || tables.includes(name));
+  return Math.max(...wanted.map(({ dim, optimizer }) => 64 + 4 * (dim + stateFloats(optimizer, dim))), 64);
+}
+
+/** Brings a version into memory, for requests of this connection that say its number. */
+export const answerOpenVersion: Answer<OpenVersion> = async (context, { id, body }, connection) => {
+  checkName("version", body.name);
+  const { versions } = connection;
+  versions.demandRoom();
+  const reading = await context.openVersions.open(body.name, (bytes) => context.demandMemory(bytes));
+  if (connection.isOver(id)) {
+    await reading.release();
+    return;
+  }
+  const { shard, tables, generation } = reading.version;
+  const number = versions.add(reading);
+  connection.reply(id, {
+    kind: "VersionReply",
+    number,
+    tables: [...shard.tables.keys()].map((name) => tables.describe(name)),
+    generation,
+  });
 };
+
+export const answerCloseVersion: Answer<CloseVersion> = (context, { id, body }, connection) =>
+  connection.versions
+    .closeOne(body.number)
+    .then(() => connection.reply(id, done(context, { touched: 0, lsn: 0, repeated: false })));
 
 const nothing: ChangeBatch = {
   table: "",
@@ -94,18 +162,10 @@ const nothing: ChangeBatch = {
   removed: new BigUint64Array(0),
 };
 
-function changedRows({
-  table,
-  reset,
-  keys,
-  rows,
-  state,
-  frequency,
-  lastStep,
-  added,
-  distance,
-  removed,
-}: ChangeBatch) {
+function changedRows(
+  { table, reset, keys, rows, state, frequency, lastStep, added, distance, removed }: ChangeBatch,
+  cursor?: Uint8Array,
+) {
   const count = keys.length;
   const dim = count === 0 ? 0 : rows.length / count;
   const stateFloats = count === 0 ? 0 : state.length / count;
@@ -126,6 +186,7 @@ function changedRows({
     reset,
     rows: { count, dim, stateFloats, columns, keys, data },
     removed,
+    cursor,
   } as const;
 }
 

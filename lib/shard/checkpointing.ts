@@ -1,5 +1,6 @@
 import type { CheckpointInfo, CheckpointOptions } from "../api/checkpoint-types.js";
 import type { RollbackInfo } from "../api/version-types.js";
+import { versionIsReadOnly } from "../api/version-types.js";
 import { EmbershardError } from "../base/errors.js";
 import { KIND_ROWS, PAGE_BYTES } from "../kernel/layout.js";
 import { compactionIsDue } from "../store/page-store.js";
@@ -11,7 +12,6 @@ import { foldTail } from "./folding.js";
 import { Health } from "./health.js";
 import { clearGarbage, unusedOf, usedImageBytes } from "./image-use.js";
 import type { Instant } from "./instant.js";
-import { readOnly } from "./no-log.js";
 import { encodePageKey, pageKeys } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
 import { readManifest } from "./page-loading.js";
@@ -52,7 +52,7 @@ export class Checkpointing {
     this.health = new Health(
       () => state,
       () => this.#heal(),
-      state.version === undefined ? undefined : readOnly(state.version),
+      state.version === undefined ? undefined : versionIsReadOnly(state.version),
     );
     this.#armTimer();
   }

@@ -1,5 +1,5 @@
 // The log and the page store of a shard that only reads: a version, which is in memory whole.
-import { EmbershardError } from "../base/errors.js";
+import { versionIsReadOnly } from "../api/version-types.js";
 import type { PageStore } from "../store/page-store.js";
 import type { ShardLog } from "./shard-state.js";
 
@@ -15,7 +15,7 @@ export function endedLog(lsn: number, generation: number): ShardLog {
     failure: undefined,
     room: () => undefined,
     append: () => {
-      throw readOnly();
+      throw versionIsReadOnly();
     },
     written: () => undefined,
     synced: () => undefined,
@@ -32,26 +32,18 @@ export function endedLog(lsn: number, generation: number): ShardLog {
 export const noPages: PageStore = {
   // biome-ignore lint/correctness/useYield: nothing is there to be given
   async *entries() {
-    throw readOnly();
+    throw versionIsReadOnly();
   },
   get: async () => {
-    throw readOnly();
+    throw versionIsReadOnly();
   },
   getMany: async () => {
-    throw readOnly();
+    throw versionIsReadOnly();
   },
   batch: () => {
-    throw readOnly();
+    throw versionIsReadOnly();
   },
   compact: async () => {},
   reopen: async () => {},
   close: async () => {},
 };
-
-/** What a write to a version is told. */
-export function readOnly(version?: string): EmbershardError {
-  return new EmbershardError(
-    "VERSION_IS_READ_ONLY",
-    `this is ${version === undefined ? "a version" : `version "${version}"`} of a store, which never changes: write to the live store`,
-  );
-}

@@ -1,7 +1,7 @@
 import type { ChangeBatch } from "../api/row-batches.js";
 import type { StateDiff, VersionInfo } from "../api/version-types.js";
+import { versionIsReadOnly } from "../api/version-types.js";
 import type { Checkpointing } from "./checkpointing.js";
-import { readOnly } from "./no-log.js";
 import type { ShardState } from "./shard-state.js";
 import { demandVersion } from "./version.js";
 import { versionInfos } from "./version-info.js";
@@ -52,6 +52,6 @@ export class ShardVersions {
 
   #demandLive(): void {
     this.#demandOpen();
-    if (this.#state.version !== undefined) throw readOnly(this.#state.version);
+    if (this.#state.version !== undefined) throw versionIsReadOnly(this.#state.version);
   }
 }

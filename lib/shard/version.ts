@@ -1,5 +1,6 @@
 // Versions: manifests with a name, which keep the images that they refer to. docs/formats/manifest.md is the document.
 import { EmbershardError } from "../base/errors.js";
+import { PAGE_BYTES } from "../kernel/layout.js";
 import type { KeyRange, PageStore } from "../store/page-store.js";
 import { decodeManifest, encodeManifest, type Manifest, type VersionNote } from "./manifest.js";
 import { PageLedger } from "./page-ledger.js";
@@ -32,6 +33,11 @@ export function encodeVersionKey(name: string): Uint8Array {
 export function versionOf(manifest: Manifest): Version {
   const { name, note, rows } = manifest.version!;
   return { name, note, rows, manifest, ledger: new PageLedger(manifest.pages) };
+}
+
+/** Bytes of memory that its pages take. */
+export function versionBytes({ ledger }: Version): number {
+  return ledger.count() * PAGE_BYTES;
 }
 
 export function encodeVersion({ manifest }: Version): Uint8Array {

@@ -1,4 +1,4 @@
-import { remoteTableLaws } from "../laws/table-laws.js";
+import { scatteredTableLaws } from "../laws/table-laws.js";
 import { openServed } from "./opened-remote.js";
 
-remoteTableLaws("remote, eight shards", () => openServed(8));
+scatteredTableLaws("remote, eight shards", () => openServed(8));

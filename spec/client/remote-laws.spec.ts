@@ -1,4 +1,4 @@
-import { remoteTableLaws } from "../laws/table-laws.js";
+import { tableLaws } from "../laws/table-laws.js";
 import { openServed } from "./opened-remote.js";
 
-remoteTableLaws("remote, one shard", () => openServed(1));
+tableLaws("remote, one shard", () => openServed(1));

@@ -186,6 +186,37 @@ export function evictionLaws(law: Law): void {
   });
 }
 
+/** Laws of eviction over several shards, each of which keeps to the limits: what goes is what is told. */
+export function scatteredEvictionLaws(law: Law): void {
+  law("what shards let go is told, each row once, as it was", async ({ store, reopen }) => {
+    const shards = 8;
+    const random = new Prng(7);
+    const { twin, told, listen } = await evictingTwin(store, "t", { ...counted, eviction: { maxRows: 40 } });
+    for (let step = 1; step <= 60; step++)
+      await twin.push(randomKeys(random, 60, 1200), randomFloats(random, 60 * dim), { step });
+    assert.ok((await twin.table.stats()).rows <= shards * 40);
+    assert.ok(told.length > 20 && told.every(({ reason }) => reason === "capacity"), String(told.length));
+    await twin.compareAll();
+    const opened = await reopen();
+    twin.table = await opened.table("t");
+    const end = listen(twin.table);
+    const steps = [...twin.oracle.entries()].map(([, { lastStep }]) => lastStep).sort((a, b) => a - b);
+    const middle = steps[steps.length >> 1];
+    const old = steps.filter((step) => step < middle);
+    assert.is(await twin.table.evict({ olderThanSteps: 60 - middle }), old.length);
+    assert.ok(old.length > 0);
+    await twin.compareAll();
+    assert.is(told.at(-1)?.reason, "request");
+    end();
+    const before = told.length;
+    const rare = [...twin.oracle.entries()].filter(([, { frequency }]) => frequency < 3);
+    assert.is(await twin.table.evict({ belowFrequency: 3 }), rare.length);
+    assert.is(told.length, before, "who has stopped listening is not told");
+    assert.is(twin.oracle.delete(BigUint64Array.from(rare, ([key]) => key)), rare.length);
+    await twin.compareAll();
+  });
+}
+
 /** Laws of counters: nothing goes by itself. */
 export function counterLaws(law: Law): void {
   law(

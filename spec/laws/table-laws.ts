@@ -1,13 +1,14 @@
 import { suite } from "uvu";
 import { admissionLaws } from "./admission-laws.js";
 import { durabilityLaws } from "./durability-laws.js";
-import { counterLaws, evictionLaws } from "./eviction-laws.js";
+import { counterLaws, evictionLaws, scatteredEvictionLaws } from "./eviction-laws.js";
 import { optimizerLaws } from "./optimizer-laws.js";
 import { rowLaws } from "./row-laws.js";
 import { schemaLaws } from "./schema-laws.js";
 import { storageLaws } from "./storage-laws.js";
 import { tensorLaws } from "./tensor-laws.js";
 import type { Open, Opened } from "./twin.js";
+import { versionLaws } from "./version-laws.js";
 
 /** Declares one law, which gets a store of its own. */
 export type Law = (name: string, check: (opened: Opened) => Promise<void>) => void;
@@ -26,11 +27,8 @@ export function tableLaws(name: string, open: Open): void {
   ]);
 }
 
-/**
- * What holds of tables on nodes. Which rows a table lets go depends on what else its shard holds, and nobody can listen from
- * afar yet.
- */
-export function remoteTableLaws(name: string, open: Open): void {
+/** What holds of tables over several shards. Which rows a table lets go depends on what else its shard holds. */
+export function scatteredTableLaws(name: string, open: Open): void {
   declare(name, open, [
     rowLaws,
     optimizerLaws,
@@ -38,8 +36,14 @@ export function remoteTableLaws(name: string, open: Open): void {
     tensorLaws,
     admissionLaws,
     durabilityLaws,
+    scatteredEvictionLaws,
     counterLaws,
   ]);
+}
+
+/** Laws of versions alone. */
+export function storeVersionLaws(name: string, open: Open): void {
+  declare(name, open, [versionLaws]);
 }
 
 /** Laws of what survives alone, for stores that take long to open and are otherwise like others. */

@@ -265,15 +265,13 @@ test("checkpoints, versions, marks and figures", async () => {
   );
   const diff = JSON.parse((await peer.ask("Report", { kind: "Diff", from: "v1" })).json);
   assert.is(diff.tables[0].added, 1);
-  const id = peer.tell({ kind: "Changes", since: "v1", batch: 10 });
-  const changed: bigint[] = [];
-  for (let more = true; more; ) {
-    const frame = await peer.next(id);
-    more = frame.more;
-    if (frame.body.kind !== "ChangedRows") throw new Error(frame.body.kind);
-    changed.push(...frame.body.rows.keys);
-  }
-  assert.equal(changed, [2n]);
+  const changes = { kind: "Changes", since: "v1", batch: 10 } as const;
+  const changed = await peer.ask("ChangedRows", changes);
+  assert.equal([...changed.rows.keys], [2n]);
+  const after = await peer.ask("ChangedRows", { ...changes, cursor: changed.cursor });
+  assert.is(after.rows.count, 0);
+  assert.is(after.cursor, undefined);
+  assert.is(await peer.refusal({ ...changes, cursor: changed.cursor }), "INVALID_ARGUMENT");
   await peer.ask("Report", { kind: "Rollback", name: "v1" });
   const contains = {
     kind: "Contains",

@@ -75,4 +75,22 @@ test("closing waits for what is under way, and ends all threads", async ({ direc
   await again.close();
 });
 
+test("rows that all of its shards evict are told", async ({ directory }) => {
+  const store = await openStore(directory, { threads: 2 });
+  const items = await store.table("items", { ...table, eviction: {} });
+  await items.push(keys, new Float32Array(keys.length * 8).fill(0.5));
+  const expected = await items.pull(keys);
+  const told = new Map<bigint, Float32Array>();
+  const end = items.onEvicted(({ keys: gone, rows }) => {
+    for (const [i, key] of gone.entries()) told.set(key, rows.slice(8 * i, 8 * i + 8));
+  });
+  assert.is(await items.evict({ belowFrequency: 9 }), keys.length);
+  assert.is(told.size, keys.length);
+  for (const [i, key] of keys.entries()) assert.equal(told.get(key), expected.slice(8 * i, 8 * i + 8));
+  end();
+  await items.push(keys, new Float32Array(keys.length * 8));
+  assert.is(await items.evict({ belowFrequency: 9 }), keys.length);
+  await store.close();
+});
+
 test.run();

@@ -75,6 +75,7 @@ export const kinds: readonly Kind[] = [
   "Mark",
   "Stats",
   "Report",
+  "EndScan",
 ];
 
 const makers: { readonly [K in Kind]: Maker<K> } = {
@@ -257,6 +258,7 @@ const makers: { readonly [K in Kind]: Maker<K> } = {
     kind: "Evicted",
     reason: random.below(4) as 0 | 1 | 2 | 3,
     rows: rowBatch(random),
+    missed: safe(random),
   }),
   Checkpoint: (random) => ({
     kind: "Checkpoint",
@@ -271,6 +273,7 @@ const makers: { readonly [K in Kind]: Maker<K> } = {
     kind: "VersionReply",
     number: random.u32(),
     tables: several(random, () => tableReply(random)),
+    generation: safe(random),
   }),
   CloseVersion: (random) => ({ kind: "CloseVersion", number: random.u32() }),
   Rollback: (random) => ({ kind: "Rollback", name: text(random) }),
@@ -286,6 +289,7 @@ const makers: { readonly [K in Kind]: Maker<K> } = {
     until: maybe(random, () => text(random)),
     tables: maybe(random, () => several(random, () => text(random))),
     batch: random.u32(),
+    cursor: maybe(random, () => bytes(random, random.below(20))),
   }),
   ChangedRows: (random) => ({
     kind: "ChangedRows",
@@ -293,6 +297,7 @@ const makers: { readonly [K in Kind]: Maker<K> } = {
     reset: random.below(2) === 1,
     rows: rowBatch(random),
     removed: keys(random, random.below(5)),
+    cursor: maybe(random, () => bytes(random, random.below(20))),
   }),
   GetMark: () => ({ kind: "GetMark" }),
   Mark: (random) => ({
@@ -302,6 +307,7 @@ const makers: { readonly [K in Kind]: Maker<K> } = {
   }),
   Stats: () => ({ kind: "Stats" }),
   Report: (random) => ({ kind: "Report", json: text(random) }),
+  EndScan: (random) => ({ kind: "EndScan", cursor: bytes(random, random.below(20)) }),
 };
 
 function slotMap(random: Prng): SlotMapInput {

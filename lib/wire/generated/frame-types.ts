@@ -156,6 +156,8 @@ export interface ChangedRows {
   readonly rows: RowBatch;
   /** Keys whose rows are gone. */
   readonly removed: BigUint64Array;
+  /** Where to go on; absent: there are no more, and this one has none. */
+  readonly cursor: Uint8Array | undefined;
 }
 
 /** `ChangedRows` as it is given to be written: what has a default may be left out. */
@@ -165,9 +167,10 @@ export interface ChangedRowsInput {
   readonly reset?: boolean | undefined;
   readonly rows: RowBatchInput;
   readonly removed: Bulk<BigUint64Array>;
+  readonly cursor?: Uint8Array | undefined;
 }
 
-/** Asks for rows that differ. Answered by `ChangedRows`, once or more. */
+/** Asks for the next rows that differ. Answered by `ChangedRows`. */
 export interface Changes {
   readonly kind: "Changes";
   /** The name of the version to begin with. */
@@ -178,6 +181,8 @@ export interface Changes {
   readonly tables: readonly string[] | undefined;
   /** Rows of an answer at most. */
   readonly batch: number;
+  /** Where the last answer ended; absent: from the beginning. It means nothing on another connection. */
+  readonly cursor: Uint8Array | undefined;
 }
 
 /** `Changes` as it is given to be written: what has a default may be left out. */
@@ -187,6 +192,7 @@ export interface ChangesInput {
   readonly until?: string | undefined;
   readonly tables?: readonly string[] | undefined;
   readonly batch?: number | undefined;
+  readonly cursor?: Uint8Array | undefined;
 }
 
 /** Writes a checkpoint of the shard. Answered by `Report`. */
@@ -342,6 +348,19 @@ export interface DropTableInput {
   readonly name: string;
 }
 
+/** Ends a scan, or the reading of changes, before its end. Answered by `Done`. */
+export interface EndScan {
+  readonly kind: "EndScan";
+  /** The cursor of its last answer. */
+  readonly cursor: Uint8Array;
+}
+
+/** `EndScan` as it is given to be written: what has a default may be left out. */
+export interface EndScanInput {
+  readonly kind: "EndScan";
+  readonly cursor: Uint8Array;
+}
+
 /** Evicts rows. Answered by `Done`. */
 export interface Evict {
   readonly kind: "Evict";
@@ -372,8 +391,10 @@ export interface Evicted {
   readonly kind: "Evicted";
   /** Why. */
   readonly reason: EvictionReason;
-  /** The rows. */
+  /** The rows; none where only `missed` is told. */
   readonly rows: RowBatch;
+  /** Rows that were evicted before these, since the answer before, and not told, since too much waited for the reader. */
+  readonly missed: number;
 }
 
 /** `Evicted` as it is given to be written: what has a default may be left out. */
@@ -381,6 +402,7 @@ export interface EvictedInput {
   readonly kind: "Evicted";
   readonly reason?: EvictionReason | undefined;
   readonly rows: RowBatchInput;
+  readonly missed?: number | undefined;
 }
 
 /** The answer to a request that failed. */
@@ -1053,6 +1075,8 @@ export interface VersionReply {
   readonly number: number;
   /** Its tables. */
   readonly tables: readonly TableReply[];
+  /** The checkpoint that it is: another version of that name has another one. */
+  readonly generation: number;
 }
 
 /** `VersionReply` as it is given to be written: what has a default may be left out. */
@@ -1060,6 +1084,7 @@ export interface VersionReplyInput {
   readonly kind: "VersionReply";
   readonly number?: number | undefined;
   readonly tables: readonly TableReplyInput[];
+  readonly generation?: number | undefined;
 }
 
 /** Asks to be told of rows that are evicted. Answered by `Evicted` until it is cancelled. */
@@ -1230,7 +1255,8 @@ export type Body =
   | GetMark
   | Mark
   | Stats
-  | Report;
+  | Report
+  | EndScan;
 
 /** What a frame to write says. */
 export type BodyInput =
@@ -1277,4 +1303,5 @@ export type BodyInput =
   | GetMarkInput
   | MarkInput
   | StatsInput
-  | ReportInput;
+  | ReportInput
+  | EndScanInput;

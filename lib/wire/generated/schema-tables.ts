@@ -31,8 +31,8 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 51 },
-      { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 52 },
+      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 52 },
+      { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 53 },
       { name: "keys", slot: 2, kind: "u64s", bytes: 4, required: true, feature: -1, elementBytes: 8, bulk: true },
       { name: "data", slot: 3, kind: "u8s", bytes: 4, required: true, feature: -1, elementBytes: 1, bulk: true },
     ],
@@ -52,8 +52,9 @@ export const tables: readonly TableSchema[] = [
     fields: [
       { name: "table", slot: 0, kind: "string", bytes: 4, required: true, feature: -1 },
       { name: "reset", slot: 1, kind: "bool", bytes: 1, required: false, feature: -1, otherwise: false },
-      { name: "rows", slot: 2, kind: "table", bytes: 4, required: true, feature: -1, table: 39 },
+      { name: "rows", slot: 2, kind: "table", bytes: 4, required: true, feature: -1, table: 40 },
       { name: "removed", slot: 3, kind: "u64s", bytes: 4, required: true, feature: -1, elementBytes: 8, bulk: true },
+      { name: "cursor", slot: 4, kind: "u8s", bytes: 4, required: false, feature: -1, elementBytes: 1 },
     ],
   },
   {
@@ -65,6 +66,7 @@ export const tables: readonly TableSchema[] = [
       { name: "until", slot: 1, kind: "string", bytes: 4, required: false, feature: -1 },
       { name: "tables", slot: 2, kind: "strings", bytes: 4, required: false, feature: -1 },
       { name: "batch", slot: 3, kind: "u32", bytes: 4, required: false, feature: -1, otherwise: 0 },
+      { name: "cursor", slot: 4, kind: "u8s", bytes: 4, required: false, feature: -1, elementBytes: 1 },
     ],
   },
   {
@@ -90,7 +92,7 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "parts", slot: 0, kind: "tables", bytes: 4, required: true, feature: -1, table: 23 },
+      { name: "parts", slot: 0, kind: "tables", bytes: 4, required: true, feature: -1, table: 24 },
       { name: "keys", slot: 1, kind: "u64s", bytes: 4, required: true, feature: -1, elementBytes: 8, bulk: true },
     ],
   },
@@ -99,7 +101,7 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 51 },
+      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 52 },
       { name: "table", slot: 1, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
       { name: "fingerprint", slot: 2, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
     ],
@@ -109,8 +111,8 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 51 },
-      { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 23 },
+      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 52 },
+      { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 24 },
       { name: "keys", slot: 2, kind: "u64s", bytes: 4, required: true, feature: -1, elementBytes: 8, bulk: true },
     ],
   },
@@ -152,11 +154,19 @@ export const tables: readonly TableSchema[] = [
     ],
   },
   {
+    name: "EndScan",
+    open: false,
+    feature: -1,
+    fields: [
+      { name: "cursor", slot: 0, kind: "u8s", bytes: 4, required: true, feature: -1, elementBytes: 1 },
+    ],
+  },
+  {
     name: "Evict",
     open: false,
     feature: -1,
     fields: [
-      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 51 },
+      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 52 },
       { name: "table", slot: 1, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
       { name: "fingerprint", slot: 2, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
       { name: "by", slot: 3, kind: "u8", bytes: 1, required: false, feature: -1, otherwise: 0, values: 3 },
@@ -169,7 +179,8 @@ export const tables: readonly TableSchema[] = [
     feature: 9,
     fields: [
       { name: "reason", slot: 0, kind: "u8", bytes: 1, required: false, feature: -1, otherwise: 0, values: 4 },
-      { name: "rows", slot: 1, kind: "table", bytes: 4, required: true, feature: -1, table: 39 },
+      { name: "rows", slot: 1, kind: "table", bytes: 4, required: true, feature: -1, table: 40 },
+      { name: "missed", slot: 2, kind: "u64", bytes: 8, required: false, feature: -1, safe: true, otherwise: 0 },
     ],
   },
   {
@@ -183,7 +194,7 @@ export const tables: readonly TableSchema[] = [
       { name: "retryAfterMs", slot: 3, kind: "u32", bytes: 4, required: false, feature: -1, otherwise: 0 },
       { name: "part", slot: 4, kind: "u16", bytes: 2, required: false, feature: -1 },
       { name: "key", slot: 5, kind: "u64", bytes: 8, required: false, feature: -1 },
-      { name: "slotMap", slot: 6, kind: "table", bytes: 4, required: false, feature: -1, table: 44 },
+      { name: "slotMap", slot: 6, kind: "table", bytes: 4, required: false, feature: -1, table: 45 },
     ],
   },
   {
@@ -191,7 +202,7 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 51 },
+      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 52 },
       { name: "table", slot: 1, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
       { name: "fingerprint", slot: 2, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
       { name: "unseenSince", slot: 3, kind: "u32", bytes: 4, required: false, feature: -1 },
@@ -320,7 +331,7 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "parts", slot: 0, kind: "tables", bytes: 4, required: true, feature: -1, table: 23 },
+      { name: "parts", slot: 0, kind: "tables", bytes: 4, required: true, feature: -1, table: 24 },
       { name: "keys", slot: 1, kind: "u64s", bytes: 4, required: true, feature: -1, elementBytes: 8, bulk: true },
     ],
   },
@@ -359,7 +370,7 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "parts", slot: 0, kind: "tables", bytes: 4, required: true, feature: -1, table: 23 },
+      { name: "parts", slot: 0, kind: "tables", bytes: 4, required: true, feature: -1, table: 24 },
       { name: "keys", slot: 1, kind: "u64s", bytes: 4, required: true, feature: -1, elementBytes: 8, bulk: true },
     ],
   },
@@ -368,7 +379,7 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "parts", slot: 0, kind: "tables", bytes: 4, required: true, feature: -1, table: 35 },
+      { name: "parts", slot: 0, kind: "tables", bytes: 4, required: true, feature: -1, table: 36 },
       { name: "leastClock", slot: 1, kind: "u64", bytes: 8, required: false, feature: 6, safe: true, otherwise: 0 },
       { name: "found", slot: 2, kind: "bool", bytes: 1, required: false, feature: -1, otherwise: false },
       { name: "keys", slot: 3, kind: "u64s", bytes: 4, required: true, feature: -1, elementBytes: 8, bulk: true },
@@ -394,8 +405,8 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 51 },
-      { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 52 },
+      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 52 },
+      { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 53 },
       { name: "keys", slot: 2, kind: "u64s", bytes: 4, required: true, feature: -1, elementBytes: 8, bulk: true },
       { name: "data", slot: 3, kind: "u8s", bytes: 4, required: true, feature: -1, elementBytes: 1, bulk: true },
     ],
@@ -436,7 +447,7 @@ export const tables: readonly TableSchema[] = [
     feature: -1,
     fields: [
       { name: "clock", slot: 0, kind: "u64", bytes: 8, required: false, feature: -1, safe: true, otherwise: 0 },
-      { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 41 },
+      { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 42 },
       { name: "found", slot: 2, kind: "u8s", bytes: 4, required: false, feature: -1, elementBytes: 1 },
       { name: "data", slot: 3, kind: "u8s", bytes: 4, required: true, feature: -1, elementBytes: 1, bulk: true },
     ],
@@ -473,7 +484,7 @@ export const tables: readonly TableSchema[] = [
     feature: -1,
     fields: [
       { name: "cursor", slot: 0, kind: "u8s", bytes: 4, required: false, feature: -1, elementBytes: 1 },
-      { name: "rows", slot: 1, kind: "table", bytes: 4, required: true, feature: -1, table: 39 },
+      { name: "rows", slot: 1, kind: "table", bytes: 4, required: true, feature: -1, table: 40 },
     ],
   },
   {
@@ -483,7 +494,7 @@ export const tables: readonly TableSchema[] = [
     fields: [
       { name: "epoch", slot: 0, kind: "u64", bytes: 8, required: false, feature: -1, safe: true, otherwise: 0 },
       { name: "slotCount", slot: 1, kind: "u32", bytes: 4, required: false, feature: -1, otherwise: 0 },
-      { name: "owners", slot: 2, kind: "tables", bytes: 4, required: true, feature: -1, table: 32 },
+      { name: "owners", slot: 2, kind: "tables", bytes: 4, required: true, feature: -1, table: 33 },
       { name: "runs", slot: 3, kind: "u16s", bytes: 4, required: true, feature: -1, elementBytes: 2 },
       { name: "replicaCount", slot: 4, kind: "u8", bytes: 1, required: false, feature: 8, otherwise: 1 },
       { name: "runReplicas", slot: 5, kind: "u16s", bytes: 4, required: false, feature: 8, elementBytes: 2 },
@@ -501,7 +512,7 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "tables", slot: 0, kind: "tables", bytes: 4, required: true, feature: -1, table: 47 },
+      { name: "tables", slot: 0, kind: "tables", bytes: 4, required: true, feature: -1, table: 48 },
     ],
   },
   {
@@ -526,7 +537,8 @@ export const tables: readonly TableSchema[] = [
     feature: 7,
     fields: [
       { name: "number", slot: 0, kind: "u32", bytes: 4, required: false, feature: -1, otherwise: 0 },
-      { name: "tables", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 47 },
+      { name: "tables", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 48 },
+      { name: "generation", slot: 2, kind: "u64", bytes: 8, required: false, feature: -1, safe: true, otherwise: 0 },
     ],
   },
   {
@@ -551,8 +563,8 @@ export const tables: readonly TableSchema[] = [
       { name: "store", slot: 5, kind: "string", bytes: 4, required: false, feature: -1 },
       { name: "shard", slot: 6, kind: "u32", bytes: 4, required: false, feature: -1 },
       { name: "worker", slot: 7, kind: "u32", bytes: 4, required: false, feature: -1, otherwise: 0 },
-      { name: "limits", slot: 8, kind: "table", bytes: 4, required: true, feature: -1, table: 24 },
-      { name: "slotMap", slot: 9, kind: "table", bytes: 4, required: true, feature: -1, table: 44 },
+      { name: "limits", slot: 8, kind: "table", bytes: 4, required: true, feature: -1, table: 25 },
+      { name: "slotMap", slot: 9, kind: "table", bytes: 4, required: true, feature: -1, table: 45 },
     ],
   },
   {
@@ -589,7 +601,7 @@ export const tables: readonly TableSchema[] = [
 ];
 
 /** Indices of the tables that a union's number means; 0 means none. */
-export const bodies: readonly number[] = [-1, 22, 50, 21, 1, 15, 20, 44, 30, 47, 12, 25, 46, 34, 40, 36, 0, 8, 11, 6, 17, 29, 28, 33, 42, 43, 13, 16, 7, 49, 14, 4, 26, 9, 31, 48, 5, 38, 10, 3, 2, 19, 27, 45, 37];
+export const bodies: readonly number[] = [-1, 23, 51, 22, 1, 16, 21, 45, 31, 48, 12, 26, 47, 35, 41, 37, 0, 8, 11, 6, 18, 30, 29, 34, 43, 44, 14, 17, 7, 50, 15, 4, 27, 9, 32, 49, 5, 39, 10, 3, 2, 20, 28, 46, 38, 13];
 
 /** Index of the table that a message begins with. */
-export const frame = 18;
+export const frame = 19;

@@ -16,6 +16,7 @@ import { DeleteVersion } from './delete-version.js';
 import { Diff } from './diff.js';
 import { Done } from './done.js';
 import { DropTable } from './drop-table.js';
+import { EndScan } from './end-scan.js';
 import { Evict } from './evict.js';
 import { Evicted } from './evicted.js';
 import { Failure } from './failure.js';
@@ -97,13 +98,14 @@ export enum Body {
   GetMark = 41,
   Mark = 42,
   Stats = 43,
-  Report = 44
+  Report = 44,
+  EndScan = 45
 }
 
 export function unionToBody(
   type: Body,
-  accessor: (obj:Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome) => Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null
-): Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null {
+  accessor: (obj:Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome) => Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null
+): Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null {
   switch(Body[type]) {
     case 'NONE': return null; 
     case 'Hello': return accessor(new Hello())! as Hello;
@@ -150,15 +152,16 @@ export function unionToBody(
     case 'Mark': return accessor(new Mark())! as Mark;
     case 'Stats': return accessor(new Stats())! as Stats;
     case 'Report': return accessor(new Report())! as Report;
+    case 'EndScan': return accessor(new EndScan())! as EndScan;
     default: return null;
   }
 }
 
 export function unionListToBody(
   type: Body, 
-  accessor: (index: number, obj:Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome) => Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null, 
+  accessor: (index: number, obj:Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome) => Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null, 
   index: number
-): Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null {
+): Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null {
   switch(Body[type]) {
     case 'NONE': return null; 
     case 'Hello': return accessor(index, new Hello())! as Hello;
@@ -205,6 +208,7 @@ export function unionListToBody(
     case 'Mark': return accessor(index, new Mark())! as Mark;
     case 'Stats': return accessor(index, new Stats())! as Stats;
     case 'Report': return accessor(index, new Report())! as Report;
+    case 'EndScan': return accessor(index, new EndScan())! as EndScan;
     default: return null;
   }
 }

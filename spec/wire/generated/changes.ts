@@ -6,7 +6,7 @@
 import * as flatbuffers from 'flatbuffers';
 
 /**
- * Asks for rows that differ. Answered by `ChangedRows`, once or more.
+ * Asks for the next rows that differ. Answered by `ChangedRows`.
  */
 export class Changes {
   bb: flatbuffers.ByteBuffer|null = null;
@@ -69,8 +69,26 @@ batch():number {
   return offset ? this.bb!.readUint32(this.bb_pos + offset) : 0;
 }
 
+/**
+ * Where the last answer ended; absent: from the beginning. It means nothing on another connection.
+ */
+cursor(index: number):number|null {
+  const offset = this.bb!.__offset(this.bb_pos, 12);
+  return offset ? this.bb!.readUint8(this.bb!.__vector(this.bb_pos + offset) + index) : 0;
+}
+
+cursorLength():number {
+  const offset = this.bb!.__offset(this.bb_pos, 12);
+  return offset ? this.bb!.__vector_len(this.bb_pos + offset) : 0;
+}
+
+cursorArray():Uint8Array|null {
+  const offset = this.bb!.__offset(this.bb_pos, 12);
+  return offset ? new Uint8Array(this.bb!.bytes().buffer, this.bb!.bytes().byteOffset + this.bb!.__vector(this.bb_pos + offset), this.bb!.__vector_len(this.bb_pos + offset)) : null;
+}
+
 static startChanges(builder:flatbuffers.Builder) {
-  builder.startObject(4);
+  builder.startObject(5);
 }
 
 static addSince(builder:flatbuffers.Builder, sinceOffset:flatbuffers.Offset) {
@@ -101,18 +119,35 @@ static addBatch(builder:flatbuffers.Builder, batch:number) {
   builder.addFieldInt32(3, batch, 0);
 }
 
+static addCursor(builder:flatbuffers.Builder, cursorOffset:flatbuffers.Offset) {
+  builder.addFieldOffset(4, cursorOffset, 0);
+}
+
+static createCursorVector(builder:flatbuffers.Builder, data:number[]|Uint8Array):flatbuffers.Offset {
+  builder.startVector(1, data.length, 1);
+  for (let i = data.length - 1; i >= 0; i--) {
+    builder.addInt8(data[i]!);
+  }
+  return builder.endVector();
+}
+
+static startCursorVector(builder:flatbuffers.Builder, numElems:number) {
+  builder.startVector(1, numElems, 1);
+}
+
 static endChanges(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   builder.requiredField(offset, 4) // since
   return offset;
 }
 
-static createChanges(builder:flatbuffers.Builder, sinceOffset:flatbuffers.Offset, untilOffset:flatbuffers.Offset, tablesOffset:flatbuffers.Offset, batch:number):flatbuffers.Offset {
+static createChanges(builder:flatbuffers.Builder, sinceOffset:flatbuffers.Offset, untilOffset:flatbuffers.Offset, tablesOffset:flatbuffers.Offset, batch:number, cursorOffset:flatbuffers.Offset):flatbuffers.Offset {
   Changes.startChanges(builder);
   Changes.addSince(builder, sinceOffset);
   Changes.addUntil(builder, untilOffset);
   Changes.addTables(builder, tablesOffset);
   Changes.addBatch(builder, batch);
+  Changes.addCursor(builder, cursorOffset);
   return Changes.endChanges(builder);
 }
 }

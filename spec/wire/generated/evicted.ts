@@ -39,15 +39,23 @@ reason():EvictionReason {
 }
 
 /**
- * The rows.
+ * The rows; none where only `missed` is told.
  */
 rows(obj?:RowBatch):RowBatch|null {
   const offset = this.bb!.__offset(this.bb_pos, 6);
   return offset ? (obj || new RowBatch()).__init(this.bb!.__indirect(this.bb_pos + offset), this.bb!) : null;
 }
 
+/**
+ * Rows that were evicted before these, since the answer before, and not told, since too much waited for the reader.
+ */
+missed():bigint {
+  const offset = this.bb!.__offset(this.bb_pos, 8);
+  return offset ? this.bb!.readUint64(this.bb_pos + offset) : BigInt('0');
+}
+
 static startEvicted(builder:flatbuffers.Builder) {
-  builder.startObject(2);
+  builder.startObject(3);
 }
 
 static addReason(builder:flatbuffers.Builder, reason:EvictionReason) {
@@ -56,6 +64,10 @@ static addReason(builder:flatbuffers.Builder, reason:EvictionReason) {
 
 static addRows(builder:flatbuffers.Builder, rowsOffset:flatbuffers.Offset) {
   builder.addFieldOffset(1, rowsOffset, 0);
+}
+
+static addMissed(builder:flatbuffers.Builder, missed:bigint) {
+  builder.addFieldInt64(2, missed, BigInt('0'));
 }
 
 static endEvicted(builder:flatbuffers.Builder):flatbuffers.Offset {

@@ -50,8 +50,16 @@ tablesLength():number {
   return offset ? this.bb!.__vector_len(this.bb_pos + offset) : 0;
 }
 
+/**
+ * The checkpoint that it is: another version of that name has another one.
+ */
+generation():bigint {
+  const offset = this.bb!.__offset(this.bb_pos, 8);
+  return offset ? this.bb!.readUint64(this.bb_pos + offset) : BigInt('0');
+}
+
 static startVersionReply(builder:flatbuffers.Builder) {
-  builder.startObject(2);
+  builder.startObject(3);
 }
 
 static addNumber(builder:flatbuffers.Builder, number:number) {
@@ -74,16 +82,21 @@ static startTablesVector(builder:flatbuffers.Builder, numElems:number) {
   builder.startVector(4, numElems, 4);
 }
 
+static addGeneration(builder:flatbuffers.Builder, generation:bigint) {
+  builder.addFieldInt64(2, generation, BigInt('0'));
+}
+
 static endVersionReply(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   builder.requiredField(offset, 6) // tables
   return offset;
 }
 
-static createVersionReply(builder:flatbuffers.Builder, number:number, tablesOffset:flatbuffers.Offset):flatbuffers.Offset {
+static createVersionReply(builder:flatbuffers.Builder, number:number, tablesOffset:flatbuffers.Offset, generation:bigint):flatbuffers.Offset {
   VersionReply.startVersionReply(builder);
   VersionReply.addNumber(builder, number);
   VersionReply.addTables(builder, tablesOffset);
+  VersionReply.addGeneration(builder, generation);
   return VersionReply.endVersionReply(builder);
 }
 }
