@@ -1,9 +1,11 @@
 import type { ErrorCode } from "../base/errors.js";
+import type { PageStoreOptions } from "./level-page-store.js";
 import type { KeyRange, PageEntry } from "./page-store.js";
 
 /** What the thread is asked for. Packed memory is transferred, and comes back with the reply of a write. */
 export type PageCall =
-  | { readonly call: "open" | "reopen" | "close" }
+  | { readonly call: "open"; readonly directory: string; readonly options: PageStoreOptions }
+  | { readonly call: "reopen" | "close" }
   | { readonly call: "get"; readonly key: Uint8Array }
   | { readonly call: "getMany"; readonly memory: ArrayBuffer; readonly keyBytes: number }
   | { readonly call: "write"; readonly memory: ArrayBuffer; readonly usedBytes: number }

@@ -1,14 +1,15 @@
-// The thread that owns the engine: answers the calls of `openThreadPageStore` one after the other.
-import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+// The thread that owns the engine: answers the calls of `openThreadPageStore` one after the other. It opens one store
+// after the other, each when the one before is closed.
+import { type MessagePort, parentPort } from "node:worker_threads";
 import { EmbershardError } from "../base/errors.js";
 import { EntryBuffer, unpackEntries } from "./entry-buffer.js";
-import { LevelPageStore, type PageStoreOptions } from "./level-page-store.js";
+import { LevelPageStore } from "./level-page-store.js";
 import type { KeyRange, PageEntry, PlacedValues } from "./page-store.js";
 import type { PageAnswer, PageCall, PageReply, PageRequest } from "./page-thread-messages.js";
 
 const port = parentPort as MessagePort;
-const { directory, ...options } = workerData as { directory: string } & PageStoreOptions;
-const store = new LevelPageStore(directory, options);
+/** Given by `open`, which is what a thread is asked for first. */
+let store: LevelPageStore;
 /** An iteration, and its next batch, which is read while the caller works on the one before. */
 interface Iteration {
   readonly iterator: AsyncIterator<readonly PageEntry[]>;
@@ -33,6 +34,9 @@ port.on("message", ({ id, body }: PageRequest) => {
 async function serve(body: PageCall): Promise<PageAnswer> {
   switch (body.call) {
     case "open":
+      store = new LevelPageStore(body.directory, body.options);
+      await store.reopen();
+      return {};
     case "reopen":
       await endIterations();
       await leaveAll();

@@ -1,4 +1,4 @@
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 // Loaded here too, and never used: Node unloads an addon with the last thread that has it, though the thread that LevelDB
 // keeps to itself may still be in its code.
 import "level";
@@ -16,9 +16,10 @@ import type {
   ValuePlace,
 } from "./page-store.js";
 import type { PageAnswer, PageCall, PageReply, PageRequest } from "./page-thread-messages.js";
+import { returnPageThread, takePageThread } from "./page-threads.js";
 
 /**
- * Opens the page store in `directory`, as `openLevelPageStore` does, in a thread of its own: a page then costs its
+ * Opens the page store in `directory`, as `openLevelPageStore` does, in a thread that has no other: a page then costs its
  * caller one copy, and iterating reads ahead while the caller works. The thread does not keep the process alive.
  * Errors: as `openLevelPageStore`.
  */
@@ -53,19 +54,13 @@ class ThreadPageStore implements PageStore {
   }
 
   async open(): Promise<void> {
-    const worker = new Worker(new URL("./page-thread-worker.js", import.meta.url), {
-      workerData: { directory: this.#directory, ...this.#options },
-      name: "embershard-pages",
-      // Not those of the process: some, such as --input-type, are for its own script only.
-      execArgv: [],
-    });
-    worker.unref();
+    const worker = takePageThread();
     worker.on("message", (reply: PageReply) => this.#settle(reply));
     worker.on("error", (cause) => this.#abandon(worker, cause));
     worker.on("exit", () => this.#abandon(worker, undefined));
     this.#worker = worker;
     try {
-      await this.#call({ call: "open" });
+      await this.#call({ call: "open", directory: this.#directory, options: this.#options });
     } catch (error) {
       await this.#end();
       throw error;
@@ -151,9 +146,15 @@ class ThreadPageStore implements PageStore {
     if (!this.#worker) return;
     try {
       await this.#call({ call: "close" });
-    } finally {
+    } catch (error) {
       await this.#end();
+      throw error;
     }
+    const worker = this.#worker;
+    // With a question still open its answer would come to whoever has the thread next.
+    if (!worker || this.#waiting.size > 0) return this.#end();
+    this.#worker = undefined;
+    await returnPageThread(worker);
   }
 
   async #end(): Promise<void> {
