@@ -75,7 +75,7 @@ export class Call {
       this.#forget = () => signal.removeEventListener("abort", abort);
     }
     const { clock, deadlineMs } = settings;
-    this.#until = deadlineMs === 0 ? Number.POSITIVE_INFINITY : clock.now() + deadlineMs;
+    this.#until = deadlineMs === 0 ? Number.POSITIVE_INFINITY : clock.elapsed() + deadlineMs;
     if (deadlineMs !== 0)
       this.#stopTimer = clock.after(deadlineMs, () =>
         this.#end("DEADLINE", `there was no answer within ${deadlineMs} ms`),
@@ -84,7 +84,7 @@ export class Call {
 
   /** For a frame: whole milliseconds, 0 for any time. */
   get frameDeadlineMs(): number {
-    const left = this.#until - this.#settings.clock.now();
+    const left = this.#until - this.#settings.clock.elapsed();
     return left === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.ceil(left));
   }
 
@@ -133,7 +133,7 @@ export class Call {
       if (!error.retry || this.#over || (tries !== 0 && attempt >= tries)) throw error;
       const stale = error.code === "STALE_EPOCH" && this.#cluster.map.epoch !== part.epoch;
       const delayMs = stale ? 0 : waitMs(attempt, details.retryAfterMs, this.#settings.random);
-      if (this.#settings.clock.now() + delayMs > this.#until) throw this.#tooLate(error, peer, attempt);
+      if (this.#settings.clock.elapsed() + delayMs > this.#until) throw this.#tooLate(error, peer, attempt);
       noteRetry({ peer, keys: part.keys, attempt, delayMs, error });
       if (!stale) await this.within(this.#wait(delayMs));
       if (this.#cluster.map.epoch !== part.epoch) return part.replan(this);

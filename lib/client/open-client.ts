@@ -77,12 +77,12 @@ export async function connectIn(
 
 /** Nodes may be starting: asks again until one answers or the time is over. */
 async function openWithin(cluster: Cluster, clock: Clock, deadlineMs: number): Promise<void> {
-  const until = deadlineMs === 0 ? Number.POSITIVE_INFINITY : clock.now() + Math.min(deadlineMs, 5000);
+  const until = deadlineMs === 0 ? Number.POSITIVE_INFINITY : clock.elapsed() + Math.min(deadlineMs, 5000);
   for (let waitMs = 20; ; waitMs = Math.min(2 * waitMs, 500)) {
     try {
       return await cluster.open();
     } catch (error) {
-      const again = error instanceof EmbershardError && error.retry && clock.now() + waitMs < until;
+      const again = error instanceof EmbershardError && error.retry && clock.elapsed() + waitMs < until;
       if (!again) throw error;
       await new Promise<void>((resolve) => clock.after(waitMs, resolve));
     }

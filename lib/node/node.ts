@@ -59,7 +59,7 @@ export class RunningNode {
     this.#settings = settings;
     this.#placement = placement;
     this.#parts = parts;
-    this.#startedAt = parts.clock.now();
+    this.#startedAt = parts.clock.elapsed();
     this.#control = new ControlService({
       node: placement.node,
       software: parts.software,
@@ -162,7 +162,7 @@ export class RunningNode {
       software: this.#parts.software,
       store: this.#store,
       pid: process.pid,
-      uptimeMs: this.#parts.clock.now() - this.#startedAt,
+      uptimeMs: this.#parts.clock.elapsed() - this.#startedAt,
       state: degraded ? "degraded" : this.#state,
       ...(degraded && reason !== undefined && { reason }),
       listen: endpointText(this.address),

@@ -45,6 +45,6 @@ export class RateMeter {
 
   #now(): Sample {
     const { requests, rowsRead, rowsWritten, bytesIn, bytesOut } = this.#counts;
-    return { at: this.#clock.now(), requests, rowsRead, rowsWritten, bytesIn, bytesOut };
+    return { at: this.#clock.elapsed(), requests, rowsRead, rowsWritten, bytesIn, bytesOut };
   }
 }

@@ -193,7 +193,7 @@ export class ShardHost<S extends Service> {
 
   async #rebuild({ shard, listener }: Life<S>): Promise<void> {
     const { clock, report } = this.#parts;
-    const startedAt = clock.now();
+    const startedAt = clock.elapsed();
     await listener.close();
     await this.#letGo(shard);
     let last: unknown;
@@ -202,7 +202,7 @@ export class ShardHost<S extends Service> {
       if (ms > 0) await new Promise<void>((resolve) => clock.after(ms, resolve));
       try {
         await this.#begin();
-        report({ event: "rebuilt", rebuilds: this.rebuilds, ms: clock.now() - startedAt });
+        report({ event: "rebuilt", rebuilds: this.rebuilds, ms: clock.elapsed() - startedAt });
         return;
       } catch (error) {
         last = error;

@@ -67,7 +67,7 @@ export class Supervisor {
   #start(): void {
     const { clock, say, start } = this.#parts;
     const child = start();
-    const startedAt = clock.now();
+    const startedAt = clock.elapsed();
     this.#child = child;
     let ended = false;
     child.on("error", (error) => {
@@ -85,7 +85,7 @@ export class Supervisor {
         this.#end(code ?? 128);
         return;
       }
-      if (clock.now() - startedAt > quietMs) this.#delayMs = firstDelayMs;
+      if (clock.elapsed() - startedAt > quietMs) this.#delayMs = firstDelayMs;
       const delayMs = this.#delayMs;
       this.#delayMs = Math.min(lastDelayMs, 2 * delayMs);
       say(

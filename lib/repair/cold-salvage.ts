@@ -182,7 +182,7 @@ function lossOf(table: string, keys: readonly bigint[]): Loss {
 async function settleVersions(pages: PageStore): Promise<{ losses: Loss[]; left: string[] }> {
   const losses: Loss[] = [];
   const left: string[] = [];
-  const clock = { now: () => 0, after: () => () => {} };
+  const clock = { now: () => 0, elapsed: () => 0, after: () => () => {} };
   for (const version of (await readVersions(pages, [])).values()) {
     left.push(version.name);
     if ("damage" in version || !version.manifest.cold) continue;

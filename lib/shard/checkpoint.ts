@@ -38,7 +38,7 @@ export async function writeCheckpoint(
   state: ShardState,
   { withoutLog = false, onInstant, ...options }: CheckpointPlan,
 ): Promise<CheckpointInfo> {
-  const began = state.clock.now();
+  const began = state.clock.elapsed();
   const generation = nextGeneration(state);
   const replayLsn = lastLsn(state);
   const cold = coldNotes(state);
@@ -80,7 +80,7 @@ export async function writeCheckpoint(
       pages: captured.length,
       bytes,
       superseded: superseded.length,
-      milliseconds: state.clock.now() - began,
+      milliseconds: state.clock.elapsed() - began,
     };
   } catch (error) {
     state.draining = false;

@@ -23,7 +23,7 @@ import { othersOf, recoverVersion } from "./version-recovery.js";
  *   goes on with that.
  */
 export async function rollBack(state: ShardState, name: string): Promise<RollbackInfo> {
-  const began = state.clock.now();
+  const began = state.clock.elapsed();
   const version = demandVersion(state.versions, name);
   const { pages, clock, pause } = state;
   const source = { pages, arenas: state.arenas.sibling(), clock, pause, others: othersOf(state) };
@@ -54,7 +54,7 @@ export async function rollBack(state: ShardState, name: string): Promise<Rollbac
   await noteInLog(state, { generation, replayLsn: lsn, lsn, version: name });
   await clearGarbage(state);
   const discarded = lsn - version.manifest.lsn;
-  return { version: name, generation, lsn, discarded, milliseconds: clock.now() - began };
+  return { version: name, generation, lsn, discarded, milliseconds: clock.elapsed() - began };
 }
 
 /** Writes the manifest that is the rollback, and makes memory what it says. */

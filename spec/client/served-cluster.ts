@@ -19,6 +19,7 @@ const firstPort = 7401;
 /** Real time, but what is due at once is done in the next turn: a timer takes a millisecond at least. */
 const clock: Clock = {
   now: wakefulClock.now,
+  elapsed: wakefulClock.elapsed,
   after(delayMs, callback) {
     if (delayMs >= 1) return wakefulClock.after(delayMs, callback);
     const turn = setImmediate(callback);

@@ -3,10 +3,20 @@ import type { Clock } from "../../lib/base/clock.js";
 /** Time that passes when it is told to. */
 export class TestClock implements Clock {
   #now = 1_000_000;
+  #aheadMs = 0;
   readonly #timers = new Set<{ readonly at: number; readonly callback: () => void }>();
 
   now(): number {
+    return this.#now + this.#aheadMs;
+  }
+
+  elapsed(): number {
     return this.#now;
+  }
+
+  /** Somebody sets the time; what was set to go off does so when it would have. */
+  set(byMs: number): void {
+    this.#aheadMs += byMs;
   }
 
   after(delayMs: number, callback: () => void): () => void {

@@ -18,6 +18,10 @@ class TestClock implements Clock {
     return this.ms;
   }
 
+  elapsed(): number {
+    return this.ms;
+  }
+
   after(delayMs: number, callback: () => void): () => void {
     const timer = { at: this.ms + delayMs, callback };
     this.#timers.push(timer);

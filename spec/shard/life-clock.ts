@@ -9,6 +9,10 @@ export class LifeClock implements Clock {
     return this.#now;
   }
 
+  elapsed(): number {
+    return this.#now;
+  }
+
   after(delayMs: number, callback: () => void): () => void {
     this.#timers.set(callback, this.#now + delayMs);
     return () => void this.#timers.delete(callback);

@@ -22,6 +22,10 @@ export class ProcessClock implements Clock {
     return this.#clock.now() + this.#aheadMs;
   }
 
+  elapsed(): number {
+    return this.#clock.elapsed();
+  }
+
   after(delayMs: number, callback: () => void): () => void {
     if (!this.#alive) return () => {};
     const cancel = this.#clock.after(delayMs, () => {

@@ -95,7 +95,7 @@ export class Troubles {
     },
     "a worker is fenced": (_, worker) => this.#troubled.restart(worker),
     "a clock jumps": (node, worker) => {
-      const ms = time(this.#random, -100_000, 100_000);
+      const ms = time(this.#random, -4, 4) * 3_600_000;
       if (this.#random.below(2) === 0) node.jumpClock(ms);
       else worker.jumpClock(ms);
     },
