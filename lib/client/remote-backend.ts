@@ -354,9 +354,12 @@ export class RemoteBackend implements Backend<RemoteTable> {
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
-      await Promise.allSettled(this.#pending);
-      await Promise.all([...this.#versions].map((version) => version.close()));
+      const underWay = Promise.allSettled(this.#pending).then(() =>
+        Promise.allSettled([...this.#versions].map((version) => version.close())),
+      );
+      await this.#requests.patience(underWay);
       this.#cluster.close();
+      await Promise.allSettled(this.#pending);
       await this.#closed();
     })();
     return this.#closing;

@@ -18,6 +18,9 @@ export interface AskOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What is under way when a store is closed gets so long, where calls have no deadline. */
+const closingMs = 30_000;
+
 export class Requests {
   readonly cluster: Cluster;
   readonly settings: CallSettings;
@@ -28,6 +31,20 @@ export class Requests {
   constructor(cluster: Cluster, settings: CallSettings) {
     this.cluster = cluster;
     this.settings = settings;
+  }
+
+  /** Waits for what is under way, at most as long as calls may take; half a minute where they may take any time. */
+  async patience(underWay: Promise<unknown>): Promise<void> {
+    const { clock, deadlineMs } = this.settings;
+    if (deadlineMs !== 0) await underWay;
+    else
+      await new Promise<void>((resolve) => {
+        const cancel = clock.after(closingMs, resolve);
+        void underWay.then(() => {
+          cancel();
+          resolve();
+        });
+      });
   }
 
   /** A call, to be closed when it is over. */

@@ -49,11 +49,11 @@ export class Watch {
 
   async #follow(owner: number): Promise<void> {
     for (let attempt = 1; ; attempt++) {
-      const began = this.#settings.clock.now();
+      const began = this.#settings.clock.elapsed();
       const error = await this.#once(owner);
       // The table is gone, this worker is fenced, the store is closed: there is nothing more to hear.
       if (this.#ended || !error.retry) return;
-      if (this.#settings.clock.now() - began > longMs) attempt = 1;
+      if (this.#settings.clock.elapsed() - began > longMs) attempt = 1;
       const delayMs = waitMs(attempt, 0, this.#settings.random);
       noteRetry({ peer: this.#cluster.ownerName(owner), keys: 0, attempt, delayMs, error });
       await new Promise<void>((resolve) => this.#settings.clock.after(delayMs, resolve));
