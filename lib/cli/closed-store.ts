@@ -3,6 +3,7 @@ import type { Store, StoreStats } from "../api/store-types.js";
 import { joinStoreStats } from "../client/remote-stats.js";
 import { inspectDirectory } from "../directory/identity.js";
 import { closedShardStats } from "../embedded/closed-stats.js";
+import { openPart } from "../embedded/open-store.js";
 import { openStore } from "../threads/open-store.js";
 
 /** What a store of several shards is: its figures, and each shard's. */
@@ -27,7 +28,8 @@ export interface ShardSummary
  */
 export async function openClosed(directory: string): Promise<Store> {
   const { shards } = (await inspectDirectory(directory, { create: false }))!;
-  return openStore(directory, { threads: shards, create: false, checkpoint: false, control: false });
+  const options = { create: false, checkpoint: false, control: false } as const;
+  return shards === 1 ? openPart(directory, options) : openStore(directory, { ...options, threads: shards });
 }
 
 /** The figures of a closed store, whose shards are opened one after the other. @throws as openClosed, but for UNSUPPORTED */

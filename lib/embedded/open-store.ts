@@ -5,9 +5,17 @@ import type { Store } from "../api/store-types.js";
 import { systemClock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
-import { beginBirth, clearRemains, endBirth, inspectDirectory, newIdentity } from "../directory/identity.js";
+import {
+  beginBirth,
+  clearRemains,
+  endBirth,
+  type Identity,
+  inspectDirectory,
+  newIdentity,
+} from "../directory/identity.js";
 import { forgetOwner, noteOwner } from "../directory/owner.js";
 import { lockShard, openLockedShard, shardFolder } from "../directory/shard-opening.js";
+import { checkStandsAlone } from "../directory/standing-alone.js";
 import { ArenaSet } from "../shard/arena-set.js";
 import { Shard } from "../shard/shard.js";
 import { demandVersion, readVersions } from "../shard/version.js";
@@ -47,9 +55,22 @@ const usualLogBytes = 256 << 20;
  * Opens the store in a directory, making it if need be, and recovers what was pushed. One process at a time has it.
  *
  * @throws INVALID_OPTIONS, NOT_A_STORE, LOCKED naming the owner's pid, NEWER_FORMAT, CORRUPT naming what is damaged, SHARD_COUNT,
- *   OUT_OF_MEMORY, IO
+ *   UNSUPPORTED of a cluster's node, OUT_OF_MEMORY, IO
  */
-export async function openStore(directory: string, options: StoreOptions = {}): Promise<Store> {
+export function openStore(directory: string, options: StoreOptions = {}): Promise<Store> {
+  return open(directory, options, checkStandsAlone);
+}
+
+/** As `openStore`, also where the store is a part of a cluster: for tools, which leave keys of others alone. */
+export function openPart(directory: string, options: StoreOptions = {}): Promise<Store> {
+  return open(directory, options, () => {});
+}
+
+async function open(
+  directory: string,
+  options: StoreOptions,
+  check: (identity: Identity | undefined, directory: string) => void,
+): Promise<Store> {
   if (typeof directory !== "string" || directory === "" || directory.includes("\0")) {
     throw new EmbershardError(
       "INVALID_ARGUMENT",
@@ -60,11 +81,13 @@ export async function openStore(directory: string, options: StoreOptions = {}): 
   const path = resolve(directory);
   if (settings.version !== undefined) return openVersion(path, settings.version, settings);
   const known = await inspectDirectory(path, { create: settings.create, shards: 1 });
+  check(known, directory);
   if (!known) await beginBirth(path);
   const pages = await lockShard(path, 0, known === undefined);
   try {
     // Only who has the lock may clear what is there, and another may have made the store before this one got it.
     const found = known ?? (await inspectDirectory(path, { create: settings.create, shards: 1 }));
+    check(found, directory);
     if (!found) await clearRemains(shardFolder(path, 0), pages);
     const identity = found ?? newIdentity();
     const shard = await openLockedShard(path, identity, 0, pages, settings, found === undefined);

@@ -2,11 +2,12 @@
 import { resolve } from "node:path";
 import { EmbershardError } from "../base/errors.js";
 import { inspectDirectory } from "../directory/identity.js";
+import { checkStandsAlone } from "../directory/standing-alone.js";
 import { firstMap } from "../ring/placement.js";
 import type { PlacementRecord } from "../ring/placement-record.js";
 import type { SlotMap } from "../ring/slot-map.js";
 import { placementOf as clusterMap, readClusterFile } from "./cluster-file.js";
-import { checkPlacement, checkStandsAlone } from "./placement-check.js";
+import { checkPlacement } from "./placement-check.js";
 import { type Endpoint, endpointText, parseEndpoint } from "./setting-kinds.js";
 import type { NodeSettings } from "./setting-table.js";
 import { demandPrivate } from "./settings.js";

@@ -63,19 +63,3 @@ export function checkPlacement(
     );
   return wanted;
 }
-
-/**
- * Refuses to serve the directory of a cluster's node as a store that stands alone: it would take keys of slots that others own.
- *
- * @throws UNSUPPORTED.
- */
-export function checkStandsAlone(
-  stored: { readonly placement?: PlacementRecord } | undefined,
-  directory: string,
-): void {
-  if (stored?.placement === undefined) return;
-  throw new EmbershardError(
-    "UNSUPPORTED",
-    `${directory} holds the data of node "${stored.placement.node}" of a cluster: serve it with its cluster file`,
-  );
-}

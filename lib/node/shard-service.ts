@@ -145,6 +145,8 @@ export class ShardService implements Service, RequestHandler, RequestContext {
     const { arenas } = this.shard.state;
     const used = arenas.usedBytes() + this.openVersions.usedBytes() + this.inFlight.used + bytes;
     if (used <= limit) return;
+    // Whoever comes again finds room where tables have been dropped.
+    this.shard.checkpoints.reclaim();
     throw new EmbershardError(
       "OVERLOADED",
       `rows, open versions and requests of the shard take ${used} bytes, more than its part ${Math.floor(limit)} of memoryBytes: give the node more, use more nodes, or let rows go`,

@@ -138,6 +138,11 @@ export class Checkpointing {
     });
   }
 
+  /** Has pages of dropped tables given back soon: the log may need them until a checkpoint has forgotten them. */
+  reclaim(): void {
+    if (this.#state.retired.length > 0) this.request();
+  }
+
   /** Notes bytes of rows that were logged. */
   noteLogged(bytes: number): void {
     this.bytesLogged += bytes;

@@ -11,7 +11,7 @@ import { lastLsn } from "./shard-state.js";
 export type ShardStats = Omit<StoreStats, "directory" | "format">;
 
 export function shardStats(shard: Shard): ShardStats {
-  const { state, log, failure, replayed, bytesLogged } = shard;
+  const { state, log, failure, replayed, checkpoints } = shard;
   const { committed, arenas } = state;
   return {
     tables: allTableStats(shard),
@@ -21,7 +21,7 @@ export function shardStats(shard: Shard): ShardStats {
       writtenLsn: log.writtenLsn,
       syncedLsn: log.syncedLsn,
       pendingBytes: log.pendingBytes,
-      bytes: bytesLogged,
+      bytes: checkpoints.bytesLogged,
       segments: log.segments,
       replayed,
     },

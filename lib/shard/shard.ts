@@ -51,6 +51,8 @@ export class Shard {
   readonly replayed: number;
   readonly #state: ShardState;
   readonly #checkpointing: Checkpointing;
+  /** Bytes of rows logged since the last checkpoint began; memory of dropped tables, which a checkpoint gives back. */
+  readonly checkpoints: Pick<Checkpointing, "bytesLogged" | "reclaim">;
   readonly #mover: Mover;
   readonly #evicting: Evicting;
   readonly #coldTier: ColdTier;
@@ -91,6 +93,7 @@ export class Shard {
     this.replayed = replayed;
     this.#keepVersions = options.keepVersions;
     this.#checkpointing = new Checkpointing(state, options.checkpoint);
+    this.checkpoints = this.#checkpointing;
     this.#mover = new Mover(state, this.#checkpointing, this.#scans);
     this.versions = new ShardVersions(state, this.#checkpointing, () => this.#demandOpen());
     const roomFor = (bytes: () => number) => this.#roomFor(bytes);
@@ -133,11 +136,6 @@ export class Shard {
 
   get log(): ShardLog {
     return this.#state.log;
-  }
-
-  /** Bytes of rows logged since the last checkpoint began. */
-  get bytesLogged(): number {
-    return this.#checkpointing.bytesLogged;
   }
 
   /** Why the shard is read-only; undefined when it is not. */

@@ -20,7 +20,7 @@ const mostThreads = 256;
  * Opens the store in a directory, making it if need be, and recovers what was pushed. One process at a time has it.
  *
  * @throws INVALID_OPTIONS, NOT_A_STORE, LOCKED naming the owner's pid, NEWER_FORMAT, CORRUPT naming what is damaged, SHARD_COUNT,
- *   OUT_OF_MEMORY, IO
+ *   UNSUPPORTED of a cluster's node, OUT_OF_MEMORY, IO
  */
 export async function openStore(directory: string, options: StoreOptions = {}): Promise<Store> {
   if (typeof options !== "object" || options === null || Array.isArray(options))

@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { EmbershardError } from "../../lib/base/errors.js";
+import { checkStandsAlone } from "../../lib/directory/standing-alone.js";
+import { openPart } from "../../lib/embedded/open-store.js";
 import { backupStore, openStore, restoreStore } from "../../lib/index.js";
-import { checkPlacement, checkStandsAlone } from "../../lib/node/placement-check.js";
+import { checkPlacement } from "../../lib/node/placement-check.js";
 import { firstMap } from "../../lib/ring/placement.js";
 import { placementFingerprint } from "../../lib/ring/slot-map.js";
 
@@ -88,8 +90,8 @@ test("the record stays with the data: opened, backed up, restored", async () => 
   const directory = mkdtempSync(join(tmpdir(), "placement-check-spec-"));
   try {
     const [store, copy, back] = ["store", "copy", "back"].map((name) => join(directory, name));
-    const open = async (path: string) =>
-      (await openStore(path, { control: false, hugePages: "off", checkpoint: false })).close();
+    const options = { control: false, hugePages: "off", checkpoint: false } as const;
+    const open = async (path: string) => (await openPart(path, options)).close();
     const said = (path: string) => JSON.parse(readFileSync(join(path, "store"), "utf8"));
     await open(store);
     const identity = said(store);
@@ -97,6 +99,11 @@ test("the record stays with the data: opened, backed up, restored", async () => 
       writeFileSync(join(store, "store"), JSON.stringify({ ...identity, placement }));
     say(record);
     await open(store);
+    const refused = await openStore(store, options).catch((reason: EmbershardError) => reason);
+    assert.match(
+      `${(refused as EmbershardError).code}: ${(refused as EmbershardError).message}`,
+      /^UNSUPPORTED: .*store holds the data of node "a" of a cluster: serve it with its cluster file/,
+    );
     await backupStore(store, copy);
     await restoreStore(copy, back);
     assert.equal(said(back), { ...identity, placement: record });
