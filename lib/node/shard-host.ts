@@ -59,6 +59,9 @@ export class ShardHost<S extends Service> {
   #port: number;
   #changing: Promise<void> = Promise.resolve();
   #stopped = false;
+  #abandoned = false;
+  /** What is being listened on, or about to be. */
+  #listening: Promise<Listener> | undefined;
   rebuilds = 0;
   /** Why it is not serving; undefined when it is. */
   reason: string | undefined = "starting";
@@ -127,11 +130,21 @@ export class ShardHost<S extends Service> {
     }
   }
 
-  /** Closes what listens, at once: for a thread that ends whatever becomes of its shard, since it may not end while something does. */
+  /**
+   * Closes what listens, at once, and has nothing listen any more, also where a life has only begun: for a thread that ends
+   * whatever becomes of its shard, since it may not end while something listens.
+   */
   async abandon(): Promise<void> {
-    const life = this.#life;
+    this.#abandoned = true;
     this.#life = undefined;
-    await life?.listener.close();
+    const listener = await this.#listening?.catch(() => undefined);
+    await listener?.close();
+  }
+
+  /** @throws CLOSED */
+  #demandWanted(): void {
+    if (this.#abandoned)
+      throw new EmbershardError("CLOSED", "the shard was given up while it was being opened");
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
@@ -146,13 +159,16 @@ export class ShardHost<S extends Service> {
     try {
       const service = serve(shard, (cause) => this.fail(cause));
       if (this.#port === 0) this.#port = await this.#freePort();
+      this.#demandWanted();
       const there = { host: at.host, port: this.#port };
-      const listener = await transport.listen(
+      this.#listening = transport.listen(
         there,
         limits,
         (connection) => this.#guard(service.accept(connection)),
         http,
       );
+      const listener = await this.#listening;
+      this.#demandWanted();
       this.#life = { shard, service, listener };
       this.reason = undefined;
     } catch (error) {
@@ -168,8 +184,10 @@ export class ShardHost<S extends Service> {
   async #freePort(): Promise<number> {
     const { transport, at, limits } = this.#parts;
     const nobody: Receiver = { message: () => {}, closed: () => {} };
-    const listener = await transport.listen({ host: at.host, port: 0 }, limits, () => nobody);
-    await listener.close();
+    this.#demandWanted();
+    this.#listening = transport.listen({ host: at.host, port: 0 }, limits, () => nobody);
+    const listener = await this.#listening;
+    if (!this.#abandoned) await listener.close();
     return listener.port;
   }
 

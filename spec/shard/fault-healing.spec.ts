@@ -39,6 +39,24 @@ async function weights(opened: OpenedStore): Promise<Record<string, number>> {
   return Object.fromEntries([...rows].map(([key, row]) => [key, row.weights[0]]));
 }
 
+test("who opens a table that another is making waits for its record, too", async () => {
+  const machine = new FaultyMachine(1);
+  const { store } = await machine.open();
+  let go = (): void => {};
+  const gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  machine.files.schedule = () => gate;
+  const options = { dim: 4, optimizer: sgd({ learningRate: 1 }) };
+  const opened: number[] = [];
+  const both = [1, 2].map((who) => store.table("t", options).then(() => opened.push(who)));
+  await turns();
+  assert.equal(opened, [], "what is not in the log may be gone after a kill");
+  go();
+  await Promise.all(both);
+  assert.equal(opened, [1, 2]);
+});
+
 test("a full log: pushes are refused, reads go on, what was pushed is acknowledged when there is room, once", async () => {
   const machine = new FaultyMachine(1);
   const opened = await storeWithTable(machine);
