@@ -46,6 +46,7 @@ export class Cluster {
   /** Identities of the nodes' stores, by the names of nodes. */
   readonly #stores = new Map<string, string>();
   #control: Channel | undefined;
+  #bulkBytes = DEFAULT_CONNECT_OPTIONS.messageBytes;
   #refreshing: Promise<void> | undefined;
   #closed = false;
 
@@ -76,6 +77,11 @@ export class Cluster {
       this.#owners = [...endOf.keys()].filter((owner) => endOf[owner] > (owner === 0 ? 0 : endOf[owner - 1]));
     }
     return this.#owners;
+  }
+
+  /** Bytes of rows or keys that a frame may have, by what the nodes have said: the rest of it takes less than a quarter. */
+  get bulkBytes(): number {
+    return this.#bulkBytes;
   }
 
   ownerName(owner: number): string {
@@ -246,6 +252,7 @@ export class Cluster {
     this.#channels.add(channel);
     noteConnection(name, true);
     this.#demandStore(channel.welcome, name);
+    this.#bulkBytes = Math.min(this.#bulkBytes, 0.75 * channel.welcome.limits.frameBytes);
     this.adopt(channel.welcome.slotMap);
     return channel;
   }

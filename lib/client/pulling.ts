@@ -11,8 +11,8 @@ import type { PlanMemories } from "./plan-memory.js";
 import { PullPlan, pullPlanBytes, type RemoteRead } from "./pull-plan.js";
 import { beginOf } from "./routing.js";
 
-/** Bytes of rows that one frame asks for, about. */
-const frameBytes = 256 << 10;
+/** Bytes of keys and rows that one request asks for, about: the node answers it in as many frames as suit the caches. */
+const usualRequestBytes = 2 << 20;
 
 /** Reads rows. The reads' arrays are borrowed until it settles. @throws as `Table.pull`, and UNAVAILABLE, DEADLINE, PARTIAL */
 export async function pullRows(
@@ -66,6 +66,7 @@ function partsOf(
   loans: Loans,
 ): PullPart[] {
   const parts: PullPart[] = [];
+  const requestBytes = Math.min(usualRequestBytes, cluster.bulkBytes);
   for (const owner of cluster.owners) {
     let stretches: Stretch[] = [];
     let bytes = 0;
@@ -74,15 +75,22 @@ function partsOf(
       stretches = [];
       bytes = 0;
     };
-    for (const plan of plans) {
-      const end = plan.route.ends[owner];
+    const spans = plans.map((plan) => ({
+      plan,
+      begin: beginOf(plan.route, owner),
+      end: plan.route.ends[owner],
+    }));
+    const whole = spans.reduce((sum, { plan, begin, end }) => sum + (end - begin) * (plan.rowBytes + 8), 0);
+    // Requests of about the same length: a short one behind long ones would cost as much as they do.
+    const limit = Math.ceil(whole / Math.ceil(whole / requestBytes));
+    for (const { plan, begin, end } of spans) {
       const rowBytes = plan.rowBytes + 8;
-      for (let from = beginOf(plan.route, owner); from < end; ) {
-        const to = Math.min(end, from + Math.max(1, Math.floor((frameBytes - bytes) / rowBytes)));
+      for (let from = begin; from < end; ) {
+        const to = Math.min(end, from + Math.max(1, Math.ceil((limit - bytes) / rowBytes)));
         stretches.push({ plan, from, to });
         bytes += (to - from) * rowBytes;
         from = to;
-        if (bytes + rowBytes > frameBytes) flush();
+        if (bytes >= limit) flush();
       }
     }
     flush();

@@ -14,7 +14,7 @@ import type { WriteOrder } from "./write-order.js";
 import { type RemoteWrite, WritePlan, writePlanBytes } from "./write-plan.js";
 
 /** Bytes of rows that one frame brings, about. */
-const frameBytes = 256 << 10;
+const usualFrameBytes = 1 << 20;
 
 const acks: Readonly<Record<AckName, Ack>> = { memory: Ack.Memory, os: Ack.Os, fsync: Ack.Fsync };
 
@@ -42,6 +42,7 @@ export async function writeRows(
   call: Call,
 ): Promise<number> {
   const { cluster, memories } = writer;
+  const frameBytes = Math.min(usualFrameBytes, cluster.bulkBytes);
   const memory = memories.take();
   const loans = new Loans(() => memories.give(memory));
   try {
@@ -49,7 +50,7 @@ export async function writeRows(
     const bytes = writes.reduce((sum, { keys, table }) => sum + keys.length * (8 + 4 * table.dim), 0);
     const cut = bytes > frameBytes;
     const plans = writes.map((write) => new WritePlan(memory, cluster, write, cut));
-    const parts = partsOf(writer, plans, numbered, loans);
+    const parts = partsOf(writer, plans, numbered, loans, frameBytes);
     await settleAll(call, cluster, parts, "a write");
     for (const { write, skipped } of plans) write.table.skipped += skipped;
     return parts.reduce((sum, { touched }) => sum + touched, 0);
@@ -64,7 +65,13 @@ interface Stretch {
   readonly to: number;
 }
 
-function partsOf(writer: Writer, plans: readonly WritePlan[], numbered: Numbered, loans: Loans): WritePart[] {
+function partsOf(
+  writer: Writer,
+  plans: readonly WritePlan[],
+  numbered: Numbered,
+  loans: Loans,
+  frameBytes: number,
+): WritePart[] {
   const { cluster } = writer;
   const { routes, map } = cluster;
   const lastSlot = map.ownerOf.length - 1;

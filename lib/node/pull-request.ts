@@ -168,12 +168,16 @@ function rowBytes({ table, part: { columns, element } }: Wanted): number {
   return elementBytes(element) * table.dim + 4 * others;
 }
 
+/** Bytes of an answer's frame, about: what is gathered is still in the cache when the system takes it, and when the client does. */
+const answerBytes = 128 << 10;
 /** Bytes of a frame beside its rows, at most: header, and of each part its table and its columns' padding. */
 const frontBytes = 256;
 const partBytes = 96;
 
 /** Cuts rows into frames that fit. */
-function framesOf(wanted: readonly Wanted[], limit: number): Stretch[][] {
+function framesOf(wanted: readonly Wanted[], most: number): Stretch[][] {
+  const longestRow = Math.max(...wanted.map(rowBytes));
+  const limit = Math.min(most, Math.max(answerBytes, frontBytes + partBytes + longestRow + 1));
   const frames: Stretch[][] = [[]];
   let left = limit - frontBytes;
   wanted.forEach((one, part) => {

@@ -1,7 +1,7 @@
 // A client asks no more at once than its node allows: calls wait instead of being refused.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { adagrad } from "../../lib/index.js";
+import { adagrad, sgd, zeros } from "../../lib/index.js";
 import { codeOf } from "../laws/twin.js";
 import { ServedCluster } from "./served-cluster.js";
 
@@ -20,6 +20,27 @@ test("any number of calls at once, and none is refused", async () => {
   assert.ok((await items.occurrences(keys)).every((count) => count === 60));
   const pulls = await Promise.all(Array.from({ length: 60 }, () => items.pull(keys)));
   for (const rows of pulls) assert.is(Buffer.compare(bytesOf(rows), bytesOf(pulls[0])), 0);
+  for (const service of cluster.services) assert.equal(service.counts.refused, {});
+  await store.close();
+  await cluster.stop();
+  assert.equal(cluster.failures, []);
+});
+
+test("calls are cut to the frames that nodes take", async () => {
+  const cluster = await ServedCluster.open(2, {}, { frameBytes: 64 << 10, connectionBytes: 64 << 10 });
+  const store = await cluster.connect();
+  const dim = 16;
+  const items = await store.table("items", {
+    dim,
+    optimizer: sgd({ learningRate: 1 }),
+    initializer: zeros(),
+  });
+  const n = 20_000;
+  const keys = BigUint64Array.from({ length: n }, (_, i) => BigInt(i));
+  const gradients = Float32Array.from({ length: n * dim }, (_, i) => i);
+  await items.push(keys, gradients);
+  const rows = await items.pull(keys);
+  assert.ok(rows.every((value, i) => value === -i || i === 0));
   for (const service of cluster.services) assert.equal(service.counts.refused, {});
   await store.close();
   await cluster.stop();

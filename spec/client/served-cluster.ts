@@ -2,12 +2,13 @@
 import { type Clock, wakefulClock } from "../../lib/base/clock.js";
 import { connectIn } from "../../lib/client/open-client.js";
 import type { ConnectOptions, Store } from "../../lib/index.js";
-import { DEFAULT_SOCKET_LIMITS, type Listener } from "../../lib/net/connection.js";
+import type { Listener } from "../../lib/net/connection.js";
 import { LoopbackNetwork } from "../../lib/net/loopback.js";
 import type { NodeSettings } from "../../lib/node/setting-table.js";
 import { resolveSettings } from "../../lib/node/settings.js";
 import { noCounts } from "../../lib/node/shard-figures.js";
 import { ShardService } from "../../lib/node/shard-service.js";
+import { socketLimits } from "../../lib/node/socket-limits.js";
 import { firstMap } from "../../lib/ring/placement.js";
 import type { SlotMap } from "../../lib/ring/slot-map.js";
 import type { Shard, ShardOptions } from "../../lib/shard/shard.js";
@@ -78,13 +79,14 @@ export class ServedCluster {
   async #serve(number: number, disk: MemoryDisk): Promise<void> {
     await disk.open(this.#options);
     const shard = disk.shard as Shard;
+    const { settings } = resolveSettings({ flags: this.#settings }, { memoryBytes: 8 * 2 ** 30 });
     const service = new ShardService(shard, {
       software: "spec",
       node: "node",
       number,
       shards: this.#disks.length,
       store: "07".repeat(16),
-      settings: resolveSettings({ flags: this.#settings }, { memoryBytes: 8 * 2 ** 30 }).settings,
+      settings,
       clock,
       counts: noCounts(),
       broken: (cause) => this.failures.push(cause),
@@ -92,7 +94,7 @@ export class ServedCluster {
     service.setMap(this.map);
     const listener = await this.network
       .transport(host)
-      .listen({ host, port: firstPort + number }, DEFAULT_SOCKET_LIMITS, (connection) =>
+      .listen({ host, port: firstPort + number }, socketLimits(settings), (connection) =>
         service.accept(connection),
       );
     this.#members[number] = { disk, shard, service, listener, killed: false };
