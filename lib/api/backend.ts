@@ -55,7 +55,7 @@ export interface RowWrite<T> {
    * push: how often each key occurred, its gradient being the sum of that many, u32[n], 1 to 2^30 - 1; 1 each unless given.
    */
   readonly counts?: Uint32Array | undefined;
-  /** push: what is added to the counters, f32[n * counters]. */
+  /** push: what is added to the counters; assign: what they are set to. f32[n * counters] */
   readonly counters?: Float32Array | undefined;
   readonly learningRate: number;
 }

@@ -36,6 +36,7 @@ import type { TableDefinition } from "./table-definition.js";
 
 const pullFields = ["into", "found", "state", "default", "create", "counters", "signal"];
 const pushFields = ["ack", "mark", "signal", "step", "learningRate", "counters"];
+const assignFields = ["state", "frequency", "lastStep", "counters", "ack", "mark", "signal"];
 const scanRows = 4096;
 /** Bytes of rows in a batch of a scan, at most, unless the caller says how many. */
 const scanBytes = 4 << 20;
@@ -195,7 +196,7 @@ export class CheckedTable<T extends TableHandle> implements Table {
   async assign(keys: BigUint64Array, rows: Float32Array, options: AssignOptions = {}): Promise<void> {
     const table = this.live();
     const what = `assign to "${this.name}"`;
-    checkFields(what, options, ["state", "frequency", "lastStep", "ack", "mark", "signal"]);
+    checkFields(what, options, assignFields);
     checkWriteKeys(`${what}: keys`, keys);
     const n = keys.length;
     checkArray(`${what}: rows`, rows, Float32Array, {
@@ -210,8 +211,9 @@ export class CheckedTable<T extends TableHandle> implements Table {
     checkWriteBytes(what, rows.byteLength + (state?.byteLength ?? 0));
     const states = state && table.stateFloats > 0 ? state : undefined;
     const history = checkedHistory(what, n, options);
+    const counters = checkedCounters(what, n, options, table.definition);
     await this.#write(
-      { table, kind: "assign", keys, values: rows, states, history, learningRate: 0 },
+      { table, kind: "assign", keys, values: rows, states, history, counters, learningRate: 0 },
       options,
     );
   }
@@ -344,6 +346,26 @@ function checkedHistory(
   checkArray(`${what}: frequency`, frequency, Uint32Array, expected);
   checkArray(`${what}: lastStep`, lastStep, Uint32Array, expected);
   return { frequency, lastStep };
+}
+
+/** f32[n * counters], row by row, of all counters that a table has. */
+function checkedCounters(
+  what: string,
+  n: number,
+  { counters }: AssignOptions,
+  definition: TableDefinition,
+): Float32Array | undefined {
+  if (counters === undefined) return undefined;
+  checkCounters(what, counters, n, definition);
+  const { names } = definition.counters!;
+  const missing = names.find((name) => counters[name] === undefined);
+  if (missing !== undefined)
+    throw new EmbershardError(
+      "INVALID_ARGUMENT",
+      `${what}: found no counters.${missing}, expected ${names.join(" and ")}: counters are assigned together`,
+    );
+  checkCounts(what, counters);
+  return joinCounters(names, counters, n);
 }
 
 async function* candidateBatches(scan: AsyncIterable<ScanBatch>): AsyncGenerator<CandidateBatch> {

@@ -96,6 +96,11 @@ export interface AssignOptions extends WriteOptions {
   readonly frequency?: Uint32Array;
   /** u32[n], given together with `frequency`: the steps of the rows' last pushes. */
   readonly lastStep?: Uint32Array;
+  /**
+   * What the table's counters become, f32[n] by name, all of them: finite and not negative. Left out: rows keep theirs, new
+   * ones begin at 0.
+   */
+  readonly counters?: CounterColumns;
 }
 
 export interface PullOptions {

@@ -222,11 +222,22 @@ function stageWrite(memory: PlanMemory, write: RemoteWrite): Rows {
     states: put(states),
     counts: put(history?.frequency),
     lastSteps: put(history?.lastStep),
-    counters: [],
+    counters: counterColumns(memory, write),
   };
   if (values) refuseNonFinite(memory, write, "value", rows.values, n * table.dim);
   if (states) refuseNonFinite(memory, write, "state", rows.states, n * table.stateFloats);
   return rows;
+}
+
+/** Counters of a write, which come row by row, as a column each. */
+function counterColumns(memory: PlanMemory, { table, keys, counters }: RemoteWrite): number[] {
+  if (!counters) return [];
+  const width = table.counters.length;
+  return table.counters.map((_, c) => {
+    const at = memory.take(4 * keys.length);
+    for (let i = 0; i < keys.length; i++) memory.f32[at / 4 + i] = counters[i * width + c];
+    return at;
+  });
 }
 
 function stagePush(memory: PlanMemory, write: RemoteWrite, keys: number, values: number): Rows {

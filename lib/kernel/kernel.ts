@@ -81,6 +81,7 @@ export interface KernelExports {
   ): void;
   writeRows(table: number, positions: number, n: number, weights: number, states: number): void;
   writeHistory(positions: number, n: number, counts: number, steps: number): void;
+  writeCounters(table: number, positions: number, n: number, given: number): void;
   deleteRows(table: number, keys: number, n: number, positions: number, removed: number, lsn: bigint): number;
   extractRows(table: number, keys: number, n: number, positions: number, into: number, lsn: bigint): number;
   keysOfRecords(records: number, n: number, bytes: number, keys: number): void;
@@ -170,6 +171,7 @@ export interface KernelExports {
     lsn: bigint,
   ): number;
   replayHistory(positions: number, counts: number, steps: number, n: number, lsn: bigint): void;
+  replayCounters(table: number, positions: number, n: number, given: number, lsn: bigint): void;
   replayCount(
     table: number,
     positions: number,

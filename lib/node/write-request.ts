@@ -221,7 +221,7 @@ function countersOf(
       );
     columns[names[i]] = float32Column(data, at, n);
   }
-  checkCounts(`push to "${definition.name}"`, columns);
+  checkCounts(`write to "${definition.name}"`, columns);
   return joinCounters(names, columns, n, counts);
 }
 
@@ -238,6 +238,7 @@ function assignOf(
     places.counts < 0
       ? undefined
       : { frequency: uint32Column(data, places.counts, n), lastStep: uint32Column(data, places.lastStep, n) };
+  const counters = assignedCounters(table, n, data, places);
   return {
     table,
     kind: "assign",
@@ -245,8 +246,25 @@ function assignOf(
     values: valuesOf(context, part, data, places),
     ...(stateFloats > 0 && { states: float32Column(data, places.state, n * stateFloats) }),
     history,
+    ...(counters && { counters }),
     learningRate: 0,
   };
+}
+
+/** What an assignment sets counters to: all that the table has, or none. */
+function assignedCounters(
+  table: ArenaTable,
+  n: number,
+  data: Uint8Array,
+  places: ColumnPlaces,
+): Float32Array | undefined {
+  const counters = countersOf(table, n, data, places, undefined);
+  const found = [places.firstCounter, places.secondCounter].filter((at) => at >= 0).length;
+  if (found === 0 || found === table.counters) return counters;
+  throw new EmbershardError(
+    "INVALID_ARGUMENT",
+    `found ${found} columns of counters in an assignment, table "${table.definition.name}" has ${table.counters}: they are assigned together`,
+  );
 }
 
 /** With arrays of its own: those of a message are gone when whoever read it returns. */

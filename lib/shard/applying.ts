@@ -76,6 +76,7 @@ function applyRows(run: Run, write: RowWrite, step: number, lsn: bigint): Run {
     case "assign":
       kernel.assignRows(index, run.keys, run.counts, run.n, run.positions, run.values, run.states, lsn);
       if (run.steps) kernel.writeHistory(run.positions, run.n, run.counts, run.steps);
+      if (run.counters) kernel.writeCounters(index, run.positions, run.n, run.counters);
       return run;
     case "adopt":
       kernel.adoptRows(index, run.values, run.n, run.positions, lsn);

@@ -232,33 +232,24 @@ function replaySection(
         case SECTION.create:
           return kernel.replayAssign(table.index, positions, keys, counts, 0, 0, count, lsn);
         case SECTION.assign:
-          return kernel.replayAssign(table.index, positions, keys, counts, columns[0], 0, count, lsn);
         case SECTION.assignState:
-          return kernel.replayAssign(
-            table.index,
-            positions,
-            keys,
-            counts,
-            columns[0],
-            columns[1],
-            count,
-            lsn,
-          );
         case SECTION.assignHistory:
         case SECTION.assignStateHistory: {
-          const states = section.kind === SECTION.assignStateHistory ? columns[1] : 0;
-          const steps = columns[columns.length - 1];
+          const { state, steps, counters } = assignedColumns(section, columns);
+          const weights = columns[0];
           const assigned = kernel.replayAssign(
             table.index,
             positions,
             keys,
             counts,
-            columns[0],
-            states,
+            weights,
+            state,
             count,
             lsn,
           );
-          if (assigned >= 0) kernel.replayHistory(positions, counts, steps, count, lsn);
+          if (assigned < 0) return assigned;
+          if (steps) kernel.replayHistory(positions, counts, steps, count, lsn);
+          if (counters) kernel.replayCounters(table.index, positions, count, counters, lsn);
           return assigned;
         }
         case SECTION.count:
@@ -281,12 +272,34 @@ function replaySection(
   }
 }
 
-function noteStep({ kind, n, values, valueBytes }: Section, table: ArenaTable, step: number): void {
+function noteStep(section: Section, table: ArenaTable, step: number): void {
+  const { kind, n, values } = section;
   if (kind === SECTION.push) table.highestStep = Math.max(table.highestStep, step);
-  if (kind !== SECTION.assignHistory && kind !== SECTION.assignStateHistory) return;
-  const view = new DataView(values.buffer, values.byteOffset, valueBytes);
-  for (let at = valueBytes - 4 * n; at < valueBytes; at += 4)
+  if (!bringsHistory(kind)) return;
+  const view = new DataView(values.buffer, values.byteOffset, values.length);
+  const before = table.dim + (bringsState(kind) ? table.stateFloats : 0);
+  const end = Math.min(values.length, 4 * n * (before + 1));
+  for (let at = 4 * n * before; at < end; at += 4)
     table.highestStep = Math.max(table.highestStep, view.getUint32(at, true));
+}
+
+function bringsState(kind: number): boolean {
+  return kind === SECTION.assignState || kind === SECTION.assignStateHistory;
+}
+
+function bringsHistory(kind: number): boolean {
+  return kind === SECTION.assignHistory || kind === SECTION.assignStateHistory;
+}
+
+/** Which of an assignment's columns is what; 0 where it has none. The weights come first. */
+function assignedColumns({ kind }: Section, columns: readonly number[]) {
+  const [hasState, hasHistory] = [bringsState(kind), bringsHistory(kind)];
+  const behind = 1 + (hasState ? 1 : 0) + (hasHistory ? 1 : 0);
+  return {
+    state: hasState ? columns[1] : 0,
+    steps: hasHistory ? columns[behind - 1] : 0,
+    counters: columns[behind] ?? 0,
+  };
 }
 
 /** @throws OUT_OF_MEMORY when a position lies beyond what arenas may hold. */
@@ -302,25 +315,27 @@ function demandRoom({ arenas }: Recovered, record: LogRecord, { positions, n }: 
 /** Bytes that a row takes in each column of a section's values. */
 export function columnWidths(section: Section, table: ArenaTable): number[] {
   switch (section.kind) {
-    case SECTION.push: {
-      const widths = [4 * table.dim];
-      if (section.valueBytes > section.n * widths[0]) widths.push(4 * table.counters);
-      return widths;
-    }
+    case SECTION.push:
     case SECTION.assign:
-      return [4 * table.dim];
+      return withCounters(section, table, [4 * table.dim]);
     case SECTION.assignState:
-      return [4 * table.dim, 4 * table.stateFloats];
+      return withCounters(section, table, [4 * table.dim, 4 * table.stateFloats]);
     case SECTION.assignHistory:
-      return [4 * table.dim, 4];
+      return withCounters(section, table, [4 * table.dim, 4]);
     case SECTION.assignStateHistory:
-      return [4 * table.dim, 4 * table.stateFloats, 4];
+      return withCounters(section, table, [4 * table.dim, 4 * table.stateFloats, 4]);
     case SECTION.adopt:
     case SECTION.promote:
       return [table.recordBytes];
     default:
       return [];
   }
+}
+
+/** Counters are the last column, where the length says that they are there. */
+function withCounters({ n, valueBytes }: Section, table: ArenaTable, widths: number[]): number[] {
+  const bytes = widths.reduce((sum, width) => sum + width, 0);
+  return valueBytes > n * bytes ? [...widths, 4 * table.counters] : widths;
 }
 
 function stampAll(recovered: Recovered, record: LogRecord, { arena: number, positions, n }: Section): void {

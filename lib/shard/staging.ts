@@ -60,7 +60,7 @@ export interface Run {
   readonly states: number;
   /** Last steps, where the write brings them; the frequencies are in `counts` then. */
   readonly steps: number;
-  /** What a push adds to counters. */
+  /** What a push adds to counters, or an assignment sets them to. */
   readonly counters: number;
 }
 
@@ -121,6 +121,7 @@ export function stage(arena: Arena, write: RowWrite): StagedRun {
   else arena.u32.fill(0, run.counts / 4, run.counts / 4 + n);
   if (write.values) refuseNonFinite(write, copyChecked(arena, write.values, run.values), "value");
   if (write.states) refuseNonFinite(write, copyChecked(arena, write.states, run.states), "state");
+  if (write.counters) arena.f32.set(write.counters, run.counters / 4);
   return run;
 }
 

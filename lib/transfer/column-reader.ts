@@ -12,7 +12,7 @@ import {
   keysOfBytes,
 } from "./element-types.js";
 import type { SourceFile } from "./local-file.js";
-import type { RowColumns, RowReader } from "./row-file.js";
+import type { RowColumns, RowReader, WantedColumns } from "./row-file.js";
 import type { TableDescription } from "./table-description.js";
 
 /** A column as it lies in a file: row behind row. */
@@ -31,6 +31,8 @@ export interface StoredColumn {
 const PIECE_BYTES = 8 << 20;
 /** Bytes of a batch that is given, about: a write copies it three times, and the copies stay in the cache. */
 const BATCH_BYTES = 1 << 20;
+/** Counters that a table can have. */
+const MOST_COUNTERS = 2;
 const KEYS_OF_A_PIECE = 1 << 19;
 
 /** Reads rows from columns that lie in files as arrays: safetensors and .npy. */
@@ -39,6 +41,7 @@ export class ColumnReader implements RowReader {
   readonly dim: number;
   readonly stateFloats: number;
   readonly history: boolean;
+  readonly counterFloats: number;
   readonly description: TableDescription | undefined;
   readonly changesOnly: boolean;
   readonly removedRows: number;
@@ -70,6 +73,9 @@ export class ColumnReader implements RowReader {
     this.history = this.#columns.has("frequency") && this.#columns.has("last_step");
     if (this.history)
       for (const name of ["frequency", "last_step"] as const) this.#width(what, name, COUNT_TYPES, undefined);
+    this.counterFloats = this.#columns.has("counters")
+      ? this.#width(what, "counters", FLOAT_TYPES, MOST_COUNTERS)
+      : 0;
     this.#removed = columns.get(REMOVED_NAME);
     this.changesOnly = this.#removed !== undefined;
     if (this.#removed) demandKeys(what, this.#removed);
@@ -106,10 +112,11 @@ export class ColumnReader implements RowReader {
     for await (const { bytes } of reading.pieces()) yield keysOfBytes(bytes[0]);
   }
 
-  async *batches({ state }: { readonly state: boolean }): AsyncGenerator<RowColumns> {
+  async *batches({ state, counters }: WantedColumns): AsyncGenerator<RowColumns> {
     const names: ColumnName[] = ["keys", "weights"];
     if (state && this.stateFloats > 0) names.push("state");
     if (this.history) names.push("frequency", "last_step");
+    if (counters && this.counterFloats > 0) names.push("counters");
     const columns = names.map((name) => this.#columns.get(name)!);
     const rowBytes = columns.reduce((bytes, column) => bytes + rowBytesOf(column), 0);
     const pieceRows = Math.max(1, Math.min(65_536, Math.floor(PIECE_BYTES / rowBytes)));
@@ -124,6 +131,7 @@ export class ColumnReader implements RowReader {
           rows: floats("weights"),
           ...(names.includes("state") && { state: floats("state") }),
           ...(this.history && { frequency: counts("frequency"), lastStep: counts("last_step") }),
+          ...(names.includes("counters") && { counters: floats("counters") }),
         },
         Math.max(1, Math.floor(BATCH_BYTES / rowBytes)),
       );
@@ -163,12 +171,13 @@ function* batchesOf(all: RowColumns, batchRows: number): Generator<RowColumns> {
       const width = column.length / n;
       return column.subarray(from * width, to * width) as T;
     };
-    const { keys, rows, state, frequency, lastStep } = all;
+    const { keys, rows, state, frequency, lastStep, counters } = all;
     yield {
       keys: keys.subarray(from, to),
       rows: part(rows),
       ...(state && { state: part(state) }),
       ...(frequency && lastStep && { frequency: part(frequency), lastStep: part(lastStep) }),
+      ...(counters && { counters: part(counters) }),
     };
   }
 }

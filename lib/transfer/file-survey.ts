@@ -3,7 +3,7 @@ import { EmbershardError } from "../base/errors.js";
 import { firstNonFinite } from "./element-types.js";
 import { KeySet, partOf, wordsOf } from "./key-set.js";
 import { KeySieve } from "./key-sieve.js";
-import type { RowColumns, RowReader } from "./row-file.js";
+import type { RowColumns, RowReader, WantedColumns } from "./row-file.js";
 import type { TransferTable } from "./transfer-types.js";
 
 /** Keys of a set at most: 128 MiB of memory. More are looked at in several passes over the keys. */
@@ -94,11 +94,11 @@ function keyListsOf(reader: RowReader) {
 export async function demandFinite(
   what: string,
   reader: RowReader,
-  state: boolean,
+  wanted: WantedColumns,
   onRows: (done: number) => void,
 ): Promise<void> {
   let from = 0;
-  for await (const batch of reader.batches({ state })) {
+  for await (const batch of reader.batches(wanted)) {
     demandFiniteRows(what, reader, batch, from);
     from += batch.keys.length;
     onRows(from);
@@ -108,16 +108,17 @@ export async function demandFinite(
 /** Demands that every number of a batch, whose first row is row `from` of the file, is finite. @throws NON_FINITE */
 export function demandFiniteRows(
   what: string,
-  { dim, stateFloats }: RowReader,
-  { keys, rows, state }: RowColumns,
+  { dim, stateFloats, counterFloats }: RowReader,
+  { keys, rows, state, counters }: RowColumns,
   from: number,
 ): void {
   const columns = [
     ["weights", rows, dim] as const,
     ...(state ? [["state", state, stateFloats] as const] : []),
+    ...(counters ? [["counters", counters, counterFloats] as const] : []),
   ];
   for (const [name, floats, width] of columns) {
-    const bad = firstNonFinite(floats);
+    const bad = name === "counters" ? firstNoCount(floats) : firstNonFinite(floats);
     if (bad < 0) continue;
     const row = Math.floor(bad / width);
     throw new EmbershardError(
@@ -125,6 +126,11 @@ export function demandFiniteRows(
       `${what}: the ${name} of row ${from + row}, key ${keys[row]}, are ${floats[bad]} at element ${bad % width} (as float32); nothing was changed`,
     );
   }
+}
+
+/** The place of the first float that is not finite or below 0, or -1. */
+function firstNoCount(floats: Float32Array): number {
+  return floats.findIndex((value) => !(value >= 0 && value < Number.POSITIVE_INFINITY));
 }
 
 /** @throws INVALID_ARGUMENT when the table has one of the file's keys. */

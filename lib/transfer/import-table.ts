@@ -1,3 +1,4 @@
+import { splitCounters } from "../api/counter-columns.js";
 import { EmbershardError } from "../base/errors.js";
 import {
   demandAbsent,
@@ -9,7 +10,7 @@ import {
 } from "./file-survey.js";
 import { FORMATS, formatOf } from "./formats.js";
 import { partOf, wordsOf } from "./key-set.js";
-import type { RowColumns, RowReader } from "./row-file.js";
+import type { RowColumns, RowReader, WantedColumns } from "./row-file.js";
 import { isS3 } from "./s3-address.js";
 import { describeTable, optionsOf, sameState } from "./table-description.js";
 import { checkOptions, checkPath, demandGoing } from "./transfer-options.js";
@@ -77,20 +78,32 @@ async function importFromPath(
       restored = stateOutcome(path, reader, table, options);
       if ((options.existing ?? "fail") === "fail") await demandAbsent(path, reader, table);
       // What is not put into the new table is not checked on its way there.
-      if (!known && restored === "does not fit") await checkNumbers(path, reader, options);
+      if (
+        !known &&
+        (restored === "does not fit" || (reader.counterFloats > 0 && !countersFit(reader, table)))
+      )
+        await checkNumbers(path, reader, options);
       await reader.demandUnchanged();
     } catch (error) {
       if (!known) await store.dropTable(name);
       throw error;
     }
-    const state = restored === "restored";
-    if (known) await assignRows(path, table, reader, reader.batches({ state }), options);
-    else await fillNewTable(path, store, table, reader, state, options);
+    const columns = { state: restored === "restored", counters: countersFit(reader, table) };
+    if (known) await assignRows(path, table, reader, reader.batches(columns), options);
+    else await fillNewTable(path, store, table, reader, columns, options);
     const deleted =
       options.existing === "replace"
         ? await deleteOthers(table, reader, options)
         : await deleteRemoved(table, reader, options);
-    return { format, rows: reader.rows, deleted, created: !known, state: restored, history: reader.history };
+    return {
+      format,
+      rows: reader.rows,
+      deleted,
+      created: !known,
+      state: restored,
+      history: reader.history,
+      counters: columns.counters,
+    };
   } finally {
     await reader.close();
   }
@@ -115,7 +128,7 @@ async function checkNumbers(
   reader: RowReader,
   { onProgress, signal, state }: ImportOptions,
 ): Promise<void> {
-  await demandFinite(path, reader, state !== false, (done) => {
+  await demandFinite(path, reader, { state: state !== false, counters: true }, (done) => {
     demandGoing(`the import of ${path}`, signal);
     onProgress?.({ phase: "check", done, total: reader.rows });
   });
@@ -140,20 +153,29 @@ function stateOutcome(
   return reader.stateFloats === 0 ? "none" : "does not fit";
 }
 
+/** Whether a file's counters are those of the table: as many, and of the same names where the file names them. */
+function countersFit({ counterFloats, description }: RowReader, { options }: TransferTable): boolean {
+  const names = options.counters?.names ?? [];
+  if (counterFloats === 0 || counterFloats !== names.length) return false;
+  if (description === undefined) return true;
+  const { counters } = description as { readonly counters?: { readonly names?: unknown } | null };
+  return JSON.stringify(counters?.names) === JSON.stringify(names);
+}
+
 /** Puts a file's rows into a table that was made for them, which is dropped where the file does not add up. */
 async function fillNewTable(
   path: string,
   store: TransferStore,
   table: TransferTable,
   reader: RowReader,
-  state: boolean,
+  wanted: WantedColumns,
   options: ImportOptions,
 ): Promise<void> {
   let unsound = false;
   table.expectRows?.(reader.rows);
   async function* batches() {
     try {
-      yield* reader.batches({ state });
+      yield* reader.batches(wanted);
       // Its keys were read before, and its numbers only now.
       await reader.demandUnchanged();
     } catch (error) {
@@ -180,11 +202,16 @@ async function assignRows(
   let done = 0;
   for await (const batch of batches) {
     demandGoing(`the import into "${table.name}"`, signal);
-    const { keys, rows, ...columns } = batch;
+    const { keys, rows, counters, ...columns } = batch;
+    const counted = counters && splitCounters(table.options.counters!.names, counters);
     // The log keeps the order: once the last batch is as durable as it must be, all are.
     const level = done + keys.length < reader.rows ? "memory" : ack;
     try {
-      await table.assign(keys, rows, { ...columns, ...(level && { ack: level }) });
+      await table.assign(keys, rows, {
+        ...columns,
+        ...(counted && { counters: counted }),
+        ...(level && { ack: level }),
+      });
     } catch (error) {
       // A better message, which knows the row of the file.
       demandFiniteRows(path, reader, batch, done);

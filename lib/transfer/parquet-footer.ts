@@ -34,6 +34,8 @@ export interface ParquetFooter {
 
 /** Longer footers are refused. */
 const LONGEST_FOOTER_BYTES = 64 << 20;
+/** Columns of lists of numbers. */
+const LISTS: ReadonlySet<ColumnName> = new Set<ColumnName>(["weights", "state", "counters"]);
 const MAGIC = 0x3152_4150;
 
 /** Reads the footer and checks it against the file's length. @throws CORRUPT, TOO_LARGE, UNSUPPORTED, IO */
@@ -148,7 +150,7 @@ function columnOf(
   leaf: Leaf,
   wrong: (why: string) => EmbershardError,
 ): ParquetColumn {
-  const isList = name === "weights" || name === "state";
+  const isList = LISTS.has(name);
   const type = elementType(leaf);
   const allowed = isList ? FLOAT_TYPES : name === "keys" ? KEY_TYPES : COUNT_TYPES;
   if (type === undefined || !allowed.includes(type) || leaf.maxRepetition !== (isList ? 1 : 0))

@@ -6,7 +6,7 @@ import { SourceFile } from "./local-file.js";
 import { ParquetColumnStream } from "./parquet-column-stream.js";
 import { type ParquetFooter, readFooter } from "./parquet-footer.js";
 import { REMOVED_KEYS_NAME, removedOf } from "./parquet-removed.js";
-import type { RowColumns, RowReader } from "./row-file.js";
+import type { RowColumns, RowReader, WantedColumns } from "./row-file.js";
 import { DESCRIPTION_NAME, parseDescription, type TableDescription } from "./table-description.js";
 
 /** Numbers of a batch, about. */
@@ -29,6 +29,7 @@ class ParquetReader implements RowReader {
   readonly dim: number;
   readonly stateFloats: number;
   readonly history: boolean;
+  readonly counterFloats: number;
   readonly description: TableDescription | undefined;
   readonly changesOnly: boolean;
   readonly removedRows: number;
@@ -57,6 +58,7 @@ class ParquetReader implements RowReader {
         `${file.path}: weights have ${this.dim} elements, at most ${LIMITS.dim} make a row`,
       );
     this.history = columns.has("frequency") && columns.has("last_step");
+    this.counterFloats = rows === 0 ? 0 : (columns.get("counters")?.width ?? 0);
     const removed = metadata.get(REMOVED_KEYS_NAME);
     this.changesOnly = removed !== undefined;
     this.#removed = removedOf(file.path, removed ?? "");
@@ -78,7 +80,7 @@ class ParquetReader implements RowReader {
     for (let at = 0; at < this.#removed.length; at += 65_536) yield this.#removed.slice(at, at + 65_536);
   }
 
-  async *batches({ state }: { readonly state: boolean }): AsyncGenerator<RowColumns> {
+  async *batches({ state, counters }: WantedColumns): AsyncGenerator<RowColumns> {
     const withState = state && this.stateFloats > 0;
     const numbers = this.dim + (withState ? this.stateFloats : 0);
     const rowsAtOnce = Math.max(1, Math.min(65_536, Math.floor(BATCH_NUMBERS / numbers)));
@@ -87,6 +89,7 @@ class ParquetReader implements RowReader {
     const states = withState ? this.#stream("state") : undefined;
     const frequency = this.history ? this.#stream("frequency") : undefined;
     const lastStep = this.history ? this.#stream("last_step") : undefined;
+    const counted = counters && this.counterFloats > 0 ? this.#stream("counters") : undefined;
     for (let from = 0; from < this.rows; ) {
       const n = Math.min(rowsAtOnce, this.rows - from);
       yield {
@@ -95,6 +98,7 @@ class ParquetReader implements RowReader {
         ...(states && { state: floatsOf(states.type, await states.take(n)) }),
         ...(frequency && { frequency: await this.#counts(frequency, from, n) }),
         ...(lastStep && { lastStep: await this.#counts(lastStep, from, n) }),
+        ...(counted && { counters: floatsOf(counted.type, await counted.take(n)) }),
       };
       from += n;
     }

@@ -1,5 +1,6 @@
 import type { ByteWriter as Bytes, SchemaElement, ParquetWriter as Writer } from "hyparquet-writer";
 import { EmbershardError } from "../base/errors.js";
+import { countersOf } from "./column-layout.js";
 import { TargetFile } from "./local-file.js";
 import { MOST_REMOVED, REMOVED_KEYS_NAME, removedText } from "./parquet-removed.js";
 import type { RowWriter } from "./row-file.js";
@@ -64,7 +65,7 @@ export class ParquetFileWriter implements RowWriter {
   }
 
   async #writeGroup(): Promise<void> {
-    const { dim, stateFloats } = this.#options;
+    const { dim, stateFloats, counters } = this.#options;
     const batches = this.#waiting;
     this.#waiting = [];
     this.#waitingRows = 0;
@@ -77,6 +78,14 @@ export class ParquetFileWriter implements RowWriter {
         : []),
       { name: "frequency", data: counts(({ frequency }) => frequency) },
       { name: "last_step", data: counts(({ lastStep }) => lastStep) },
+      ...(counters.length > 0
+        ? [
+            {
+              name: "counters",
+              data: batches.flatMap((batch) => listsOf(countersOf(batch, counters), counters.length)),
+            },
+          ]
+        : []),
     ];
     await this.#writer.write({
       columnData: columnData.map((column) => ({
@@ -127,7 +136,7 @@ function listsOf(floats: Float32Array, width: number): number[][] {
   );
 }
 
-function schemaOf({ stateFloats }: WriterOptions): SchemaElement[] {
+function schemaOf({ stateFloats, counters }: WriterOptions): SchemaElement[] {
   const required = { repetition_type: "REQUIRED" } as const;
   const list = (name: string): SchemaElement[] => [
     { name, ...required, num_children: 1, converted_type: "LIST" },
@@ -135,11 +144,12 @@ function schemaOf({ stateFloats }: WriterOptions): SchemaElement[] {
     { name: "element", ...required, type: "FLOAT" },
   ];
   return [
-    { name: "root", num_children: stateFloats > 0 ? 5 : 4 },
+    { name: "root", num_children: 4 + (stateFloats > 0 ? 1 : 0) + (counters.length > 0 ? 1 : 0) },
     { name: "keys", ...required, type: "INT64", converted_type: "UINT_64" },
     ...list("weights"),
     ...(stateFloats > 0 ? list("state") : []),
     { name: "frequency", ...required, type: "INT32", converted_type: "UINT_32" },
     { name: "last_step", ...required, type: "INT32", converted_type: "UINT_32" },
+    ...(counters.length > 0 ? list("counters") : []),
   ];
 }

@@ -12,6 +12,14 @@ export interface RowColumns {
   /** u32[n] each, both or none. */
   readonly frequency?: Uint32Array;
   readonly lastStep?: Uint32Array;
+  /** f32[n * counterFloats], row by row. */
+  readonly counters?: Float32Array;
+}
+
+/** What a reader leaves out unless it is asked for. */
+export interface WantedColumns {
+  readonly state: boolean;
+  readonly counters: boolean;
 }
 
 /** What a file of rows has. */
@@ -39,6 +47,8 @@ export interface RowReader extends RowShape {
   readonly rows: number;
   /** Whether it has frequencies and last steps. */
   readonly history: boolean;
+  /** How many counters a row has in it; 0: none. Their names are the description's. */
+  readonly counterFloats: number;
   /** Whether it holds what changed since another state, and not a table. */
   readonly changesOnly: boolean;
   /** How many keys `removed` gives. */
@@ -49,8 +59,8 @@ export interface RowReader extends RowShape {
   keys(): AsyncIterable<BigUint64Array>;
   /** Keys whose rows are gone; none unless it holds changes only. As `keys`. */
   removed(): AsyncIterable<BigUint64Array>;
-  /** All rows in order, `state` only if asked for. @throws IO, CORRUPT, UNSUPPORTED */
-  batches(options: { readonly state: boolean }): AsyncIterable<RowColumns>;
+  /** All rows in order. @throws IO, CORRUPT, UNSUPPORTED */
+  batches(wanted: WantedColumns): AsyncIterable<RowColumns>;
   /** @throws CORRUPT when the file was changed since it was opened. */
   demandUnchanged(): Promise<void>;
   close(): Promise<void>;

@@ -34,6 +34,11 @@ export function rowFilter(
       state: gather(batch.state, places, stateFloats),
       frequency: Uint32Array.from(places, (i) => batch.frequency[i]),
       lastStep: Uint32Array.from(places, (i) => batch.lastStep[i]),
+      ...(batch.counters && {
+        counters: Object.fromEntries(
+          Object.entries(batch.counters).map(([name, column]) => [name, gather(column, places, 1)]),
+        ),
+      }),
     };
   };
 }

@@ -9,6 +9,8 @@ import { WriteBehind } from "./write-behind.js";
 export interface WriterOptions extends RowShape {
   readonly path: string;
   readonly description: TableDescription;
+  /** Names of the counters that are written. */
+  readonly counters: readonly string[];
   /** Rows that are expected; more take longer, fewer cost a copy at the end. */
   readonly expectedRows: number;
   /** Whether it is finished with keys that were removed. */

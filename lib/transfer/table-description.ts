@@ -16,7 +16,7 @@ const LONGEST_TEXT = 1 << 20;
 export const DESCRIPTION_NAME = "embershard.table";
 
 export function describeTable(definition: TableDefinition): TableDescription {
-  const { number: _, placement: __, tensor: ___, candidates: ____, ...description } = definition;
+  const { number: _, placement: __, tensor: ___, candidates: ____, made: _____, ...description } = definition;
   return description as unknown as TableDescription;
 }
 

@@ -1,4 +1,5 @@
 // The public shapes of export and import.
+import type { CounterColumns } from "../api/counter-columns.js";
 import type { Ack, TableDefinition, TableOptions } from "../api/table-definition.js";
 
 /** How rows lie in files: docs/export-and-import.md. */
@@ -16,6 +17,8 @@ export interface RowBatch {
   readonly frequency: Uint32Array;
   /** u32[n] */
   readonly lastStep: Uint32Array;
+  /** f32[n] by name; absent where the table has no counters. */
+  readonly counters?: CounterColumns;
 }
 
 /** Rows of a table that changed, and keys of those that are gone, as `store.changes()` gives them. */
@@ -36,7 +39,13 @@ export interface TransferTable {
   assign(
     keys: BigUint64Array,
     rows: Float32Array,
-    options?: { state?: Float32Array; frequency?: Uint32Array; lastStep?: Uint32Array; ack?: Ack },
+    options?: {
+      state?: Float32Array;
+      frequency?: Uint32Array;
+      lastStep?: Uint32Array;
+      counters?: CounterColumns;
+      ack?: Ack;
+    },
   ): Promise<void>;
   delete(keys: BigUint64Array, options?: { ack?: Ack }): Promise<number>;
   scan(options?: { readonly batch?: number }): AsyncIterable<RowBatch>;
@@ -150,4 +159,6 @@ export interface ImportReport {
   readonly state: "restored" | "none" | "left out" | "does not fit";
   /** Whether frequencies and last steps came with the rows. */
   readonly history: boolean;
+  /** Whether counters came with the rows. */
+  readonly counters: boolean;
 }

@@ -7,8 +7,8 @@ import { type Body, Column, type RowBatch, type SlotMap, type Write } from "./ge
 /** Columns that each kind of rows may have. */
 const counterColumns = Column.FirstCounter | Column.SecondCounter;
 const pushColumns = Column.Values | Column.Counts | counterColumns;
-const assignColumns = Column.Values | Column.State | Column.Counts | Column.LastStep;
-const pullColumns = assignColumns | counterColumns;
+const pullColumns = Column.Values | Column.State | Column.Counts | Column.LastStep | counterColumns;
+const assignColumns = pullColumns;
 const largestSlotCount = 65536;
 
 /** A vector that is not here yet, and empty in the body. */

@@ -59,6 +59,14 @@ export class Extras {
     this.#view.setUint32(this.#countersAt, this.#epoch, true);
   }
 
+  /** `given` gives what counter i becomes. */
+  set(given: (i: number) => number): void {
+    this.#definition.counters!.names.forEach((_, i) => {
+      this.#view.setFloat32(this.#countersAt + 4 + 4 * i, given(i), true);
+    });
+    this.#view.setUint32(this.#countersAt, this.#epoch, true);
+  }
+
   #counter(i: number): number {
     let value = this.#view.getFloat32(this.#countersAt + 4 + 4 * i, true);
     const rate = Math.fround(this.#definition.counters!.decay);

@@ -439,7 +439,13 @@ test("rows that are evicted, with times and counters that decay, beside checkpoi
     const click = Float32Array.from({ length: n }, () => random.unit());
     await words.push(keys, gradients, random.below(2) === 0 ? {} : { counters: { click } });
     if (i < 60) await loose.push(keys, gradients);
-    if (i % 7 === 0) await words.assign(keys, gradients);
+    if (i % 7 === 0) {
+      const some = { frequency: Uint32Array.from(click, () => i), lastStep: new Uint32Array(n) };
+      await words.assign(keys, gradients, {
+        ...(i % 3 > 0 && { counters: { show: click, click: click.map((one) => 2 * one) } }),
+        ...(i % 2 > 0 && some),
+      });
+    }
     if (i % 9 === 0) await words.decay();
     if (i % 11 === 0 && i < 60) await loose.decay();
     if (i === 59) await store.checkpoint();

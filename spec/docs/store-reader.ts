@@ -336,7 +336,9 @@ class Reader {
     const epoch = payload.getUint32(at + 24, true);
     const time = payload.getUint32(44, true) + payload.getUint32(48, true) * 2 ** 32;
     const counters = table.counters?.names.length ?? 0;
-    const counted = kind === 1 && payload.getUint32(at + 20, true) > 4 * n * dim;
+    // The floats of a row before its counters, which come where there is more.
+    const before = dim + (kind === 4 || kind === 14 ? stateFloats : 0) + (kind === 13 || kind === 14 ? 1 : 0);
+    const counted = [1, 3, 4, 13, 14].includes(kind) && payload.getUint32(at + 20, true) > 4 * n * before;
     for (let i = 0; i < n; i++) {
       const key = payload.getBigUint64(at + 48 + 8 * i, true);
       const rowKey = kind === 9 ? slotOf(key, table) : key;
@@ -380,6 +382,7 @@ class Reader {
         writeWeights(view, row, table, floatsFrom(i * dim, dim));
         if (kind === 4 || kind === 14)
           writeState(view, row, table, floatsFrom(n * dim + i * stateFloats, stateFloats));
+        if (counted) extras.set((c) => float(n * before + i * counters + c));
         if (kind > 4) {
           const floats = kind === 14 ? dim + stateFloats : dim;
           view.setUint32(row + 8, (0x8000_0000 | count) >>> 0, true);

@@ -220,6 +220,52 @@ export function scatteredEvictionLaws(law: Law): void {
 /** Laws of counters: nothing goes by itself. */
 export function counterLaws(law: Law): void {
   law(
+    "counters that are assigned are those of now, and the last of a key stays",
+    async ({ store, reopen }) => {
+      let opened = store;
+      const twin = await Twin.open(store, "t", { ...counted, eviction: {} });
+      const random = new Prng(16);
+      const columns = (n: number) => ({
+        show: randomFloats(random, n).map(Math.abs),
+        click: new Float32Array(n).fill(n),
+      });
+      for (let round = 0; round < 12; round++) {
+        const n = 90;
+        const keys = randomKeys(random, n, 200);
+        const frequency = Uint32Array.from(keys, () => random.below(50));
+        await twin.assign(keys, randomFloats(random, n * dim), {
+          ...(round % 4 !== 3 && { counters: columns(n) }),
+          ...(round % 2 === 0 && { frequency, lastStep: frequency }),
+          ...(round % 3 === 0 && {
+            state: randomFloats(random, n * twin.table.stateFloats).map(Math.abs),
+          }),
+        });
+        await twin.push(randomKeys(random, 30, 200), randomFloats(random, 30 * dim));
+        if (round % 2 === 0) await twin.decay();
+        if (round === 6) await opened.checkpoint();
+        if (round === 6 || round === 10) {
+          opened = await reopen();
+          twin.table = await opened.table("t");
+        }
+      }
+      await twin.compareAll();
+      const keys = keysOfNumbers(1, 2);
+      const rows = new Float32Array(2 * dim);
+      const show = Float32Array.of(1, 2);
+      const assigned = (counters: object) =>
+        codeOf(() => twin.table.assign(keys, rows, { counters } as object));
+      assert.is(await assigned({ show }), "INVALID_ARGUMENT");
+      assert.is(await assigned({ show, click: Float32Array.of(1) }), "INVALID_ARGUMENT");
+      assert.is(await assigned({ show, click: Float32Array.of(1, -1) }), "NON_FINITE");
+      assert.is(await assigned({ show, click: show, other: show }), "INVALID_ARGUMENT");
+      const { counters: _, ...without } = counted;
+      const plain = await opened.table("plain", without);
+      assert.is(await codeOf(() => plain.assign(keys, rows, { counters: { show } })), "INVALID_ARGUMENT");
+      await twin.compareAll();
+    },
+  );
+
+  law(
     "counters are the oracle's bits through decays, and what has none reads 0",
     async ({ store, reopen }) => {
       const twin = await Twin.open(store, "t", { ...counted, eviction: {} });

@@ -44,8 +44,9 @@ export class Twin {
   }
 
   async assign(keys: BigUint64Array, rows: Float32Array, options: AssignOptions = {}): Promise<void> {
-    const { frequency, lastStep } = options;
-    this.oracle.assign(keys, rows, options.state, frequency && lastStep && { frequency, lastStep });
+    const { frequency, lastStep, counters } = options;
+    const history = frequency && lastStep && { frequency, lastStep };
+    this.oracle.assign(keys, rows, options.state, history, counters);
     await this.table.assign(keys, rows, options);
   }
 

@@ -252,10 +252,16 @@ export class CombinedLife {
       const states = random.below(2) === 0 ? randomFloats(random, n * table.stateFloats) : undefined;
       const column = () => Uint32Array.from({ length: n }, () => random.below(20));
       const history = random.below(2) === 0 ? { frequency: column(), lastStep: column() } : undefined;
+      const { names } = table.options.counters ?? { names: [] };
+      const counters =
+        names.length > 0 && random.below(2) === 0
+          ? Object.fromEntries(names.map((one) => [one, randomFloats(random, n).map(Math.abs)]))
+          : undefined;
+      const given = { ...(states && { state: states }), ...history, ...(counters && { counters }) };
       state = await this.#make(
         table,
-        (world) => world.assign(name, keys, values, states, history),
-        () => table.assign(keys, values, { ack, ...(states && { state: states }), ...history }),
+        (world) => world.assign(name, keys, values, states, history, counters),
+        () => table.assign(keys, values, { ack, ...given }),
       );
     } else {
       const named = table.options.counters?.names ?? [];

@@ -50,9 +50,10 @@ export class CombinedWorld {
     values: Float32Array,
     state?: Float32Array,
     history?: OracleHistory,
+    counters?: Readonly<Record<string, Float32Array>>,
   ): void {
     const member = this.members.get(name)!;
-    member.oracle.assign(keys, values, state, history);
+    member.oracle.assign(keys, values, state, history, counters);
     if (history) member.step = Math.max(member.step, ...history.lastStep);
   }
 

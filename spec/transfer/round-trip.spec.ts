@@ -42,6 +42,7 @@ for (const target of targets) {
       created: true,
       state: "restored",
       history: true,
+      counters: false,
     });
     const again = await into.table("again");
     sameRows(await scanAll(again), await scanAll(table), ALL);
@@ -50,6 +51,33 @@ for (const target of targets) {
     // The same seed: a row that nobody has begins alike in both.
     const key = keysOfNumbers(987_654_321);
     assert.equal(await again.pull(key), await table.pull(key));
+  });
+
+  test(`${target}: counters go where they mean the same`, async ({ place }) => {
+    const [from, into] = [await place.open("from"), await place.open("into")];
+    const counters = { names: ["show", "click"], decay: 0.5 };
+    const table = await from.table("t", { ...options, counters, eviction: {} });
+    const keys = await fill(table, new Prng(11), 500);
+    const click = Float32Array.from(keys, (_, i) => i / 3);
+    await table.push(keys, new Float32Array(keys.length * 5), { counters: { click } });
+    await table.decay();
+    const path = place.path(target);
+    await exportTable(from, "t", path, { minFrequency: 4 });
+    const report = await importTable(into, "made", path);
+    assert.ok(report.counters && report.rows > 100 && report.rows < keys.length);
+    const rows = new Map([...(await scanAll(table))].filter(([, { frequency }]) => frequency >= 4));
+    sameRows(await scanAll(await into.table("made")), rows, ["weights", "frequency", "lastStep", "counters"]);
+    const other = await into.table("other", { ...options, counters: { names: ["show"] } });
+    assert.not((await importTable(into, "other", path)).counters);
+    for await (const batch of other.scan()) assert.ok(batch.counters!.show.every((one) => one === 0));
+    await into.table("renamed", { ...options, counters: { names: ["click", "show"] } });
+    assert.not((await importTable(into, "renamed", path)).counters);
+    await into.table("plain", options);
+    assert.not((await importTable(into, "plain", path)).counters);
+    const bare = async function* () {
+      for await (const { counters: _, ...batch } of table.scan()) yield batch;
+    };
+    assert.is(await codeOf(() => exportTable(from, "t", path, { rows: bare() })), "INVALID_ARGUMENT");
   });
 
   test(`${target}: without state, rows that are new begin with that of the optimizer`, async ({ place }) => {

@@ -66,6 +66,21 @@ export function countExtras(t: usize, positions: usize, counts: usize, n: i32, a
   }
 }
 
+/** Sets the counters of `n` rows, given as addresses >>> 3, as of now: f32[n * counters] at `given`. The last of a row stays. */
+export function writeCounters(table: u32, positions: usize, n: i32, given: usize): void {
+  const t = tableAt(table);
+  for (let i = 0; i < n; i++)
+    setCounters(t, (<usize>load<u32>(positions + ((<usize>i) << 2))) << 3, given, <usize>i);
+}
+
+/** Sets the counters of a row to the `i`-th of those at `given`, as of now. */
+export function setCounters(t: usize, record: usize, given: usize, i: usize): void {
+  const at = <usize>load<u32>(t, T_COUNTERS);
+  const bytes = (<usize>load<u32>(t, T_COUNTER_COUNT)) << 2;
+  memory.copy(record + at + 4, given + i * bytes, bytes);
+  store<u32>(record + at, load<u32>(t, T_EPOCH));
+}
+
 /** Counter `i` of a row as of now: for each decay since it was brought up to date one float32 multiplication. */
 export function decayedCounter(t: usize, record: usize, i: u32): f32 {
   const at = record + <usize>load<u32>(t, T_COUNTERS);

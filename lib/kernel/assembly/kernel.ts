@@ -24,7 +24,7 @@ export {
   storeKeys,
   uniqueKeys,
 } from "./cold";
-export { readExtras, scanExtras } from "./extras";
+export { readExtras, scanExtras, writeCounters } from "./extras";
 export { checkSlots, hashStrings, slotsOf, xxh64 } from "./hash";
 export { initialRow } from "./initialize";
 export { applyRows, initialState } from "./optimize";
@@ -57,6 +57,7 @@ export {
   linkSpace,
   replayAdopt,
   replayAssign,
+  replayCounters,
   replayDelete,
   replayHistory,
   replayPush,

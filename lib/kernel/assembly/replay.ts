@@ -1,6 +1,6 @@
 // Recovery: log records are applied to the pages they name, each page taking only what is newer than itself; then the
 // index is built from the keys in the rows.
-import { countExtras, touch } from "./extras";
+import { countExtras, setCounters, touch } from "./extras";
 import { entryOf, homeOfEntry, insertUnique, tagUnder } from "./index";
 import {
   CLEAN,
@@ -142,6 +142,15 @@ export function replayHistory(positions: usize, counts: usize, steps: usize, n: 
     const four = (<usize>i) << 2;
     const record = (<usize>load<u32>(positions + four)) << 3;
     if (lsnOf(record) < lsn) setHistory(record, load<u32>(counts + four), load<u32>(steps + four));
+  }
+}
+
+/** Applies the counters of a logged assignment to rows that replayAssign has settled: see writeCounters. */
+export function replayCounters(table: u32, positions: usize, n: i32, given: usize, lsn: u64): void {
+  const t = tableAt(table);
+  for (let i = 0; i < n; i++) {
+    const record = (<usize>load<u32>(positions + ((<usize>i) << 2))) << 3;
+    if (lsnOf(record) < lsn) setCounters(t, record, given, <usize>i);
   }
 }
 

@@ -149,10 +149,16 @@ export class OracleTable {
   }
 
   /**
-   * Writes weights f32[n * dim] and, if given, state f32[n * stateFloats], frequency and last step. The last value of a
-   * repeated key stays.
+   * Writes weights f32[n * dim] and, if given, state f32[n * stateFloats], frequency and last step, and counters as of now.
+   * The last value of a repeated key stays.
    */
-  assign(keys: Iterable<bigint>, weights: Float32Array, state?: Float32Array, history?: OracleHistory): void {
+  assign(
+    keys: Iterable<bigint>,
+    weights: Float32Array,
+    state?: Float32Array,
+    history?: OracleHistory,
+    counters?: Readonly<Record<string, Float32Array>>,
+  ): void {
     let i = 0;
     for (const key of keys) {
       const row = this.#rowOf(key);
@@ -164,6 +170,8 @@ export class OracleTable {
         row.frequency = Math.min(history.frequency[i], MAX_FREQUENCY);
         row.lastStep = history.lastStep[i];
       }
+      if (counters)
+        row.counters = Float32Array.from(this.definition.counters!.names, (name) => counters[name][i]);
       i += 1;
     }
   }
