@@ -87,9 +87,11 @@ function write(
   const { shard, counts } = context;
   const request = requestOf(body.kind, body.write, connection, writes);
   const { origin } = request;
+  // The message is gone by the time that the log has it.
+  const rows = body.keys.length;
   const answer = (outcome: { touched: number; lsn: number; repeated: boolean }) => {
     if (outcome.repeated) counts.repeated++;
-    else counts.rowsWritten += body.keys.length;
+    else counts.rowsWritten += rows;
     connection.reply(id, done(context, outcome));
   };
   // What has been applied is answered whatever the map is now; nothing is applied then.

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import type { Table } from "../../lib/index.js";
 import { freePorts } from "./free-ports.js";
+import { get } from "./node-process.js";
 import { keys, n, nodeSuite, serve, worker } from "./node-suite.js";
 
 const test = nodeSuite("load");
@@ -78,6 +79,12 @@ test("SIGTERM under load: what is under way is finished, the process ends with 0
   await progress(load);
   const pushes = await load.stop();
   assert.equal(new Set(await table.pull(keys)), new Set([-pushes]));
+  const counts = async () => (await get(`127.0.0.1:${port}`, "/status")).body.shards[0].counts;
+  const { rowsRead, rowsWritten } = await counts();
+  await table.push(keys, new Float32Array(2 * n));
+  await table.pull(keys);
+  assert.is((await counts()).rowsWritten, rowsWritten + n);
+  assert.is((await counts()).rowsRead, rowsRead + n);
 });
 
 test.run();
