@@ -51,11 +51,15 @@ test("every program compiles against the package's types, and those marked `run`
     if (fence.words !== "run") continue;
     const place = join(workshop.directory, "places", nameOf(document, fence));
     mkdirSync(place, { recursive: true });
-    const { code, output } = await workshop.run(
-      `"${process.execPath}" "${join(workshop.directory, "out", nameOf(document, fence))}.js"`,
+    const failure = await workshop.runModule(
+      join(workshop.directory, "out", `${nameOf(document, fence)}.js`),
       place,
     );
-    assert.is(code, 0, `${document.path}, line ${fence.line}\n${output}`);
+    assert.is(
+      failure,
+      undefined,
+      `${document.path}, line ${fence.line}\n${(failure as Error)?.stack ?? failure}`,
+    );
   }
 });
 

@@ -1,5 +1,6 @@
 // What `npm` is where the documents' commands are run: it runs the scripts of package.json against what is built.
-// `ci` and building are left out. Training is cut to one epoch and the tests to one file, unless the document says.
+// `ci` and building are left out. Training is cut to one epoch and the tests to one file, unless the document says; the
+// simulation tells one story instead of several.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,6 +22,8 @@ if (command !== "ci") {
   if (script === undefined) throw new Error(`package.json has no script "${name}"`);
   const short = shortened[name];
   if (short && (args.length === 0 || !args.includes(short.unless))) args.push(...short.add);
+  const seeds = args.indexOf("--seeds");
+  if (seeds >= 0) args[seeds + 1] = "1";
   const built = script.replace("npm run build --silent && ", "");
   if (name !== "build")
     process.exitCode =
