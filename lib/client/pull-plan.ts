@@ -232,12 +232,20 @@ function counterColumns(counters: number): number {
 
 /** Looks at some of the keys. Whether each is asked for once matters for speed only. */
 function repeatsOften(keys: BigUint64Array): boolean {
-  if (keys.length < 2) return false;
-  const sample = keys.length <= sampleKeys ? keys : keys.subarray(0, sampleKeys);
-  const words = new Uint32Array(sample.buffer, sample.byteOffset, 2 * sample.length);
-  const seen = new Set<number>();
-  // A hash of 52 bits: two keys that share one are as good as a repeat.
-  for (let i = 0; i < sample.length; i++)
-    seen.add((words[2 * i + 1] & 0xfffff) * 0x1_0000_0000 + words[2 * i]);
-  return sample.length - seen.size > sample.length * manyRepeats;
+  const n = Math.min(keys.length, sampleKeys);
+  const words = new Uint32Array(keys.buffer, keys.byteOffset, 2 * n);
+  sampled.fill(0);
+  let repeats = 0;
+  for (let i = 0; i < 2 * n; i += 2) {
+    // Two keys that share a fingerprint are as good as a repeat.
+    const fingerprint = (Math.imul(words[i], 0x9e37_79b1) ^ Math.imul(words[i + 1], 0x85eb_ca77)) | 1;
+    let at = (fingerprint >>> 21) & (sampled.length - 1);
+    while (sampled[at] !== 0 && sampled[at] !== fingerprint) at = (at + 1) & (sampled.length - 1);
+    if (sampled[at] !== 0) repeats++;
+    sampled[at] = fingerprint;
+  }
+  return repeats > n * manyRepeats;
 }
+
+/** Fingerprints of sampled keys, by their upper bits; 0 where there is none. */
+const sampled = new Int32Array(2 * sampleKeys);

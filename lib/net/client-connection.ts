@@ -133,13 +133,12 @@ export class ClientConnection implements Connection {
     const socket = this.#socket;
     const header = Buffer.allocUnsafe(headerBytes(length));
     writeHeader(header, OPCODES.binary, length);
-    const filled = parts.filter((part) => part.length > 0);
+    const pieces = piecesOf([header, ...parts]);
     socket.cork();
-    socket.write(header);
-    for (const [i, part] of filled.entries()) {
-      if (i < filled.length - 1) socket.write(part);
+    for (const [i, piece] of pieces.entries()) {
+      if (i < pieces.length - 1) socket.write(piece);
       // Called with an error when the connection ends first: `closed` tells that.
-      else socket.write(part, () => this.#guard(taken));
+      else socket.write(piece, () => this.#guard(taken));
     }
     socket.uncork();
   }
@@ -220,4 +219,17 @@ export class ClientConnection implements Connection {
       return undefined;
     }
   }
+}
+
+/** Parts of which short neighbours are copied into one, of a moderate length: a piece costs more than copying so few bytes. */
+function piecesOf(parts: readonly Uint8Array[]): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let from = 0; from < parts.length; ) {
+    let bytes = parts[from].length;
+    let to = from + 1;
+    while (to < parts.length && bytes + parts[to].length <= 2 * joinedBytes) bytes += parts[to++].length;
+    pieces.push(to === from + 1 ? parts[from] : Buffer.concat(parts.slice(from, to), bytes));
+    from = to;
+  }
+  return pieces;
 }
