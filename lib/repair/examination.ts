@@ -26,6 +26,8 @@ export interface ExamineOptions {
   readonly onProgress?: ((progress: RepairProgress) => void) | undefined;
   /** See InventoryOptions. */
   readonly remains?: boolean;
+  /** See InventoryOptions. */
+  readonly coldRows?: "damaged";
   /** The store is at work: what is durable by now was promised, and what becomes so meanwhile is not looked for. */
   readonly live?: boolean;
   readonly onRecords?: ((records: readonly LogRecord[]) => void) | undefined;
@@ -71,7 +73,7 @@ export async function examine(directory: string, options: ExamineOptions): Promi
     bytes += count;
     options.onProgress?.({ bytes, total: Math.max(bytes, said.bytes) });
   };
-  const { signal, remains = false, live = false } = options;
+  const { signal, remains = false, coldRows, live = false } = options;
   const definitions: LoggedDefinition[] = [];
   const onRecords = (records: readonly LogRecord[]) => {
     for (const record of records) noteDefinition(record, definitions);
@@ -85,7 +87,7 @@ export async function examine(directory: string, options: ExamineOptions): Promi
     // A store at work may make and delete some meanwhile.
     const { names, whole } = await readVersionRoll(logFiles, logIdentity);
     const roll = { names: names.filter((name) => rollBefore.names.includes(name)), whole };
-    const pages = await takeInventory(levelFiles, { signal, onBytes, remains }, windows);
+    const pages = await takeInventory(levelFiles, { signal, onBytes, remains, coldRows }, windows);
     const log = await takeLogInventory(
       logFiles,
       { identity: logIdentity, signal, onBytes, onRecords },

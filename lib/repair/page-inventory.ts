@@ -26,7 +26,9 @@ export interface InventoryOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onBytes?: ((bytes: number) => void) | undefined;
   /** Look at files too that LevelDB has given up, and trust no block without its checksum. */
-  readonly remains?: boolean;
+  readonly remains?: boolean | undefined;
+  /** Of cold rows, and those kept for versions, only the entries of keys that have a damaged value. */
+  readonly coldRows?: "damaged" | undefined;
 }
 
 /** What the files hold. */
@@ -45,58 +47,88 @@ export async function takeInventory(
   windows = new Windows(),
 ): Promise<PageInventory> {
   const entries = new Map<string, StoredEntry[]>();
-  const defects: LevelFileDefect[] = [...files.defects];
   let lastSequence = files.version?.lastSequence ?? 0;
-  let bytes = 0;
   const note = (entry: StoredEntry) => {
     const id = Buffer.from(entry.key).toString("hex");
     const known = entries.get(id);
     if (known) known.push(entry);
     else entries.set(id, [entry]);
   };
+  const defects: LevelFileDefect[] = [...files.defects];
+  const bytes = await readFiles(files, { ...options, windows, defects }, (entry, { log }) => {
+    if (log && entry.file.current) lastSequence = Math.max(lastSequence, entry.sequence);
+    if (options.coldRows !== "damaged" || !isCold(entry.key) || entry.proof.kind === "damaged") note(entry);
+  });
+  if (options.coldRows === "damaged") await noteOthers(files, { ...options, windows }, entries);
+  const counts = ({ sequence, file }: StoredEntry) =>
+    file.current && (files.version === undefined || sequence <= lastSequence) ? 1 : 0;
+  for (const all of entries.values())
+    all.sort((a, b) => counts(b) - counts(a) || b.sequence - a.sequence || rank(b) - rank(a));
+  return { entries, defects, bytes };
+}
+
+/** Notes what else there is of the cold rows that have a damaged value: it may be that which counts. */
+async function noteOthers(
+  files: LevelFiles,
+  { signal, remains, windows }: InventoryOptions & { readonly windows: Windows },
+  entries: ReadonlyMap<string, StoredEntry[]>,
+): Promise<void> {
+  if (![...entries.values()].some(([{ key }]) => isCold(key))) return;
+  await readFiles(files, { signal, remains, windows, defects: [] }, (entry) => {
+    if (!isCold(entry.key) || entry.proof.kind === "damaged") return;
+    entries.get(Buffer.from(entry.key).toString("hex"))?.push(entry);
+  });
+}
+
+interface FileReading extends InventoryOptions {
+  readonly windows: Windows;
+  /** Gets what is wrong with the files. */
+  readonly defects: LevelFileDefect[];
+}
+
+/** Gives every entry of all files, and whether it lies in a write-ahead log. Returns how many bytes were read. */
+async function readFiles(
+  files: LevelFiles,
+  { signal, onBytes, remains, windows, defects }: FileReading,
+  take: (entry: StoredEntry, from: { readonly log: boolean }) => void,
+): Promise<number> {
+  let bytes = 0;
   for (const file of files.logs) {
-    if (!file.current && !options.remains) continue;
-    for (const entry of await readLog(file, defects)) {
-      if (file.current) lastSequence = Math.max(lastSequence, entry.sequence);
-      note(entry);
-    }
+    if (!file.current && !remains) continue;
+    for (const entry of await readLog(file, defects)) take(entry, { log: true });
     bytes += file.bytes;
-    options.onBytes?.(file.bytes);
+    onBytes?.(file.bytes);
   }
-  const tables = files.tables.filter(({ current }) => current || options.remains);
+  const tables = files.tables.filter(({ current }) => current || remains);
   let last: LevelFile | undefined;
   const finish = (next?: LevelFile) => {
     if (last && last !== next) {
       bytes += last.bytes;
-      options.onBytes?.(last.bytes);
+      onBytes?.(last.bytes);
     }
     last = next;
   };
   for await (const { piece, window } of filledPieces(piecesOf(tables, defects), windows)) {
     const { file, from, blocks } = piece;
-    demandWanted(options.signal);
+    demandWanted(signal);
     finish(file);
     const held = window.bytes.subarray(0, piece.to - from);
     const visit = (entry: LevelEntry) => {
       const stored = proveEntry(entry, file, window, from);
-      note(stored);
+      take(stored, { log: false });
       return stored.proof.kind !== "damaged" && stored.proof.kind !== "unknown" && !entry.deletion;
     };
     for (const block of blocks) {
-      const defect = readLevelBlock(held, from, block, visit, options.remains);
+      const defect = readLevelBlock(held, from, block, visit, remains);
       // Values of cold rows prove themselves, and what they come to is checked when all are there.
-      if (defect && options.remains && file.current)
+      if (defect && remains && file.current)
         readLevelBlock(held, from, block, (entry) => !isCold(entry.key) || visit(entry));
       if (defect)
         defects.push({ file: file.name, offset: defect.offset, reason: defect.reason, crash: false });
     }
   }
   finish();
-  const counts = ({ sequence, file }: StoredEntry) =>
-    file.current && (files.version === undefined || sequence <= lastSequence) ? 1 : 0;
-  for (const all of entries.values())
-    all.sort((a, b) => counts(b) - counts(a) || b.sequence - a.sequence || rank(b) - rank(a));
-  return { entries, defects, bytes };
+  return bytes;
 }
 
 /** Of copies of one entry a whole one counts more. */

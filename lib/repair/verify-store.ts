@@ -32,7 +32,7 @@ export async function verifyStore(store: string | Store, options: VerifyOptions 
     const began = performance.now();
     const parts = await examineShards(
       directory,
-      { signal, onProgress, live: live !== undefined },
+      { signal, onProgress, live: live !== undefined, coldRows: "damaged" },
       (found) => {
         const findings = judgeLive(judge(found), live, found);
         return { findings, report: shardReportOf(found, findings) };

@@ -7,7 +7,10 @@ import * as assert from "uvu/assert";
 import { adagrad, openStore } from "../../lib/index.js";
 import type { OracleRow } from "../../lib/kernel/oracle/oracle-table.js";
 import { backupStore } from "../../lib/repair/backup-store.js";
+import { examine } from "../../lib/repair/examination.js";
+import { isCold } from "../../lib/repair/page-inventory.js";
 import { repairStore } from "../../lib/repair/repair-store.js";
+import { judge } from "../../lib/repair/verification.js";
 import { verifyStore } from "../../lib/repair/verify-store.js";
 import { scanAll } from "../laws/oracle-of.js";
 import { quietly } from "./lived-store.js";
@@ -84,6 +87,42 @@ test("a flipped bit of one is damage, which names the key; repair announces exac
   assert.equal((await verifyStore(directory)).findings, []);
 });
 
+test("whole values are not kept in memory by verification, and what it finds is the same", async ({
+  directory,
+}) => {
+  const pages = join(directory, "shards", "0000", "pages");
+  // The same keys again, some of them deleted: files hold several values of a key.
+  for (let round = 0; round < 2; round++) {
+    const store = await openStore(directory, quietly);
+    const table = await store.table("bounded");
+    for (let first = 0; first < 9000; first += 1000) {
+      const keys = BigUint64Array.from({ length: 1000 }, (_, j) => BigInt(first + j));
+      await table.push(keys, new Float32Array(16_000).fill(0.25));
+      if (round === 1) await table.delete(keys.subarray(0, 50));
+    }
+    await store.checkpoint();
+    await store.close();
+  }
+  const look = async (coldRows?: "damaged") => {
+    const found = await examine(directory, coldRows ? { coldRows } : {});
+    await found.levelFiles.close();
+    const kept = [...found.pages.entries.values()].filter(([{ key }]) => isCold(key));
+    return { kept, findings: judge(found) };
+  };
+  assert.is((await look("damaged")).kept.length, 0);
+  assert.ok((await look()).kept.length > 5000);
+  const flipped = readdirSync(pages)
+    .filter((name) => name.endsWith(".ldb"))
+    .map((name) => flipIn(join(pages, name), 4, 20));
+  assert.ok(flipped.filter((some) => some > 0).length > 1, String(flipped));
+  const [all, some] = [await look(), await look("damaged")];
+  assert.ok(some.kept.length > 0 && some.kept.length <= flipped.reduce((sum, one) => sum + one, 0));
+  assert.ok(some.kept.some((entries) => entries.length > 1 && entries[0].proof.kind !== "damaged"));
+  const sorted = ({ findings }: typeof all) => findings.map((one) => JSON.stringify(one)).sort();
+  assert.equal(sorted(some), sorted(all));
+  assert.ok(all.findings.some(({ severity }) => severity === "harmless"));
+});
+
 test("a version that needs a damaged value is announced gone, the others stay", async ({ directory }) => {
   const store = await openStore(directory, quietly);
   await store.checkpoint({ version: "early" });
@@ -134,23 +173,27 @@ test("what else is damaged of such a store is not repaired", async ({ directory,
 function flipValue(pages: string, prefix = 4): void {
   let flipped = 0;
   for (const name of readdirSync(pages)) {
-    if (!name.endsWith(".ldb")) continue;
-    const path = join(pages, name);
-    const bytes = readFileSync(path);
-    // Keys are shortened by what they share with those before; of a kept one the block's first is whole.
-    for (let at = bytes.indexOf("ECR1"); at >= 0; at = bytes.indexOf("ECR1", at + 1)) {
-      const key = at - (prefix === 4 ? 21 : 29);
-      // Behind the prefix: the number of a table, or an LSN, which are small.
-      if (bytes[key] !== prefix || bytes.subarray(key + 1, key + 4).some((byte) => byte !== 0)) continue;
-      bytes[at + 40] ^= 1;
-      flipped++;
-      if (prefix === 4) break;
-    }
-    writeFileSync(path, bytes);
+    if (name.endsWith(".ldb")) flipped += flipIn(join(pages, name), prefix, prefix === 4 ? 1 : Infinity);
     if (flipped > 0 && prefix === 4) return;
   }
   if (flipped > 0) return;
   throw new Error(`no value with prefix ${prefix} is in a file`);
+}
+
+/** Flips a bit in so many values of a file, those whose keys are whole in it. Returns how many. */
+function flipIn(path: string, prefix: number, most: number): number {
+  const bytes = readFileSync(path);
+  let flipped = 0;
+  // Keys are shortened by what they share with those before; of a kept one the block's first is whole.
+  for (let at = bytes.indexOf("ECR1"); at >= 0 && flipped < most; at = bytes.indexOf("ECR1", at + 1)) {
+    const key = at - (prefix === 4 ? 21 : 29);
+    // Behind the prefix: the number of a table, or an LSN, which are small.
+    if (bytes[key] !== prefix || bytes.subarray(key + 1, key + 4).some((byte) => byte !== 0)) continue;
+    bytes[at + 40] ^= 1;
+    flipped++;
+  }
+  writeFileSync(path, bytes);
+  return flipped;
 }
 
 test.run();
