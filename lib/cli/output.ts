@@ -3,6 +3,7 @@ export interface TextStream {
   write(text: string): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
 }
 
 /** Where a command writes: results to `out`, everything else to `err`. */

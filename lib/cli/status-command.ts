@@ -52,8 +52,9 @@ async function status(
   };
   if (watch) process.once("SIGINT", onInt);
   try {
+    let reports: readonly NodeReport[] = [];
     for (let shown = 0; ; ) {
-      const reports = await reportsOf(addresses, ending.signal);
+      reports = await reportsOf(addresses, ending.signal, reports);
       if (stopped) return EXIT.interrupted;
       output.out.write(
         json ? `${JSON.stringify({ nodes: reports })}\n` : shownText(reports, watch === true, output),
@@ -69,10 +70,14 @@ async function status(
 
 /** On a terminal the tables take the place of those before. */
 function shownText(reports: readonly NodeReport[], watch: boolean, { out, heading }: Output): string {
-  const text = statusText(reports, heading);
-  if (!watch || !out.isTTY) return text;
-  const lines = text.split("\n").map((line) => `${line.slice(0, out.columns ?? line.length)}\x1b[K`);
-  return `\x1b[H${lines.join("\n")}\x1b[J`;
+  if (!out.isTTY) return statusText(reports, heading);
+  if (!watch) return statusText(reports, heading, out.columns);
+  // Neither a line that is too long nor one below the last may scroll the terminal.
+  const { columns = Number.POSITIVE_INFINITY, rows = Number.POSITIVE_INFINITY } = out;
+  const cut = (line: string) => line.slice(0, columns);
+  const text = statusText(reports, (title) => heading(cut(title)), columns);
+  const lines = text.split("\n").slice(0, rows);
+  return `\x1b[H${lines.map((line) => `${line.startsWith("\x1b") ? line : cut(line)}\x1b[K`).join("\n")}\x1b[J`;
 }
 
 /** HOST:PORT of each node that an address names. @throws INVALID_OPTIONS */
@@ -91,11 +96,18 @@ function addressesOf(url: string): string[] {
 }
 
 /**
- * All nodes that are known: those that were named, and those that they know of.
+ * All nodes that are known: those that were named, and those that they know of. Once they are known they are asked one by one,
+ * also where none answers.
  *
- * @throws UNAVAILABLE where none of those that were named answers
+ * @throws UNAVAILABLE where none of those that were named answers, and nothing was known `before`
  */
-async function reportsOf(addresses: readonly string[], signal: AbortSignal): Promise<NodeReport[]> {
+async function reportsOf(
+  addresses: readonly string[],
+  signal: AbortSignal,
+  before: readonly NodeReport[],
+): Promise<NodeReport[]> {
+  if (before.length > 0)
+    return Promise.all(before.map(({ name, address }) => reportOf(name, address, signal)));
   const named = await Promise.all(addresses.map((address) => reportOf(address, address, signal)));
   const first = named.find(({ status }) => status);
   if (!first?.status) {
@@ -129,6 +141,8 @@ async function reportOf(name: string, address: string, signal: AbortSignal): Pro
 }
 
 function reasonOf(error: unknown): string {
-  const { cause, message } = error as Error & { cause?: { code?: string; message?: string } };
+  const { name, cause, message } = error as Error & { cause?: { code?: string; message?: string } };
+  if (name === "TimeoutError") return `no answer within ${answerMs / 1000} s`;
+  if (cause?.code === "ECONNREFUSED") return "nobody listens there";
   return cause?.code ?? cause?.message ?? message;
 }

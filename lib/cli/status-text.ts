@@ -16,12 +16,16 @@ interface ShardRow {
   readonly figures: ShardFigures;
 }
 
-/** Nodes, shards and tables, as lines. */
-export function statusText(reports: readonly NodeReport[], heading: (text: string) => string): string {
+/** Nodes, shards and tables, as lines; figures that lines of `width` have no room for are left out. */
+export function statusText(
+  reports: readonly NodeReport[],
+  heading: (text: string) => string,
+  width?: number,
+): string {
   const up = reports.flatMap(({ status }) => (status ? [status] : []));
   const shards = up.flatMap(({ node, shards }) => shards.map((figures): ShardRow => ({ node, figures })));
   const lines = [...titled(nodeLines(reports), heading), ""];
-  if (shards.length > 0) lines.push(...titled(shardLines(shards), heading), "");
+  if (shards.length > 0) lines.push(...titled(shardLines(shards, width), heading), "");
   const tables = tableLines(shards);
   if (tables.length > 1) lines.push(...titled(tables, heading), "");
   const read = sum(shards, ({ rates }) => rates.rowsRead);
@@ -58,23 +62,24 @@ function nodeLines(reports: readonly NodeReport[]): string[] {
   );
 }
 
-function shardLines(shards: readonly ShardRow[]): string[] {
-  const number = (title: string, of: (figures: ShardFigures) => string) => ({
+function shardLines(shards: readonly ShardRow[], width: number | undefined): string[] {
+  const number = (title: string, of: (figures: ShardFigures) => string, spare = 0) => ({
     title,
     text: ({ figures }: ShardRow) => of(figures),
     align: "right" as const,
+    spare,
   });
   return textTable<ShardRow>(
     [
       { title: "shard", text: ({ node, figures }) => `${node}/${figures.shard}` },
       { title: "state", text: ({ figures }) => figures.state },
       number("rows", (figures) => countText(rowsOf(figures))),
-      number("memory", ({ store }) => (store ? bytesText(store.memory.bytes) : "")),
+      number("memory", ({ store }) => (store ? bytesText(store.memory.bytes) : ""), 1),
       number("read/s", ({ rates }) => countText(rates.rowsRead)),
       number("written/s", ({ rates }) => countText(rates.rowsWritten)),
-      number("requests/s", ({ rates }) => countText(rates.requests)),
-      number("in/s", ({ rates }) => bytesText(rates.bytesIn)),
-      number("out/s", ({ rates }) => bytesText(rates.bytesOut)),
+      number("requests/s", ({ rates }) => countText(rates.requests), 2),
+      number("in/s", ({ rates }) => bytesText(rates.bytesIn), 3),
+      number("out/s", ({ rates }) => bytesText(rates.bytesOut), 3),
       number("clients", ({ connections }) => countText(connections)),
       number("refused", ({ counts }) =>
         countText(Object.values(counts.refused).reduce((all, one) => all + one, 0)),
@@ -83,6 +88,7 @@ function shardLines(shards: readonly ShardRow[]): string[] {
       number("rebuilt", ({ rebuilds }) => countText(rebuilds)),
     ],
     shards,
+    width,
   );
 }
 

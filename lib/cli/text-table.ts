@@ -3,10 +3,27 @@ export interface Column<Row> {
   readonly text: (row: Row) => string;
   /** Numbers stand at the right. */
   readonly align?: "right";
+  /** Left out where lines would be too long, the highest first; 0 and unless given: never. */
+  readonly spare?: number;
 }
 
-/** Rows under their titles, as lines. A column is as wide as its widest text. */
-export function textTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string[] {
+/** Rows under their titles, as lines. A column is as wide as its widest text; those that can be spared go where `width` is less. */
+export function textTable<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  width = Number.POSITIVE_INFINITY,
+): string[] {
+  const lines = wholeTable(columns, rows);
+  const spare = Math.max(...columns.map(({ spare = 0 }) => spare));
+  if (spare === 0 || lines.every(({ length }) => length <= width)) return lines;
+  return textTable(
+    columns.filter((column) => (column.spare ?? 0) !== spare),
+    rows,
+    width,
+  );
+}
+
+function wholeTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string[] {
   const cells = [
     columns.map(({ title }) => title),
     ...rows.map((row) => columns.map(({ text }) => text(row))),

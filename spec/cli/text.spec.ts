@@ -22,6 +22,24 @@ test("columns are as wide as their widest text, numbers at the right", () => {
   assert.equal(lines, ["name           n  last", "items  1,234,567  i", "b              7  b"]);
 });
 
+test("where lines would be too long, the columns go that can be spared, and no more of them than have to", () => {
+  const table = (width: number) =>
+    textTable<number>(
+      [
+        { title: "n", text: String },
+        { title: "square", text: (n) => String(n * n), spare: 1 },
+        { title: "cube", text: (n) => String(n ** 3), spare: 2 },
+        { title: "half", text: (n) => String(n / 2) },
+      ],
+      [4],
+      width,
+    );
+  assert.equal(table(21), ["n  square  cube  half", "4  16      64    2"]);
+  assert.equal(table(20), ["n  square  half", "4  16      2"]);
+  assert.equal(table(14), ["n  half", "4  2"]);
+  assert.equal(table(3), table(14));
+});
+
 test("counts, bytes and durations in the unit that suits them", () => {
   assert.equal([0, 999, 1000, 123456789].map(countText), ["0", "999", "1,000", "123,456,789"]);
   assert.equal([0, 1023, 1024, 1536, 5 * 2 ** 30].map(bytesText), [
