@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { COMMAND, runCommand } from "./run-command.js";
+import { COMMAND, runCommand, runHere } from "./run-command.js";
 
 const test = suite<{ directory: string }>("command line");
 
@@ -42,15 +42,15 @@ test("help names every command, teaches by examples and says the exit codes", as
     assert.ok(out.includes(word), word);
   }
   for (const command of ["demo", "inspect", "bench"]) {
-    const one = await runCommand([command, "--help"]);
+    const one = await runHere([command, "--help"]);
     assert.is(one.code, 0);
     assert.match(one.out, new RegExp(`Usage: embershard ${command}[^]*Examples:\n  embershard ${command}`));
-    assert.equal(one, await runCommand(["help", command]), `help ${command}`);
+    assert.equal(one, await runHere(["help", command]), `help ${command}`);
   }
 });
 
 test("without a command it shows help and fails as wrong usage", async () => {
-  const { code, out, err } = await runCommand([]);
+  const { code, out, err } = await runHere([]);
   assert.is(code, 2);
   assert.is(out, "");
   assert.match(err, /Usage: embershard/);
@@ -79,7 +79,7 @@ test("wrong usage is one line that says what, and exit code 2", async ({ directo
     [["demo", "--epochs", "many"], /'--epochs <n>' argument 'many' is invalid. expected a whole number/],
     [["demo", "--epochs", "0", "--dir", directory], /--epochs: found 0, expected a whole number from 1 to/],
   ];
-  const ended = await Promise.all(wrong.map(([args]) => runCommand(args)));
+  const ended = await Promise.all(wrong.map(([args]) => runHere(args)));
   for (const [i, [, line]] of wrong.entries()) {
     assertFailure(ended[i], 2, line);
     assert.match(ended[i].err, /^error INVALID_OPTIONS: /);
@@ -87,17 +87,13 @@ test("wrong usage is one line that says what, and exit code 2", async ({ directo
 });
 
 test("what is not there, or not a store, is one line with its code", async ({ directory }) => {
-  assertFailure(
-    await runCommand(["inspect", join(directory, "missing")]),
-    1,
-    /^error NOT_A_STORE: .*missing/,
-  );
-  assertFailure(await runCommand(["inspect", directory]), 1, /^error NOT_A_STORE: /);
+  assertFailure(await runHere(["inspect", join(directory, "missing")]), 1, /^error NOT_A_STORE: .*missing/);
+  assertFailure(await runHere(["inspect", directory]), 1, /^error NOT_A_STORE: /);
   const file = join(directory, "file");
   writeFileSync(file, "text");
-  assertFailure(await runCommand(["inspect", file, "--json"]), 1, /^error NOT_A_STORE: /);
+  assertFailure(await runHere(["inspect", file, "--json"]), 1, /^error NOT_A_STORE: /);
   assertFailure(
-    await runCommand(["demo", join(directory, "data")]),
+    await runHere(["demo", join(directory, "data")]),
     1,
     /^error INVALID_ARGUMENT: cannot read u\.data in .*data; expected/,
   );

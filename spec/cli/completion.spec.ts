@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { runCommand } from "./run-command.js";
+import { runHere } from "./run-command.js";
 
 const test = suite<{ directory: string }>("completion");
 
@@ -35,7 +35,7 @@ function runShell(shell: string, args: string[], script: string, directory: stri
 const quoted = (words: readonly string[]) => words.map((word) => `'${word}'`).join(" ");
 
 test("bash completes commands, choices, options and files", async ({ directory }) => {
-  const { out, code } = await runCommand(["completion", "bash"]);
+  const { out, code } = await runHere(["completion", "bash"]);
   assert.is(code, 0);
   const prefixed: typeof cases = [
     ...cases,
@@ -56,7 +56,7 @@ test("bash completes commands, choices, options and files", async ({ directory }
 });
 
 test("zsh completes the same", async ({ directory }) => {
-  const { out } = await runCommand(["completion", "zsh"]);
+  const { out } = await runHere(["completion", "zsh"]);
   assert.match(out, /^#compdef embershard\n/);
   if (spawnSync("zsh", ["--version"]).error) return;
   // Outside of a completion zsh has no compadd: what the script would add is printed. Its last line completes at once.
@@ -70,7 +70,7 @@ test("zsh completes the same", async ({ directory }) => {
 });
 
 test("another shell is refused", async () => {
-  const { code, err } = await runCommand(["completion", "fish"]);
+  const { code, err } = await runHere(["completion", "fish"]);
   assert.is(code, 2);
   assert.match(err, /^error INVALID_OPTIONS: .*Allowed choices are bash, zsh/);
 });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { COMMAND, runCommand } from "./run-command.js";
+import { COMMAND, runCommand, runHere } from "./run-command.js";
 
 const test = suite<{ directory: string }>("demo and inspect");
 
@@ -39,10 +39,10 @@ test("ended with Ctrl-C it exits with 130, and started again it gets where a who
     interrupted.err,
     /interrupted after \d+ steps; nothing is lost: the same command goes on from here\n$/,
   );
-  const again = await runCommand(["demo", "--dir", parts, "--epochs", "3", "--json"]);
+  const again = await runHere(["demo", "--dir", parts, "--epochs", "3", "--json"]);
   assert.is(again.code, 0);
   assert.match(again.err, /^going on after epoch \d, batch \d+ of 188$/m);
-  const whole = await runCommand(["demo", "--dir", join(directory, "whole"), "--epochs", "3", "--json"]);
+  const whole = await runHere(["demo", "--dir", join(directory, "whole"), "--epochs", "3", "--json"]);
   const result = ({ out }: { out: string }) => {
     const { rmse, auc, curve } = JSON.parse(out);
     return { rmse, auc, curve };
@@ -57,12 +57,13 @@ test("ended with Ctrl-C it exits with 130, and started again it gets where a who
 });
 
 test("a finished run is reported; another seed is refused; --fresh starts over", async ({ directory }) => {
-  const demo = (...args: string[]) => runCommand(["demo", "--dir", directory, "--epochs", "1", ...args]);
-  const first = await demo();
+  const one = ["demo", "--dir", directory, "--epochs", "1"];
+  const demo = (...args: string[]) => runHere([...one, ...args]);
+  const first = await runCommand(one);
   assert.is(first.code, 0);
   assert.match(first.out, /^held-out RMSE 0\.\d{4}, AUC of "4 stars or more" 0\.\d{4}\n1 epochs \(/);
   const hint = first.out.match(/^look inside +node .*main\.js (inspect .*)$/m)?.[1] ?? "";
-  assert.is((await runCommand(hint.split(" "))).code, 0, "the report says how to look at the parameters");
+  assert.is((await runHere(hint.split(" "))).code, 0, "the report says how to look at the parameters");
   const second = await demo();
   assert.match(
     second.err,
@@ -78,7 +79,7 @@ test("a finished run is reported; another seed is refused; --fresh starts over",
 
 test("--fresh removes nothing but a store", async ({ directory }) => {
   writeFileSync(join(directory, "model"), "a file of the user's");
-  const { code, err } = await runCommand(["demo", "--dir", directory, "--fresh"]);
+  const { code, err } = await runHere(["demo", "--dir", directory, "--fresh"]);
   assert.is(code, 1);
   assert.match(err, /^error NOT_A_STORE: /m);
   assert.ok(existsSync(join(directory, "model")));
@@ -89,7 +90,7 @@ test("a live store is inspected through its owner, and has no second one; a clos
 }) => {
   const { child, ended } = await startDemo(directory, 1, ["--epochs", "150"]);
   const model = join(directory, "model");
-  const inspect = (...args: string[]) => runCommand(["inspect", model, ...args]);
+  const inspect = (...args: string[]) => runHere(["inspect", model, ...args]);
   const rows = ["--table", "factors", "--feature", "genre", "--values", "Drama,Nonsense"];
   const [live, liveText, liveRows, second] = await Promise.all([
     inspect("--json"),

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openStore, sgd } from "../../lib/index.js";
-import { runCommand } from "./run-command.js";
+import { runHere } from "./run-command.js";
 
 const test = suite<{ directory: string }>("evict");
 
@@ -26,11 +26,11 @@ test("rows go from an open store, through its owner, and from a closed one", asy
   const { store, table } = await openSample(directory);
   const told: bigint[] = [];
   table.onEvicted(({ keys }) => told.push(...keys));
-  const live = await runCommand(["evict", directory, "--table", "items", "--older-than-steps", "7"]);
+  const live = await runHere(["evict", directory, "--table", "items", "--older-than-steps", "7"]);
   assert.is(live.out, "2 rows evicted from items\n", live.err);
   assert.equal(told.sort(), [1n, 2n]);
   await store.close();
-  const closed = await runCommand(["evict", directory, "--table", "items", "--below-norm", "5.5", "--json"]);
+  const closed = await runHere(["evict", directory, "--table", "items", "--below-norm", "5.5", "--json"]);
   assert.equal(JSON.parse(closed.out), { table: "items", evicted: 3 }, closed.err);
   const again = await openStore(directory);
   assert.is((await (await again.table("items")).stats()).rows, 5);
@@ -47,7 +47,7 @@ test("it wants to be told which rows, once, and of which table", async ({ direct
     [["--table", "none", "--rows", "1"], 1, /TABLE_NOT_FOUND/],
     [["--table", "items", "--below-score", "1"], 1, /INVALID_ARGUMENT/],
   ] as const) {
-    const ended = await runCommand(["evict", directory, ...args]);
+    const ended = await runHere(["evict", directory, ...args]);
     assert.is(ended.code, code, ended.err);
     assert.match(ended.err, says);
   }

@@ -5,7 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { statsText } from "../../lib/cli/store-text.js";
 import { adagrad, constant, keysOf, openStore, type StoreStats, sgd } from "../../lib/index.js";
-import { runCommand } from "./run-command.js";
+import { runHere } from "./run-command.js";
 
 const test = suite<{ directory: string }>("inspect");
 
@@ -50,7 +50,7 @@ const BLOCKS = {
 test("rows and blocks are the same of an open store and of a closed one, and none is made", async ({
   directory,
 }) => {
-  const inspect = (...args: string[]) => runCommand(["inspect", directory, "--json", ...args]);
+  const inspect = (...args: string[]) => runHere(["inspect", directory, "--json", ...args]);
   const look = async () => {
     const rows = await inspect("--table", "items", "--keys", `${ITEM_A},0x5`);
     assert.equal(JSON.parse(rows.out), ROWS, rows.err);
@@ -74,7 +74,7 @@ test("rows and blocks are the same of an open store and of a closed one, and non
 test("values are shown beside their rows", async ({ directory }) => {
   await (await openSample(directory, true)).close();
   const args = ["inspect", directory, "--table", "items", "--feature", "item", "--values", "a,b"];
-  const { out } = await runCommand(args);
+  const { out } = await runHere(args);
   const [table, titles, first, second] = out.split("\n");
   assert.is(table, "items, dim 2");
   assert.match(titles, /^value +key +weights +state$/);
@@ -84,7 +84,7 @@ test("values are shown beside their rows", async ({ directory }) => {
 
 test("an owner whose socket is switched off is named; it goes on", async ({ directory }) => {
   const store = await openSample(directory, false);
-  const { code, err } = await runCommand(["inspect", directory]);
+  const { code, err } = await runHere(["inspect", directory]);
   assert.is(code, 1);
   assert.match(err, new RegExp(`^error LOCKED: .*\\b${process.pid}\\b.*\\n$`));
   assert.is(await (await store.table("items")).push(keysOf("item", ["a"]), Float32Array.of(1, 1)), undefined);
@@ -93,7 +93,7 @@ test("an owner whose socket is switched off is named; it goes on", async ({ dire
 
 test("what the owner refuses arrives with its code", async ({ directory }) => {
   const store = await openSample(directory, true);
-  const keys = (list: string) => runCommand(["inspect", directory, "--table", "items", "--keys", list]);
+  const keys = (list: string) => runHere(["inspect", directory, "--table", "items", "--keys", list]);
   assert.match(
     (await keys("1x")).err,
     /^error INVALID_ARGUMENT: found key "1x", expected an integer from 0 to 2\^64 - 1\n$/,
@@ -160,11 +160,11 @@ test("candidates are shown beside rows, and are no table of their own", async ({
     ],
   );
   await store.close();
-  const { out } = await runCommand(["inspect", directory]);
+  const { out } = await runHere(["inspect", directory]);
   assert.match(out, /^table .* candidates$/m);
   assert.match(out, /^rare +1 .* 2, [\d.]+ KiB$/m);
   assert.match(out, /^faint +0 .* sketch of [\d.]+ KiB$/m);
-  const { tables } = JSON.parse((await runCommand(["inspect", directory, "--json"])).out);
+  const { tables } = JSON.parse((await runHere(["inspect", directory, "--json"])).out);
   assert.is(tables.length, 2);
   assert.is(tables[0].admission.candidates, 2);
 });

@@ -5,7 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { quantity } from "../../lib/cli/plan-command.js";
 import { adagrad, planModel, sgd } from "../../lib/index.js";
-import { runCommand } from "./run-command.js";
+import { runHere } from "./run-command.js";
 
 const test = suite<{ directory: string }>("plan on the command line");
 
@@ -15,7 +15,7 @@ test.before.each((context) => {
 test.after.each(({ directory }) => rmSync(directory, { recursive: true, force: true }));
 
 test("one table by options, several by a file", async ({ directory }) => {
-  const one = await runCommand(["plan", "--rows", "4M", "--dim", "64", "--rate", "500k", "--json"]);
+  const one = await runHere(["plan", "--rows", "4M", "--dim", "64", "--rate", "500k", "--json"]);
   const options = { dim: 64, optimizer: adagrad({ learningRate: 0.1 }) };
   assert.equal(
     JSON.parse(one.out),
@@ -32,7 +32,7 @@ test("one table by options, several by a file", async ({ directory }) => {
       ],
     }),
   );
-  const several = await runCommand(["plan", file, "--json"]);
+  const several = await runHere(["plan", file, "--json"]);
   const plain = { dim: 8, optimizer: sgd({ learningRate: 0.1 }), logged: false };
   assert.equal(
     JSON.parse(several.out),
@@ -51,7 +51,7 @@ test("one table by options, several by a file", async ({ directory }) => {
 });
 
 test("people read it in units", async () => {
-  const { out } = await runCommand(["plan", "--rows", "4M", "--dim", "64"]);
+  const { out } = await runHere(["plan", "--rows", "4M", "--dim", "64"]);
   assert.match(out, /^memory {6}2\.0 GiB in 1 arena\nprocess {5}2\.\d GiB with buffers and Node\.js\ndisk /);
   assert.match(out, /\n {5}rows {2}bytes a row {2}weights and state {4}pages {5}index\n4,000,000 /);
 });
@@ -71,7 +71,7 @@ test("what is missing or wrong is said", async ({ directory }) => {
     [[broken], /INVALID_OPTIONS: .*broken\.json is not JSON/],
   ];
   for (const [args, expected] of cases) {
-    const { code, err } = await runCommand(["plan", ...args]);
+    const { code, err } = await runHere(["plan", ...args]);
     assert.is(code, 2);
     assert.match(err, expected);
   }

@@ -8,7 +8,7 @@ import { ringReport } from "../../lib/cli/ring-report.js";
 import { ringText } from "../../lib/cli/ring-text.js";
 import { firstMap, nextMap } from "../../lib/ring/placement.js";
 import { placementFingerprint } from "../../lib/ring/slot-map.js";
-import { runCommand } from "./run-command.js";
+import { runHere } from "./run-command.js";
 
 const test = suite<{ directory: string; file: string }>("ring on the command line");
 
@@ -26,7 +26,7 @@ test.before.each((context) => {
 test.after.each(({ directory }) => rmSync(directory, { recursive: true, force: true }));
 
 test("a table and a picture, without colours in a pipe", async ({ file }) => {
-  const { out, err, code } = await runCommand(["ring", file]);
+  const { out, err, code } = await runHere(["ring", file]);
   assert.is(code, 0, err);
   const fingerprint = placementFingerprint(firstMap(nodes));
   const lines = out.split("\n");
@@ -45,7 +45,7 @@ test("a table and a picture, without colours in a pipe", async ({ file }) => {
 });
 
 test("what would move is said, beside the ideal", async ({ file }) => {
-  const { out } = await runCommand(["ring", file, "--join", "d:1.5:rack-4:2", "--leave", "a"]);
+  const { out } = await runHere(["ring", file, "--join", "d:1.5:rack-4:2", "--leave", "a"]);
   assert.match(out, /^3 nodes, 16,384 slots, epoch 2,/);
   assert.match(
     out,
@@ -55,7 +55,7 @@ test("what would move is said, beside the ideal", async ({ file }) => {
 
 test("JSON has all of it", async ({ file }) => {
   const args = ["ring", file, "--join", "d", "--join", "e:0.5", "--json"];
-  const report = JSON.parse((await runCommand(args)).out);
+  const report = JSON.parse((await runHere(args)).out);
   const map = nextMap(firstMap(nodes), [...nodes, { name: "d" }, { name: "e", weight: 0.5 }]);
   assert.is(report.fingerprint, placementFingerprint(map));
   assert.is(
@@ -113,7 +113,7 @@ test("what is wrong is said", async ({ directory, file }) => {
     [[file, "--leave", "a", "--leave", "b", "--leave", "c"], /^error INVALID_OPTIONS: members: found 0/, 2],
   ];
   for (const [args, message, expected] of cases) {
-    const { code, err } = await runCommand(["ring", ...args]);
+    const { code, err } = await runHere(["ring", ...args]);
     assert.match(err, message);
     assert.is(code, expected);
   }

@@ -26,7 +26,7 @@ export function runCommand(
 }
 
 /** The same in this process, without its signals: most of a command's time is that of starting Node. */
-export async function runHere(args: readonly string[]): Promise<Ended> {
+export async function runHere(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ended> {
   let out = "";
   let err = "";
   const output = {
@@ -34,6 +34,6 @@ export async function runHere(args: readonly string[]): Promise<Ended> {
     err: { write: (text: string) => (err += text) },
     heading: (text: string) => text,
   };
-  const code = await runProgram(args, output, {});
+  const code = await runProgram(args, output, environment);
   return { code, out, err };
 }

@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { barText, progressLine } from "../../lib/cli/bar.js";
 import type { Histogram } from "../../lib/embedded/table-survey.js";
 import { openStore, sgd } from "../../lib/index.js";
-import { runCommand } from "./run-command.js";
+import { runHere } from "./run-command.js";
 
 const test = suite<{ directory: string }>("top and histogram");
 
@@ -28,7 +28,7 @@ async function openSample(directory: string, keys = 10) {
 }
 
 const json = async (...args: string[]) => {
-  const { out, err, code } = await runCommand([...args, "--json"]);
+  const { out, err, code } = await runHere([...args, "--json"]);
   assert.is(code, 0, err);
   return JSON.parse(out);
 };
@@ -95,7 +95,7 @@ test("rows are counted between powers of two, norms between 1, 2, 5", async ({ d
     { from: 4, to: 8, rows: 4 },
     { from: 8, to: 16, rows: 2 },
   ]);
-  const { out } = await runCommand(["histogram", directory, "--table", "items"]);
+  const { out } = await runHere(["histogram", directory, "--table", "items"]);
   assert.match(out, /^items, frequency of 10 rows\nleast 1, mean 5\.5, greatest 10\n/);
   assert.match(out, /\n {4}4 - 7 {5}4 {2}40\.0 % {2}█{40}\n/);
   await store.close();
@@ -114,15 +114,15 @@ test("a table without rows, and one that is not there", async ({ directory }) =>
     buckets: [],
   });
   assert.is(
-    (await runCommand(["top", directory, "--table", "empty"])).out,
+    (await runHere(["top", directory, "--table", "empty"])).out,
     "empty, 0 of 0 rows, by frequency\n",
   );
-  const missing = await runCommand(["top", directory, "--table", "other"]);
+  const missing = await runHere(["top", directory, "--table", "other"]);
   assert.is(missing.code, 1);
   assert.match(missing.err, /^error TABLE_NOT_FOUND: /);
-  const many = await runCommand(["top", directory, "--table", "empty", "-n", "1001"]);
+  const many = await runHere(["top", directory, "--table", "empty", "-n", "1001"]);
   assert.match(many.err, /^error INVALID_ARGUMENT: found count 1001, expected an integer from 1 to 1000\n$/);
-  const wrong = await runCommand(["top", directory, "--table", "empty", "--by", "colour"]);
+  const wrong = await runHere(["top", directory, "--table", "empty", "--by", "colour"]);
   assert.is(wrong.code, 2);
   assert.match(wrong.err, /^error INVALID_OPTIONS: .*Allowed choices are frequency, norm, age/);
   await store.close();

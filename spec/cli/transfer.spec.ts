@@ -7,7 +7,7 @@ import { Prng } from "../../lib/base/prng.js";
 import { openStore, type Store } from "../../lib/index.js";
 import { ALL, fill, options, Place, sameRows, scanAll } from "../transfer/fixture.js";
 import { BUCKET, S3Server } from "../transfer/s3-server.js";
-import { COMMAND, runCommand } from "./run-command.js";
+import { COMMAND, runHere } from "./run-command.js";
 
 const test = suite<{ place: Place; store: Store; directory: string }>("export and import");
 test.before.each(async (context) => {
@@ -22,7 +22,7 @@ test.after.each(async ({ place, store }) => {
 });
 
 const done = async (args: readonly string[], environment = {}) => {
-  const { code, out, err } = await runCommand(args, environment);
+  const { code, out, err } = await runHere(args, environment);
   assert.is(code, 0, err);
   assert.is(err, "", "no progress where nobody looks");
   return out;
@@ -95,7 +95,7 @@ test("thresholds, and what becomes of rows that are there", async ({ place, stor
   assert.match(out, /^\d+ rows, [\d.]+ KiB in .*items\.safetensors\n$/);
   const rows = Number(out.split(" ")[0]);
   assert.ok(rows > 0 && rows < 200);
-  const refused = await runCommand(["import", directory, path, "--table", "items"]);
+  const refused = await runHere(["import", directory, path, "--table", "items"]);
   assert.is(refused.code, 1);
   assert.match(refused.err, /^error INVALID_ARGUMENT: .* has a row in "items" already/);
   await done(["import", directory, path, "--table", "items", "--existing", "merge"]);
@@ -125,7 +125,7 @@ test("wrong usage is said before anything is done", async ({ place, directory })
     ["export", directory, "--table", "items"],
   ];
   for (const args of wrong) {
-    const { code, err } = await runCommand(args);
+    const { code, err } = await runHere(args);
     assert.is(code, 2, args.join(" "));
     assert.match(err, /^error INVALID_OPTIONS: .*; see embershard (export|import) --help\n$/);
   }

@@ -5,7 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { diffText, versionsText } from "../../lib/cli/versions-command.js";
 import { openStore, type Store, sgd } from "../../lib/index.js";
-import { runCommand } from "./run-command.js";
+import { runHere } from "./run-command.js";
 
 const test = suite<{ directory: string }>("versions");
 test.before.each((context) => {
@@ -29,7 +29,7 @@ for (const live of [true, false]) {
     directory,
   }) => {
     const embershard = async (command: string, ...args: string[]) => {
-      const { code, out, err } = await runCommand(["versions", command, directory, ...args, "--json"]);
+      const { code, out, err } = await runHere(["versions", command, directory, ...args, "--json"]);
       assert.is(code, 0, err);
       return JSON.parse(out);
     };
@@ -62,7 +62,7 @@ for (const live of [true, false]) {
     );
     assert.is((await embershard("diff", "two")).to, "live");
     const shown = ["inspect", directory, "--table", "items", "--keys", "1", "--json"];
-    const rows = async (...more: string[]) => JSON.parse((await runCommand([...shown, ...more])).out).rows[0];
+    const rows = async (...more: string[]) => JSON.parse((await runHere([...shown, ...more])).out).rows[0];
     assert.equal((await rows("--at", "one")).weights, [1, 1]);
     assert.equal((await rows()).weights, [3, 3]);
     assert.is((await embershard("rollback", "one")).version, "one");
@@ -72,7 +72,7 @@ for (const live of [true, false]) {
     if (!live) await store.close();
     assert.equal(await embershard("delete", "one", "two"), { deleted: ["one", "two"] });
     assert.equal(await embershard("list"), { versions: [] });
-    const missing = await runCommand(["versions", "rollback", directory, "one"]);
+    const missing = await runHere(["versions", "rollback", directory, "one"]);
     assert.is(missing.code, 1);
     assert.match(missing.err, /^error VERSION_NOT_FOUND: no version "one": there are none\n$/);
     if (live) await store.close();

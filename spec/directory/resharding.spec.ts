@@ -15,7 +15,7 @@ import { shardsOfSlots } from "../../lib/ring/placement.js";
 import { copyRows } from "../../lib/shard/row-copies.js";
 import type { Shard } from "../../lib/shard/shard.js";
 import { parts } from "../../lib/table/candidates.js";
-import { runCommand } from "../cli/run-command.js";
+import { runHere } from "../cli/run-command.js";
 import { randomFloats } from "../laws/twin.js";
 
 const test = suite<{ directory: string; dir: string }>("resharding");
@@ -205,13 +205,13 @@ test("what cannot be resharded says so and stays as it was", async ({ dir }) => 
 test("the command says what it did", async ({ dir }) => {
   await makeDirectory(dir, { shards: 1 });
   await fill(dir, 9, 2);
-  const done = await runCommand(["reshard", dir, "--shards", "2"]);
+  const done = await runHere(["reshard", dir, "--shards", "2"]);
   assert.match(
     done.out,
     /^1 shard became 2: [\d,]+ rows copied\nthe store as it was is kept: .*model\.1-shards\n$/,
     done.err,
   );
-  const again = await runCommand(["reshard", dir, "--shards", "2", "--json"]);
+  const again = await runHere(["reshard", dir, "--shards", "2", "--json"]);
   assert.equal(JSON.parse(again.out), { from: 2, to: 2, rows: 0, original: null });
 });
 

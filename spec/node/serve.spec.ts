@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { runCommand } from "../cli/run-command.js";
+import { runCommand, runHere } from "../cli/run-command.js";
 import { freePorts } from "./free-ports.js";
 import { get, NodeProcess } from "./node-process.js";
 
@@ -153,13 +153,13 @@ test("status shows a node as tables and as JSON, and says when none answers", as
   const node = new NodeProcess(["--dir", join(directory, "model"), ...anywhere]);
   nodes.push(node);
   const { listen } = await node.started();
-  const plain = await runCommand(["status", `http://${listen}`]);
+  const plain = await runHere(["status", `http://${listen}`]);
   assert.is(plain.code, 0, plain.err);
   assert.match(plain.out, /^node +address +state/);
   assert.match(plain.out, /node\/0 +serving/);
   assert.match(plain.out, /1 node of 1 up, 0 rows/);
   assert.not.ok(plain.out.includes("\x1b"), "no escapes in a pipe");
-  const watched = await runCommand([
+  const watched = await runHere([
     "status",
     `ember://${listen}`,
     "--watch",
@@ -172,10 +172,10 @@ test("status shows a node as tables and as JSON, and says when none answers", as
   assert.is(watched.out.trim().split("\n").length, 2);
   assert.is(JSON.parse(watched.out.split("\n")[0]).nodes[0].status.shards[0].state, "serving");
   assert.is(await node.stop(), 0);
-  const gone = await runCommand(["status", listen]);
+  const gone = await runHere(["status", listen]);
   assert.is(gone.code, 1);
   assert.match(gone.err, /^error UNAVAILABLE: no node answers at 127/);
-  assert.match((await runCommand(["status", "nowhere"])).err, /^error INVALID_OPTIONS: found "nowhere"/);
+  assert.match((await runHere(["status", "nowhere"])).err, /^error INVALID_OPTIONS: found "nowhere"/);
 });
 
 test("a node that crashes is started again by its supervisor, which passes signals on and ends with it", async ({
@@ -203,20 +203,20 @@ test("a node whose supervisor is killed stops by itself", async ({ directory, no
   // The node has the pipes of its parent: they end with it.
   await new Promise((resolve) => node.child.stdout!.once("close", resolve));
   assert.is(node.lines.at(-1)?.event, "stopped");
-  assert.is((await runCommand(["status", listen])).code, 1);
+  assert.is((await runHere(["status", listen])).code, 1);
 });
 
 test("config shows what is in force and from where", async ({ directory }) => {
   const file = join(directory, "node.json");
   writeFileSync(file, JSON.stringify({ frameBytes: "2MiB", idleTimeoutMs: 10_000, connections: 7 }));
   const environment = { EMBERSHARD_CONNECTIONS: "8", EMBERSHARD_CONFIG: file };
-  const { out, code } = await runCommand(["config", "--json", "--connections", "9"], environment);
+  const { out, code } = await runHere(["config", "--json", "--connections", "9"], environment);
   assert.is(code, 0);
   const settings = JSON.parse(out);
   assert.equal(settings.connections, { value: 9, from: "flag --connections" });
   assert.equal(settings.frameBytes, { value: 2 << 20, from: `file ${file}` });
   assert.equal(settings.supervise, { value: true, from: "default" });
-  const plain = await runCommand(["config", "--no-supervise", "--idle-timeout", "1min"], {
+  const plain = await runHere(["config", "--no-supervise", "--idle-timeout", "1min"], {
     ...environment,
     EMBERSHARD_CONECTIONS: "1",
   });
@@ -224,7 +224,7 @@ test("config shows what is in force and from where", async ({ directory }) => {
   assert.match(plain.out, /supervise +false +flag --supervise/);
   assert.match(plain.out, /idleTimeoutMs +1min +flag --idle-timeout/);
   assert.match(plain.err, /^not settings: .*EMBERSHARD_CONECTIONS/);
-  const wrong = await runCommand(["config"], { EMBERSHARD_FRAME_BYTES: "1" });
+  const wrong = await runHere(["config"], { EMBERSHARD_FRAME_BYTES: "1" });
   assert.is(wrong.code, 2);
   assert.match(
     wrong.err,

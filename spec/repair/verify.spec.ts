@@ -5,7 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openStore } from "../../lib/index.js";
 import { verifyStore } from "../../lib/repair/verify-store.js";
-import { runCommand } from "../cli/run-command.js";
+import { runHere } from "../cli/run-command.js";
 import { copyOf, type LivedStore, liveStore, quietly } from "./lived-store.js";
 
 const test = suite<{ lived: LivedStore }>("verification");
@@ -44,12 +44,12 @@ test("a whole store is ok, and verification changes none of its bytes", async ({
 
 test("the command says what is damaged, and exits with 3", async ({ lived }) => {
   const directory = copyOf(lived, "flipped");
-  assert.is((await runCommand(["verify", directory])).code, 0);
+  assert.is((await runHere(["verify", directory])).code, 0);
   const file = flip(directory, "shards/0000/pages", /\.ldb$/);
-  const { code, out } = await runCommand(["verify", directory]);
+  const { code, out } = await runHere(["verify", directory]);
   assert.is(code, 3);
   assert.ok(out.includes(file) && out.startsWith("damaged"), out);
-  const json = JSON.parse((await runCommand(["verify", directory, "--json"])).out);
+  const json = JSON.parse((await runHere(["verify", directory, "--json"])).out);
   assert.is(json.status, "damaged");
   assert.ok(json.findings.some((finding: { file: string }) => finding.file === file));
 });
@@ -100,7 +100,7 @@ test("a store at work is verified by itself and by others, its log held meanwhil
       }
     })();
     const reports = [await verifyStore(store), await verifyStore(directory)];
-    const said = await runCommand(["verify", directory, "--json"]);
+    const said = await runHere(["verify", directory, "--json"]);
     going = false;
     await working;
     assert.is(said.code, 0, said.out + said.err);
@@ -118,7 +118,7 @@ test("a store at work is verified by itself and by others, its log held meanwhil
 test("a store that is open and does not answer is LOCKED", async ({ lived }) => {
   const directory = copyOf(lived, "mute");
   const store = await openStore(directory, quietly);
-  const { code, err } = await runCommand(["verify", directory]);
+  const { code, err } = await runHere(["verify", directory]);
   await store.close();
   assert.is(code, 1);
   assert.match(err, /error LOCKED/);
