@@ -3,14 +3,16 @@
 import { openSync, writeSync } from "node:fs";
 import type { Store, Table } from "../../lib/api/store-types.js";
 import { Prng } from "../../lib/base/prng.js";
-import { adagrad, normal, openStore, type TableOptions } from "../../lib/index.js";
+import { adagrad, normal, openStore, sgd, type TableOptions } from "../../lib/index.js";
 import { randomFloats, randomKeys } from "../laws/twin.js";
 
-const dim = 4;
-const mostKeys = 200;
+type EvictingOptions = TableOptions & {
+  readonly dim: number;
+  readonly eviction: { readonly maxRows: number };
+};
 
-export const evictingOptions: TableOptions & { readonly eviction: { readonly maxRows: number } } = {
-  dim,
+const evictingOptions: EvictingOptions = {
+  dim: 4,
   optimizer: adagrad({ learningRate: 0.1 }),
   initializer: normal(0, 1),
   eviction: { maxRows: 700, policy: "lru" },
@@ -18,7 +20,7 @@ export const evictingOptions: TableOptions & { readonly eviction: { readonly max
 };
 
 /** The same with narrow rows that keys get with their second push. */
-export const combinedOptions: typeof evictingOptions = {
+const combinedOptions: EvictingOptions = {
   ...evictingOptions,
   storage: "int8",
   stateStorage: "bf16",
@@ -26,8 +28,24 @@ export const combinedOptions: typeof evictingOptions = {
   admission: { after: 2 },
 };
 
+/** Rows so wide that about half of them have no room in memory. */
+const coldOptions: EvictingOptions = {
+  ...evictingOptions,
+  dim: 700,
+  optimizer: sgd({ learningRate: 0.1 }),
+  memory: 1 << 20,
+};
+
+export type EvictingKind = "plain" | "combined" | "cold";
+
+export const optionsOfKind: Readonly<Record<EvictingKind, EvictingOptions>> = {
+  plain: evictingOptions,
+  combined: combinedOptions,
+  cold: coldOptions,
+};
+
 export interface EvictingPlan {
-  readonly combined: boolean;
+  readonly kind: EvictingKind;
   readonly directory: string;
   readonly journal: string;
   readonly seed: number;
@@ -46,7 +64,9 @@ export type EvictingOperation =
       readonly values: Float32Array;
     };
 
-export function evictingOperation(seed: number, i: number): EvictingOperation {
+export function evictingOperation(kind: EvictingKind, seed: number, i: number): EvictingOperation {
+  const { dim } = optionsOfKind[kind];
+  const mostKeys = kind === "cold" ? 60 : 200;
   const random = new Prng((seed ^ Math.imul(i, 0x9e3779b1)) >>> 0);
   const chosen = random.below(12);
   if (chosen === 0) return { kind: "decay" };
@@ -68,7 +88,7 @@ function perform(table: Table, operation: EvictingOperation, step: number): Prom
   }
 }
 
-async function live({ combined, directory, journal, seed, from, signalAfter }: EvictingPlan): Promise<void> {
+async function live({ kind, directory, journal, seed, from, signalAfter }: EvictingPlan): Promise<void> {
   const file = openSync(journal, "a");
   const note = (line: string) => void writeSync(file, `${line}\n`);
   const store: Store = await openStore(directory, {
@@ -77,11 +97,11 @@ async function live({ combined, directory, journal, seed, from, signalAfter }: E
     arenaBytes: 32 << 20,
     checkpoint: { everyMs: 50, everyLogBytes: 1 << 19 },
   });
-  const table = await store.table("t", combined ? combinedOptions : evictingOptions);
+  const table = await store.table("t", optionsOfKind[kind]);
   table.onEvicted(({ keys }) => note(`e${keys.join(",")}`));
   for (let i = from; ; i++) {
     note(`s${i}`);
-    await perform(table, evictingOperation(seed, i), i);
+    await perform(table, evictingOperation(kind, seed, i), i);
     note(`a${i}`);
     if (i - from === signalAfter) process.stdout.write("now\n");
   }
