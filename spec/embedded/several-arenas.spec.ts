@@ -1,6 +1,4 @@
 import { tableLaws } from "../laws/table-laws.js";
-import { openTemporary, spread } from "./opened.js";
+import { openSeveralArenas } from "./opened.js";
 
-tableLaws("embedded, several arenas", () =>
-  openTemporary({ arenaBytes: 32 << 20, checkpoint: false }, (store) => spread(store, 3)),
-);
+tableLaws("embedded, several arenas", openSeveralArenas);

@@ -1,6 +1,4 @@
 import { tableStorageLaws } from "../laws/table-laws.js";
-import { openTemporary, spread } from "./opened.js";
+import { openSeveralArenas } from "./opened.js";
 
-tableStorageLaws("storage, several arenas", () =>
-  openTemporary({ arenaBytes: 32 << 20, checkpoint: false }, (store) => spread(store, 3)),
-);
+tableStorageLaws("storage, several arenas", openSeveralArenas);
