@@ -23,7 +23,7 @@ export async function loadUWebSockets(
   throw new EmbershardError(
     "UNSUPPORTED",
     `no build of uWebSockets.js loads on Node ${nodeVersion} (${process.platform}, ${process.arch}), and a node cannot ` +
-      `listen without one. Use Node 20 or 22 (24 and 26 need glibc 2.38), and install without --omit=optional. ${said.join("; ")}`,
+      `listen without one. Use Node 20 or 22 (24 and 26 need glibc 2.38), install with the version of Node that it is to run on (npm ci fetches the binaries of that one only), and without --omit=optional. ${said.join("; ")}`,
   );
 }
 
