@@ -59,6 +59,8 @@ export interface VersionInfo {
   readonly bytes: number;
   /** Of them, bytes that nothing else refers to: what deleting it gives back. */
   readonly ownBytes: number;
+  /** What the parts of a version over several shards have in common, a number in decimal digits. */
+  readonly cut?: string;
   /** Why it cannot be read; then all numbers are 0. It can be deleted. */
   readonly damage?: string;
 }

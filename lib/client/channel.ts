@@ -167,6 +167,11 @@ export class Channel implements Receiver {
     return open;
   }
 
+  /** Sends what nobody answers. */
+  notify(body: BodyInput): void {
+    if (!this.#ended) this.#connection?.send(this.#writer.write({ id: 0, body }).parts());
+  }
+
   /** Says that an answer is not wanted any more; `failed` follows with `error`. */
   cancel(id: number, error: EmbershardError): void {
     const open = this.#open.get(id);

@@ -10,7 +10,7 @@ import { type ConnectOptions, readClientOptions } from "./client-options.js";
 import { Cluster } from "./cluster.js";
 import { VersionOpening } from "./open-version.js";
 import { PlanMemories } from "./plan-memory.js";
-import { RemoteBackend } from "./remote-backend.js";
+import { type OpenVersion, RemoteBackend } from "./remote-backend.js";
 import { Requests } from "./requests.js";
 
 /** What a client takes from the world around it. */
@@ -23,6 +23,8 @@ export interface ClientWorld {
   readonly uniqueName: () => string;
   /** What the store is called, instead of its address. */
   readonly location?: string;
+  /** Versions that there may be over several shards, where a checkpoint does not say. */
+  readonly keepVersions?: number | undefined;
   /** Where batches are planned; memories of its own unless given. */
   readonly memories?: PlanMemories;
 }
@@ -53,8 +55,8 @@ export async function connectIn(
   const { deadlineMs, tries, transfer } = settings;
   const { location = address, memories = new PlanMemories() } = world;
   const calls = { clock, random, deadlineMs, tries };
-  const openVersion = async (version: string, closed: () => Promise<void>): Promise<Store> => {
-    const { begin } = new VersionOpening(version);
+  const openVersion: OpenVersion = async (version, generations, closed) => {
+    const { begin } = new VersionOpening(version, generations);
     const cluster = new Cluster({ seeds, transport, clock, settings, worker: undefined, session: 0n, begin });
     const requests = new Requests(cluster, calls);
     try {
@@ -71,7 +73,8 @@ export async function connectIn(
   const cluster = new Cluster({ seeds, transport, clock, settings, worker, session });
   await openWithin(cluster, clock, deadlineMs);
   const requests = new Requests(cluster, calls);
-  const parts = { session, transfer, memories, openVersion, closed };
+  const { keepVersions } = world;
+  const parts = { session, transfer, memories, openVersion, keepVersions, closed };
   return new CheckedStore(new RemoteBackend(location, requests, parts));
 }
 

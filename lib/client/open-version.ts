@@ -7,11 +7,12 @@ import { demandFeature } from "./features.js";
 /** What `Cluster` does first on its connections. */
 export class VersionOpening {
   readonly #name: string;
-  /** The checkpoints that the version is, by name of the connection's shard. */
-  readonly #generations = new Map<string, number>();
+  /** The checkpoints that the version is, by owner: "node/shard". */
+  readonly #generations: ReadonlyMap<string, number>;
 
-  constructor(name: string) {
+  constructor(name: string, generations: ReadonlyMap<string, number>) {
     this.#name = name;
+    this.#generations = generations;
   }
 
   /**
@@ -23,10 +24,7 @@ export class VersionOpening {
     demandFeature(channel, "versions", "reading a version");
     const { number, generation } = await this.#open(channel);
     const { node, shard } = channel.welcome;
-    const place = `${node}/${shard}`;
-    const known = this.#generations.get(place) ?? generation;
-    this.#generations.set(place, known);
-    if (known !== generation)
+    if (this.#generations.get(`${node}/${shard}`) !== generation)
       throw new EmbershardError(
         "ABORTED",
         `${channel.name}: version "${this.#name}" was deleted and made anew since it was opened: open it again`,

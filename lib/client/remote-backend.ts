@@ -12,7 +12,7 @@ import type { EvictionRequest, ForgetOptions } from "../api/eviction-request.js"
 import type { ChangeBatch, EvictedRows, ScanBatch } from "../api/row-batches.js";
 import type { Store, StoreStats, TableStats, TensorOptions } from "../api/store-types.js";
 import type { TableOptions } from "../api/table-definition.js";
-import type { RollbackInfo, StateDiff, VersionInfo } from "../api/version-types.js";
+import type { CompareProgress, RollbackInfo, StateDiff, VersionInfo } from "../api/version-types.js";
 import { versionIsReadOnly } from "../api/version-types.js";
 import { EmbershardError } from "../base/errors.js";
 import { type BodyInput, EvictBy, type TableReply, type WriteInput } from "../wire/generated/frame-types.js";
@@ -24,12 +24,20 @@ import { optionsJson } from "./options-json.js";
 import type { PlanMemories } from "./plan-memory.js";
 import { pullRows } from "./pulling.js";
 import { type Writer, writeRows } from "./pushing.js";
-import { changesOf, scanTable } from "./remote-scan.js";
+import { scanTable } from "./remote-scan.js";
 import { joinStoreStats, joinTableStats, type ShardReport } from "./remote-stats.js";
 import { RemoteTable } from "./remote-table.js";
+import { RemoteVersions } from "./remote-versions.js";
 import type { Requests } from "./requests.js";
 import { Watch } from "./watching.js";
 import { WriteOrder } from "./write-order.js";
+
+/** Opens a version whose parts are these checkpoints, by owner; `closed` is to be waited for when it is closed. */
+export type OpenVersion = (
+  name: string,
+  generations: ReadonlyMap<string, number>,
+  closed: () => Promise<void>,
+) => Promise<Store>;
 
 /** What a backend is given beside its cluster. */
 export interface RemoteBackendOptions {
@@ -38,8 +46,10 @@ export interface RemoteBackendOptions {
   readonly memories: PlanMemories;
   /** The version that is read; undefined: the live state. */
   readonly version?: string | undefined;
-  /** Opens a version of the same nodes; `closed` is to be waited for when that is closed. */
-  readonly openVersion: (name: string, closed: () => Promise<void>) => Promise<Store>;
+  /** Opens a version of the same nodes. */
+  readonly openVersion: OpenVersion;
+  /** Versions that there may be over several shards, where a checkpoint does not say. */
+  readonly keepVersions?: number | undefined;
   /** Waited for when the store is closed. */
   readonly closed: () => Promise<void>;
 }
@@ -55,7 +65,8 @@ export class RemoteBackend implements Backend<RemoteTable> {
   readonly #memories: PlanMemories;
   readonly #writer: Writer;
   readonly #version: string | undefined;
-  readonly #openVersion: (name: string, closed: () => Promise<void>) => Promise<Store>;
+  readonly #openVersion: OpenVersion;
+  readonly #versionsThere: RemoteVersions;
   /** Versions that were opened: they end with this. */
   readonly #versions = new Set<Store>();
   readonly #tables = new Map<string, RemoteTable>();
@@ -66,10 +77,11 @@ export class RemoteBackend implements Backend<RemoteTable> {
   constructor(
     location: string,
     requests: Requests,
-    { session, transfer, memories, version, openVersion, closed }: RemoteBackendOptions,
+    { session, transfer, memories, version, openVersion, keepVersions, closed }: RemoteBackendOptions,
   ) {
     this.#version = version;
     this.#openVersion = openVersion;
+    this.#versionsThere = new RemoteVersions(requests, keepVersions);
     this.location = location;
     this.#memories = memories;
     this.#closed = closed;
@@ -244,52 +256,24 @@ export class RemoteBackend implements Backend<RemoteTable> {
 
   // Checkpoints and versions.
 
-  async checkpoint({ signal }: Work<CheckpointProgress>, version?: VersionRequest): Promise<CheckpointInfo> {
-    if (version) this.#demandOneShard("a version");
-    const infos = await this.#requests.askAll(
-      {
-        kind: "Checkpoint",
-        version: version?.name,
-        note: version?.note,
-        keep: version?.keep,
-      },
-      "Report",
-      ({ json }) => JSON.parse(json) as CheckpointInfo,
-      signal,
-    );
-    if (infos.length === 1) return infos[0];
-    const sum = (of: (info: CheckpointInfo) => number) => infos.reduce((all, info) => all + of(info), 0);
-    const most = (of: (info: CheckpointInfo) => number) => Math.max(...infos.map(of));
-    return {
-      generation: most(({ generation }) => generation),
-      lsn: most(({ lsn }) => lsn),
-      pages: sum(({ pages }) => pages),
-      bytes: sum(({ bytes }) => bytes),
-      superseded: sum(({ superseded }) => superseded),
-      milliseconds: most(({ milliseconds }) => milliseconds),
-    };
+  checkpoint(work: Work<CheckpointProgress>, version?: VersionRequest): Promise<CheckpointInfo> {
+    return this.#versionsThere.checkpoint(work, version);
   }
 
-  async versions(): Promise<VersionInfo[]> {
-    this.#demandOneShard("a list of versions");
-    const [infos] = await this.#requests.askAll(
-      { kind: "ListVersions" },
-      "Report",
-      ({ json }) => JSON.parse(json) as VersionInfo[],
-    );
-    return infos;
+  versions(): Promise<VersionInfo[]> {
+    return this.#versionsThere.list();
   }
 
-  async deleteVersion(name: string): Promise<void> {
-    this.#demandOneShard("deleting a version");
-    await this.#requests.askAll({ kind: "DeleteVersion", name }, "Done", () => undefined);
+  deleteVersion(name: string): Promise<void> {
+    return this.#versionsThere.delete(name);
   }
 
   async openVersion(name: string): Promise<Store> {
-    this.#demandOneShard(`opening version "${name}"`);
     this.#demandLive();
     return this.#during(async () => {
-      const version = await this.#openVersion(name, async () => void this.#versions.delete(version));
+      const generations = await this.#versionsThere.generations(name);
+      const closed = async () => void this.#versions.delete(version);
+      const version = await this.#openVersion(name, generations, closed);
       this.#versions.add(version);
       return version;
     });
@@ -298,42 +282,25 @@ export class RemoteBackend implements Backend<RemoteTable> {
   async diff(
     from: string,
     to: string | undefined,
-    { largest }: { readonly largest: number },
+    work: Work<CompareProgress> & { readonly largest: number },
   ): Promise<StateDiff> {
-    this.#demandOneShard("comparing versions");
-    const [diff] = await this.#requests.askAll({ kind: "Diff", from, to, largest }, "Report", ({ json }) =>
-      diffOf(json),
-    );
-    return diff;
+    this.#demandLive();
+    return this.#versionsThere.diff(from, to, work);
   }
 
-  async *changes(request: ChangesRequest): AsyncGenerator<ChangeBatch> {
-    this.#demandOneShard(`reading changes since version "${request.since}"`);
-    for (const owner of this.#cluster.owners) yield* changesOf(this.#requests, owner, request);
+  changes(request: ChangesRequest): AsyncIterable<ChangeBatch> {
+    this.#demandLive();
+    return this.#versionsThere.changes(request);
   }
 
   async rollback(name: string): Promise<RollbackInfo> {
-    this.#demandOneShard("rolling back");
-    const [info] = await this.#requests.askAll(
-      { kind: "Rollback", name },
-      "Report",
-      ({ json }) => JSON.parse(json) as RollbackInfo,
-    );
-    return info;
+    this.#demandLive();
+    return this.#versionsThere.rollback(name);
   }
 
   /** @throws VERSION_IS_READ_ONLY, as a node says it of all else that changes something */
   #demandLive(): void {
     if (this.#version !== undefined) throw versionIsReadOnly(this.#version);
-  }
-
-  #demandOneShard(what: string): void {
-    const shards = this.#cluster.owners.length;
-    if (shards === 1) return;
-    throw new EmbershardError(
-      "UNSUPPORTED",
-      `${what} over ${shards} shards would not be of one instant; it is supported over one shard`,
-    );
   }
 
   // The whole.
@@ -364,16 +331,6 @@ export class RemoteBackend implements Backend<RemoteTable> {
     })();
     return this.#closing;
   }
-}
-
-/** A diff from JSON, where keys are decimal text. */
-function diffOf(json: string): StateDiff {
-  const diff = JSON.parse(json) as StateDiff;
-  const tables = diff.tables.map((table) => ({
-    ...table,
-    largest: table.largest.map(({ key, distance }) => ({ key: BigInt(key), distance })),
-  }));
-  return { ...diff, tables };
 }
 
 function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

@@ -73,6 +73,8 @@ export class ServedConnection implements Receiver {
   readonly versions = new ConnectionVersions();
   /** Its requests to be told of rows that are evicted. */
   readonly watches = new Watches();
+  /** What waits until it is told to proceed, by the id of the request. */
+  readonly waiting = new Map<number, () => void>();
   /** Bytes of messages that were sent to it. */
   sentBytes = 0;
   readonly connection: Connection;
@@ -260,6 +262,12 @@ export class ServedConnection implements Receiver {
         pending.over = true;
         pending.onOver?.();
       }
+      return;
+    }
+    if (body.kind === "Proceed") {
+      const proceed = this.waiting.get(body.request);
+      this.waiting.delete(body.request);
+      proceed?.();
       return;
     }
     if (this.#state === "leaving") {

@@ -6,6 +6,7 @@ import type { ChangeBatch } from "../api/row-batches.js";
 import { EmbershardError } from "../base/errors.js";
 import type { Shard } from "../shard/shard.js";
 import { shardStats } from "../shard/shard-stats.js";
+import { demandVersion } from "../shard/version.js";
 import {
   type Changes,
   type Checkpoint,
@@ -22,9 +23,10 @@ import {
 import { type Answer, done, jsonOf, type RequestContext } from "./request-context.js";
 import { rowsFitting } from "./row-batches.js";
 import type { ServedConnection } from "./served-connection.js";
+import { companionOf } from "./stages.js";
 
 export const answerCheckpoint: Answer<Checkpoint> = async (context, { id, body }, connection) => {
-  const { version, note = "", keep } = body;
+  const { version, note = "", keep, cut } = body;
   const aborting = new AbortController();
   connection.whenOver(id, () =>
     aborting.abort(new EmbershardError("ABORTED", "nobody waits for the checkpoint any more")),
@@ -40,8 +42,10 @@ export const answerCheckpoint: Answer<Checkpoint> = async (context, { id, body }
     checkNote("checkpoint: note", note);
     if (keep !== undefined) checkInteger("checkpoint: keep", keep, 1, 2 ** 31 - 1);
   }
-  const request = version === undefined ? undefined : { name: version, note, keep };
-  const info = await context.shard.checkpoint({ signal: aborting.signal }, request);
+  const { signal } = aborting;
+  const parts = cut === 0n ? {} : { cut: String(cut), companion: companionOf(id, connection, signal) };
+  const request = version === undefined ? undefined : { name: version, note, keep, ...parts };
+  const info = await context.shard.checkpoint({ signal }, request);
   connection.reply(id, { kind: "Report", json: jsonOf(info) });
 };
 
@@ -57,10 +61,27 @@ export const answerDeleteVersion: Answer<DeleteVersion> = async (context, { id, 
 };
 
 export const answerRollback: Answer<Rollback> = async (context, { id, body }, connection) => {
-  checkName("version", body.name);
-  const info = await context.shard.rollBack(body.name);
+  const { name, cut } = body;
+  checkName("version", name);
+  const aborting = new AbortController();
+  connection.whenOver(id, () =>
+    aborting.abort(new EmbershardError("ABORTED", "nobody waits for the rollback any more")),
+  );
+  if (cut !== 0n) demandCut(context.shard, name, cut);
+  const companion = cut === 0n ? undefined : companionOf(id, connection, aborting.signal);
+  const info = await context.shard.rollBack(name, companion);
   connection.reply(id, { kind: "Report", json: jsonOf(info) });
 };
+
+/** @throws VERSION_NOT_FOUND where another version has the name */
+function demandCut({ state }: Shard, name: string, cut: bigint): void {
+  const found = demandVersion(state.versions, name).cut;
+  if (found === String(cut)) return;
+  throw new EmbershardError(
+    "VERSION_NOT_FOUND",
+    `version "${name}" was made anew meanwhile: its part is of cut ${found ?? 0}, not of ${cut}`,
+  );
+}
 
 export const answerDiff: Answer<Diff> = async (context, { id, body }, connection) => {
   const { from, to, largest } = body;

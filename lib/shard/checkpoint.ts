@@ -25,6 +25,8 @@ export const slicePages = 4;
 export interface CheckpointPlan extends CheckpointOptions {
   /** For a log that failed: nothing may be pushed meanwhile. */
   readonly withoutLog?: boolean;
+  /** Has writes wait from before the instant until it is called back. Whatever takes long has been done then. */
+  readonly still?: (() => Promise<() => void>) | undefined;
   /** Told its instant, in that turn of the event loop. */
   readonly onInstant?: ((instant: Instant) => void) | undefined;
 }
@@ -36,7 +38,7 @@ export interface CheckpointPlan extends CheckpointOptions {
  */
 export async function writeCheckpoint(
   state: ShardState,
-  { withoutLog = false, onInstant, ...options }: CheckpointPlan,
+  { withoutLog = false, still, onInstant, ...options }: CheckpointPlan,
 ): Promise<CheckpointInfo> {
   const began = state.clock.elapsed();
   const generation = nextGeneration(state);
@@ -45,11 +47,14 @@ export async function writeCheckpoint(
   const retired = state.retired.slice();
   const moved = state.arenas.moving?.done === true;
   const captured: PageKey[] = [];
+  let goOn: (() => void) | undefined;
   demandWanted(options.signal);
   state.draining = true;
   try {
     await clearGarbage(state);
     const bytes = await drain(state, generation, captured, options);
+    goOn = await still?.();
+    demandWanted(options.signal);
     const ledger = state.ledger.copy();
     for (const { arena, page } of captured) ledger.set(arena, page, generation);
     // Of dropped tables, and of what a rollback that failed has left in the ledger.
@@ -60,6 +65,7 @@ export async function writeCheckpoint(
     const manifest = describe(state, ledger, { generation, replayLsn, lsn, at, moved, cold });
     onInstant?.(noteInstant(state, manifest, ledger));
     state.draining = false;
+    goOn?.();
     if (!withoutLog) await reachedInLog(state, state.log.synced(lsn));
     if (state.broken) throw state.broken;
     if (!withoutLog) await purgeGone(state, replayLsn);
@@ -83,6 +89,7 @@ export async function writeCheckpoint(
       milliseconds: state.clock.elapsed() - began,
     };
   } catch (error) {
+    goOn?.();
     state.draining = false;
     if (state.committed?.generation !== generation) restore(state, captured);
     throw error;

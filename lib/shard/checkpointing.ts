@@ -66,9 +66,13 @@ export class Checkpointing {
    * Writes a checkpoint and makes it a version. @throws VERSION_EXISTS, ABORTED, IO, READ_ONLY, CLOSED: there is no such
    * version then.
    */
-  writeVersion(request: VersionRequest, options: CheckpointOptions): Promise<CheckpointInfo> {
+  writeVersion(
+    request: VersionRequest,
+    { begun, ...options }: CheckpointPlan & { readonly begun?: (() => void) | undefined },
+  ): Promise<CheckpointInfo> {
     return this.alone(async () => {
       demandNewVersion(this.#state, request.name);
+      begun?.();
       const { info, instant, release } = await this.#writeInstant(options);
       try {
         const made = await this.#overPages(() => makeVersion(this.#state, instant, request, options));
@@ -159,7 +163,7 @@ export class Checkpointing {
 
   /** The cold rows of the instant stay until `release`. */
   async #writeInstant(
-    options: CheckpointOptions,
+    options: CheckpointPlan,
   ): Promise<{ info: CheckpointInfo; instant: Instant; release: () => void }> {
     let instant: Instant | undefined;
     let release = () => {};

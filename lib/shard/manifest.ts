@@ -61,6 +61,8 @@ export interface VersionNote {
   readonly note: string;
   /** Rows of each table, in the order of the manifest's tables. */
   readonly rows: readonly number[];
+  /** What the parts of a version over several shards have in common; absent where the shard has all of it. */
+  readonly cut?: string | undefined;
 }
 
 const magic = 0x4e41_4d45; // "EMAN"

@@ -31,6 +31,7 @@ import { guarded, lostAtClose, retireTable, type ShardLog, type ShardState, time
 import { ShardVersions } from "./shard-versions.js";
 import type { RowWrite } from "./staging.js";
 import type { StoreHold } from "./store-hold.js";
+import { type Companion, planWith, reachTogether } from "./together.js";
 import { Turns } from "./turns.js";
 import { demandVersion } from "./version.js";
 import type { VersionRequest } from "./version-making.js";
@@ -408,10 +409,8 @@ export class Shard {
   async checkpoint(options: CheckpointOptions, version?: VersionRequest): Promise<CheckpointInfo> {
     this.#demandOpen();
     if (!version) return this.#checkpointing.write(options);
-    return this.#checkpointing.writeVersion(
-      { ...version, keep: version.keep ?? this.#keepVersions },
-      options,
-    );
+    const plan = planWith(version.companion, options, this.#state, this.#line);
+    return this.#checkpointing.writeVersion({ ...version, keep: version.keep ?? this.#keepVersions }, plan);
   }
 
   /** A shard that is a version: it can be read, and nothing else. */
@@ -424,13 +423,14 @@ export class Shard {
    *
    * @throws VERSION_NOT_FOUND, CORRUPT, OUT_OF_MEMORY, IO, READ_ONLY, CLOSED
    */
-  async rollBack(name: string): Promise<RollbackInfo> {
+  async rollBack(name: string, companion?: Companion): Promise<RollbackInfo> {
     this.#demandOpen();
     this.#checkpointing.health.demandWritable();
     demandVersion(this.#state.versions, name);
     return this.#inTurn(async () => {
       try {
-        const result = await this.#line.do(() => {
+        const result = await this.#line.do(async () => {
+          if (companion) await reachTogether(this.#state, companion);
           this.#demandOpen();
           return this.#checkpointing.rollBack(name);
         });

@@ -11,7 +11,7 @@ export function versionInfos(state: ShardState): VersionInfo[] {
 }
 
 export function versionInfo(state: ShardState, version: Version): VersionInfo {
-  const { name, note, rows, manifest, ledger } = version;
+  const { name, note, rows, cut, manifest, ledger } = version;
   const { at, lsn, generation, tables } = manifest;
   const others = { ...state, versions: new Map(state.versions) };
   others.versions.delete(name);
@@ -32,6 +32,7 @@ export function versionInfo(state: ShardState, version: Version): VersionInfo {
     pages: ledger.count(),
     bytes: sum(ledger.entries()),
     ownBytes: sum(unusedOf(others, ledger)),
+    ...(cut !== undefined && { cut }),
   };
 }
 

@@ -7,6 +7,7 @@ import { foldTail } from "./folding.js";
 import { clearGarbage, unusedOf } from "./image-use.js";
 import type { Instant } from "./instant.js";
 import type { ShardState } from "./shard-state.js";
+import type { Companion } from "./together.js";
 import {
   demandVersion,
   encodeVersion,
@@ -21,6 +22,10 @@ export interface VersionRequest {
   readonly name: string;
   readonly note: string;
   readonly keep?: number | undefined;
+  /** What it has in common with the parts that other shards have of it. */
+  readonly cut?: string | undefined;
+  /** Who waits for those shards. */
+  readonly companion?: Companion | undefined;
 }
 
 /** What making a version did besides writing a checkpoint. */
@@ -51,14 +56,14 @@ export function demandNewVersion({ versions }: ShardState, name: string): void {
 export async function makeVersion(
   state: ShardState,
   instant: Instant,
-  { name, note, keep }: VersionRequest,
+  { name, note, keep, cut }: VersionRequest,
   options: CheckpointOptions,
 ): Promise<MadeVersion> {
   demandNewVersion(state, name);
   const folded = await foldTail(state, instant, options);
   const { manifest, rows, imageBytes } = folded.instant;
   await purgeGone(state, manifest.lsn);
-  const version = versionOf({ ...manifest, version: { name, note, rows }, imageBytes });
+  const version = versionOf({ ...manifest, version: { name, note, rows, cut }, imageBytes });
   const leaving =
     keep === undefined
       ? []

@@ -31,8 +31,8 @@ export function encodeVersionKey(name: string): Uint8Array {
 
 /** A version as its manifest says it. */
 export function versionOf(manifest: Manifest): Version {
-  const { name, note, rows } = manifest.version!;
-  return { name, note, rows, manifest, ledger: new PageLedger(manifest.pages) };
+  const { name, note, rows, cut } = manifest.version!;
+  return { name, note, rows, cut, manifest, ledger: new PageLedger(manifest.pages) };
 }
 
 /** Bytes of memory that its pages take. */

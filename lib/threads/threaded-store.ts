@@ -26,6 +26,7 @@ export async function openThreadedStore(
   options: StoreOptions,
 ): Promise<Store> {
   const settings = settingsOf(options);
+  const { keepVersions } = readSettings(options);
   if (options.create === false) await inspectDirectory(directory, { create: false });
   const { placement } = await makeDirectory(directory, { shards });
   if (placement)
@@ -39,7 +40,14 @@ export async function openThreadedStore(
     await noteOwner(directory, { kind: "threads", threads: shards });
     const transport = portConnecting(threads.doors);
     const uniqueName = () => `process ${process.pid} ${randomUUID()}`;
-    const world = { transport, clock: wakefulClock, random: Math.random, uniqueName, location: directory };
+    const world = {
+      transport,
+      clock: wakefulClock,
+      random: Math.random,
+      uniqueName,
+      location: directory,
+      keepVersions,
+    };
     return await connectIn(world, `ember://${host}:${firstNumber}`, { deadlineMs: 0 }, async () => {
       await forgetOwner(directory);
       await threads.stop();
@@ -108,11 +116,11 @@ class Threads {
 
 /** A node's settings, from a store's options. @throws INVALID_OPTIONS, UNSUPPORTED */
 function settingsOf(options: StoreOptions): NodeSettings {
-  const { arenaBytes, hugePages, logBufferBytes, checkpoint, version, keepVersions } = readSettings(options);
-  if (version !== undefined || keepVersions !== undefined)
+  const { arenaBytes, hugePages, logBufferBytes, checkpoint, version } = readSettings(options);
+  if (version !== undefined)
     throw new EmbershardError(
       "UNSUPPORTED",
-      `openStore: found ${version === undefined ? "versions" : "version"} with threads: versions of several shards would not be of one instant`,
+      "openStore: found version with threads: open the store, and the version with its openVersion",
     );
   const { settings } = resolveSettings({ flags: {} }, { memoryBytes: totalmem() });
   return {

@@ -93,4 +93,20 @@ test("rows that all of its shards evict are told", async ({ directory }) => {
   await store.close();
 });
 
+test("a version of all of its shards is read, and brought back", async ({ directory }) => {
+  const store = await openStore(directory, { threads: 2, versions: { keep: 1 } });
+  const before = await filled(store);
+  await store.checkpoint({ version: "first" });
+  const after = await filled(store);
+  const version = await store.openVersion("first");
+  assert.equal(await (await version.table("items")).pull(keys), before);
+  const made = await store.checkpoint({ version: "second" });
+  assert.equal(made.version?.deleted, ["first"]);
+  await filled(store);
+  await store.rollback("second");
+  assert.equal(await (await store.table("items")).pull(keys), after);
+  await store.close();
+  assert.is(await codeOf(async () => (await version.table("items")).pull(keys)), "CLOSED");
+});
+
 test.run();

@@ -76,6 +76,7 @@ export const kinds: readonly Kind[] = [
   "Stats",
   "Report",
   "EndScan",
+  "Proceed",
 ];
 
 const makers: { readonly [K in Kind]: Maker<K> } = {
@@ -265,6 +266,7 @@ const makers: { readonly [K in Kind]: Maker<K> } = {
     version: maybe(random, () => text(random)),
     note: maybe(random, () => text(random)),
     keep: maybe(random, () => random.below(2) * random.u32()),
+    cut: random.below(2) === 0 ? 0n : long(random),
   }),
   ListVersions: () => ({ kind: "ListVersions" }),
   DeleteVersion: (random) => ({ kind: "DeleteVersion", name: text(random) }),
@@ -276,7 +278,11 @@ const makers: { readonly [K in Kind]: Maker<K> } = {
     generation: safe(random),
   }),
   CloseVersion: (random) => ({ kind: "CloseVersion", number: random.u32() }),
-  Rollback: (random) => ({ kind: "Rollback", name: text(random) }),
+  Rollback: (random) => ({
+    kind: "Rollback",
+    name: text(random),
+    cut: random.below(2) === 0 ? 0n : long(random),
+  }),
   Diff: (random) => ({
     kind: "Diff",
     from: text(random),
@@ -307,6 +313,7 @@ const makers: { readonly [K in Kind]: Maker<K> } = {
   }),
   Stats: () => ({ kind: "Stats" }),
   Report: (random) => ({ kind: "Report", json: text(random) }),
+  Proceed: (random) => ({ kind: "Proceed", request: random.u32() }),
   EndScan: (random) => ({ kind: "EndScan", cursor: bytes(random, random.below(20)) }),
 };
 

@@ -204,6 +204,8 @@ export interface Checkpoint {
   readonly note: string | undefined;
   /** Versions that there may be with this one. */
   readonly keep: number | undefined;
+  /** What the parts of one version in several shards have in common; 0: this shard has all of it. Then it waits for `Proceed` at each stage. */
+  readonly cut: bigint;
 }
 
 /** `Checkpoint` as it is given to be written: what has a default may be left out. */
@@ -212,6 +214,7 @@ export interface CheckpointInput {
   readonly version?: string | undefined;
   readonly note?: string | undefined;
   readonly keep?: number | undefined;
+  readonly cut?: bigint | undefined;
 }
 
 /** Lets an open version go. Answered by `Done`. */
@@ -757,6 +760,19 @@ export interface PrefetchInput {
   readonly keys: Bulk<BigUint64Array>;
 }
 
+/** Notice, with id 0: a request whose last answer had `more`, and said which stage it has reached, goes on to the next one. */
+export interface Proceed {
+  readonly kind: "Proceed";
+  /** Id of that request. */
+  readonly request: number;
+}
+
+/** `Proceed` as it is given to be written: what has a default may be left out. */
+export interface ProceedInput {
+  readonly kind: "Proceed";
+  readonly request?: number | undefined;
+}
+
 /** Reads rows of one or more tables. Answered by `Rows`, once or more. */
 export interface Pull {
   readonly kind: "Pull";
@@ -851,12 +867,15 @@ export interface Rollback {
   readonly kind: "Rollback";
   /** The version's name. */
   readonly name: string;
+  /** What the parts of the version have in common; 0: this shard has all of it. Then it waits for `Proceed`. */
+  readonly cut: bigint;
 }
 
 /** `Rollback` as it is given to be written: what has a default may be left out. */
 export interface RollbackInput {
   readonly kind: "Rollback";
   readonly name: string;
+  readonly cut?: bigint | undefined;
 }
 
 /** Rows of one table, in columns. */
@@ -1256,7 +1275,8 @@ export type Body =
   | Mark
   | Stats
   | Report
-  | EndScan;
+  | EndScan
+  | Proceed;
 
 /** What a frame to write says. */
 export type BodyInput =
@@ -1304,4 +1324,5 @@ export type BodyInput =
   | MarkInput
   | StatsInput
   | ReportInput
-  | EndScanInput;
+  | EndScanInput
+  | ProceedInput;

@@ -31,8 +31,8 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 52 },
-      { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 53 },
+      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 53 },
+      { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 54 },
       { name: "keys", slot: 2, kind: "u64s", bytes: 4, required: true, feature: -1, elementBytes: 8, bulk: true },
       { name: "data", slot: 3, kind: "u8s", bytes: 4, required: true, feature: -1, elementBytes: 1, bulk: true },
     ],
@@ -52,7 +52,7 @@ export const tables: readonly TableSchema[] = [
     fields: [
       { name: "table", slot: 0, kind: "string", bytes: 4, required: true, feature: -1 },
       { name: "reset", slot: 1, kind: "bool", bytes: 1, required: false, feature: -1, otherwise: false },
-      { name: "rows", slot: 2, kind: "table", bytes: 4, required: true, feature: -1, table: 40 },
+      { name: "rows", slot: 2, kind: "table", bytes: 4, required: true, feature: -1, table: 41 },
       { name: "removed", slot: 3, kind: "u64s", bytes: 4, required: true, feature: -1, elementBytes: 8, bulk: true },
       { name: "cursor", slot: 4, kind: "u8s", bytes: 4, required: false, feature: -1, elementBytes: 1 },
     ],
@@ -77,6 +77,7 @@ export const tables: readonly TableSchema[] = [
       { name: "version", slot: 0, kind: "string", bytes: 4, required: false, feature: -1 },
       { name: "note", slot: 1, kind: "string", bytes: 4, required: false, feature: -1 },
       { name: "keep", slot: 2, kind: "u32", bytes: 4, required: false, feature: -1 },
+      { name: "cut", slot: 3, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
     ],
   },
   {
@@ -101,7 +102,7 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 52 },
+      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 53 },
       { name: "table", slot: 1, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
       { name: "fingerprint", slot: 2, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
     ],
@@ -111,7 +112,7 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 52 },
+      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 53 },
       { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 24 },
       { name: "keys", slot: 2, kind: "u64s", bytes: 4, required: true, feature: -1, elementBytes: 8, bulk: true },
     ],
@@ -166,7 +167,7 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 52 },
+      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 53 },
       { name: "table", slot: 1, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
       { name: "fingerprint", slot: 2, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
       { name: "by", slot: 3, kind: "u8", bytes: 1, required: false, feature: -1, otherwise: 0, values: 3 },
@@ -179,7 +180,7 @@ export const tables: readonly TableSchema[] = [
     feature: 9,
     fields: [
       { name: "reason", slot: 0, kind: "u8", bytes: 1, required: false, feature: -1, otherwise: 0, values: 4 },
-      { name: "rows", slot: 1, kind: "table", bytes: 4, required: true, feature: -1, table: 40 },
+      { name: "rows", slot: 1, kind: "table", bytes: 4, required: true, feature: -1, table: 41 },
       { name: "missed", slot: 2, kind: "u64", bytes: 8, required: false, feature: -1, safe: true, otherwise: 0 },
     ],
   },
@@ -194,7 +195,7 @@ export const tables: readonly TableSchema[] = [
       { name: "retryAfterMs", slot: 3, kind: "u32", bytes: 4, required: false, feature: -1, otherwise: 0 },
       { name: "part", slot: 4, kind: "u16", bytes: 2, required: false, feature: -1 },
       { name: "key", slot: 5, kind: "u64", bytes: 8, required: false, feature: -1 },
-      { name: "slotMap", slot: 6, kind: "table", bytes: 4, required: false, feature: -1, table: 45 },
+      { name: "slotMap", slot: 6, kind: "table", bytes: 4, required: false, feature: -1, table: 46 },
     ],
   },
   {
@@ -202,7 +203,7 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 52 },
+      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 53 },
       { name: "table", slot: 1, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
       { name: "fingerprint", slot: 2, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
       { name: "unseenSince", slot: 3, kind: "u32", bytes: 4, required: false, feature: -1 },
@@ -375,11 +376,19 @@ export const tables: readonly TableSchema[] = [
     ],
   },
   {
+    name: "Proceed",
+    open: false,
+    feature: -1,
+    fields: [
+      { name: "request", slot: 0, kind: "u32", bytes: 4, required: false, feature: -1, otherwise: 0 },
+    ],
+  },
+  {
     name: "Pull",
     open: false,
     feature: -1,
     fields: [
-      { name: "parts", slot: 0, kind: "tables", bytes: 4, required: true, feature: -1, table: 36 },
+      { name: "parts", slot: 0, kind: "tables", bytes: 4, required: true, feature: -1, table: 37 },
       { name: "leastClock", slot: 1, kind: "u64", bytes: 8, required: false, feature: 6, safe: true, otherwise: 0 },
       { name: "found", slot: 2, kind: "bool", bytes: 1, required: false, feature: -1, otherwise: false },
       { name: "keys", slot: 3, kind: "u64s", bytes: 4, required: true, feature: -1, elementBytes: 8, bulk: true },
@@ -405,8 +414,8 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 52 },
-      { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 53 },
+      { name: "write", slot: 0, kind: "table", bytes: 4, required: true, feature: -1, table: 53 },
+      { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 54 },
       { name: "keys", slot: 2, kind: "u64s", bytes: 4, required: true, feature: -1, elementBytes: 8, bulk: true },
       { name: "data", slot: 3, kind: "u8s", bytes: 4, required: true, feature: -1, elementBytes: 1, bulk: true },
     ],
@@ -425,6 +434,7 @@ export const tables: readonly TableSchema[] = [
     feature: -1,
     fields: [
       { name: "name", slot: 0, kind: "string", bytes: 4, required: true, feature: -1 },
+      { name: "cut", slot: 1, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
     ],
   },
   {
@@ -447,7 +457,7 @@ export const tables: readonly TableSchema[] = [
     feature: -1,
     fields: [
       { name: "clock", slot: 0, kind: "u64", bytes: 8, required: false, feature: -1, safe: true, otherwise: 0 },
-      { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 42 },
+      { name: "parts", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 43 },
       { name: "found", slot: 2, kind: "u8s", bytes: 4, required: false, feature: -1, elementBytes: 1 },
       { name: "data", slot: 3, kind: "u8s", bytes: 4, required: true, feature: -1, elementBytes: 1, bulk: true },
     ],
@@ -484,7 +494,7 @@ export const tables: readonly TableSchema[] = [
     feature: -1,
     fields: [
       { name: "cursor", slot: 0, kind: "u8s", bytes: 4, required: false, feature: -1, elementBytes: 1 },
-      { name: "rows", slot: 1, kind: "table", bytes: 4, required: true, feature: -1, table: 40 },
+      { name: "rows", slot: 1, kind: "table", bytes: 4, required: true, feature: -1, table: 41 },
     ],
   },
   {
@@ -512,7 +522,7 @@ export const tables: readonly TableSchema[] = [
     open: false,
     feature: -1,
     fields: [
-      { name: "tables", slot: 0, kind: "tables", bytes: 4, required: true, feature: -1, table: 48 },
+      { name: "tables", slot: 0, kind: "tables", bytes: 4, required: true, feature: -1, table: 49 },
     ],
   },
   {
@@ -537,7 +547,7 @@ export const tables: readonly TableSchema[] = [
     feature: 7,
     fields: [
       { name: "number", slot: 0, kind: "u32", bytes: 4, required: false, feature: -1, otherwise: 0 },
-      { name: "tables", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 48 },
+      { name: "tables", slot: 1, kind: "tables", bytes: 4, required: true, feature: -1, table: 49 },
       { name: "generation", slot: 2, kind: "u64", bytes: 8, required: false, feature: -1, safe: true, otherwise: 0 },
     ],
   },
@@ -564,7 +574,7 @@ export const tables: readonly TableSchema[] = [
       { name: "shard", slot: 6, kind: "u32", bytes: 4, required: false, feature: -1 },
       { name: "worker", slot: 7, kind: "u32", bytes: 4, required: false, feature: -1, otherwise: 0 },
       { name: "limits", slot: 8, kind: "table", bytes: 4, required: true, feature: -1, table: 25 },
-      { name: "slotMap", slot: 9, kind: "table", bytes: 4, required: true, feature: -1, table: 45 },
+      { name: "slotMap", slot: 9, kind: "table", bytes: 4, required: true, feature: -1, table: 46 },
     ],
   },
   {
@@ -601,7 +611,7 @@ export const tables: readonly TableSchema[] = [
 ];
 
 /** Indices of the tables that a union's number means; 0 means none. */
-export const bodies: readonly number[] = [-1, 23, 51, 22, 1, 16, 21, 45, 31, 48, 12, 26, 47, 35, 41, 37, 0, 8, 11, 6, 18, 30, 29, 34, 43, 44, 14, 17, 7, 50, 15, 4, 27, 9, 32, 49, 5, 39, 10, 3, 2, 20, 28, 46, 38, 13];
+export const bodies: readonly number[] = [-1, 23, 52, 22, 1, 16, 21, 46, 31, 49, 12, 26, 48, 36, 42, 38, 0, 8, 11, 6, 18, 30, 29, 34, 44, 45, 14, 17, 7, 51, 15, 4, 27, 9, 32, 50, 5, 40, 10, 3, 2, 20, 28, 47, 39, 13, 35];
 
 /** Index of the table that a message begins with. */
 export const frame = 19;

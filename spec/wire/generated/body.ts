@@ -34,6 +34,7 @@ import { Occurrences } from './occurrences.js';
 import { OpenTable } from './open-table.js';
 import { OpenVersion } from './open-version.js';
 import { Prefetch } from './prefetch.js';
+import { Proceed } from './proceed.js';
 import { Pull } from './pull.js';
 import { Push } from './push.js';
 import { Report } from './report.js';
@@ -99,13 +100,14 @@ export enum Body {
   Mark = 42,
   Stats = 43,
   Report = 44,
-  EndScan = 45
+  EndScan = 45,
+  Proceed = 46
 }
 
 export function unionToBody(
   type: Body,
-  accessor: (obj:Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome) => Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null
-): Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null {
+  accessor: (obj:Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Proceed|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome) => Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Proceed|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null
+): Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Proceed|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null {
   switch(Body[type]) {
     case 'NONE': return null; 
     case 'Hello': return accessor(new Hello())! as Hello;
@@ -153,15 +155,16 @@ export function unionToBody(
     case 'Stats': return accessor(new Stats())! as Stats;
     case 'Report': return accessor(new Report())! as Report;
     case 'EndScan': return accessor(new EndScan())! as EndScan;
+    case 'Proceed': return accessor(new Proceed())! as Proceed;
     default: return null;
   }
 }
 
 export function unionListToBody(
   type: Body, 
-  accessor: (index: number, obj:Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome) => Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null, 
+  accessor: (index: number, obj:Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Proceed|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome) => Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Proceed|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null, 
   index: number
-): Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null {
+): Assign|Cancel|ChangedRows|Changes|Checkpoint|CloseVersion|Contains|Decay|Delete|DeleteVersion|Diff|Done|DropTable|EndScan|Evict|Evicted|Failure|Forget|Found|GetMark|GetSlotMap|Goodbye|Hello|ListTables|ListVersions|Mark|OccurrenceCounts|Occurrences|OpenTable|OpenVersion|Prefetch|Proceed|Pull|Push|Report|Rollback|Rows|Scan|ScanRows|SlotMap|Stats|TableList|TableReply|VersionReply|WatchEvicted|Welcome|null {
   switch(Body[type]) {
     case 'NONE': return null; 
     case 'Hello': return accessor(index, new Hello())! as Hello;
@@ -209,6 +212,7 @@ export function unionListToBody(
     case 'Stats': return accessor(index, new Stats())! as Stats;
     case 'Report': return accessor(index, new Report())! as Report;
     case 'EndScan': return accessor(index, new EndScan())! as EndScan;
+    case 'Proceed': return accessor(index, new Proceed())! as Proceed;
     default: return null;
   }
 }

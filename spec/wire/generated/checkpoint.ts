@@ -54,8 +54,16 @@ keep():number|null {
   return offset ? this.bb!.readUint32(this.bb_pos + offset) : null;
 }
 
+/**
+ * What the parts of one version in several shards have in common; 0: this shard has all of it. Then it waits for `Proceed` at each stage.
+ */
+cut():bigint {
+  const offset = this.bb!.__offset(this.bb_pos, 10);
+  return offset ? this.bb!.readUint64(this.bb_pos + offset) : BigInt('0');
+}
+
 static startCheckpoint(builder:flatbuffers.Builder) {
-  builder.startObject(3);
+  builder.startObject(4);
 }
 
 static addVersion(builder:flatbuffers.Builder, versionOffset:flatbuffers.Offset) {
@@ -70,17 +78,22 @@ static addKeep(builder:flatbuffers.Builder, keep:number) {
   builder.addFieldInt32(2, keep, null);
 }
 
+static addCut(builder:flatbuffers.Builder, cut:bigint) {
+  builder.addFieldInt64(3, cut, BigInt('0'));
+}
+
 static endCheckpoint(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   return offset;
 }
 
-static createCheckpoint(builder:flatbuffers.Builder, versionOffset:flatbuffers.Offset, noteOffset:flatbuffers.Offset, keep:number|null):flatbuffers.Offset {
+static createCheckpoint(builder:flatbuffers.Builder, versionOffset:flatbuffers.Offset, noteOffset:flatbuffers.Offset, keep:number|null, cut:bigint):flatbuffers.Offset {
   Checkpoint.startCheckpoint(builder);
   Checkpoint.addVersion(builder, versionOffset);
   Checkpoint.addNote(builder, noteOffset);
   if (keep !== null)
     Checkpoint.addKeep(builder, keep);
+  Checkpoint.addCut(builder, cut);
   return Checkpoint.endCheckpoint(builder);
 }
 }

@@ -36,12 +36,24 @@ name(optionalEncoding?:any):string|Uint8Array {
   return this.bb!.__string(this.bb_pos + offset, optionalEncoding);
 }
 
+/**
+ * What the parts of the version have in common; 0: this shard has all of it. Then it waits for `Proceed`.
+ */
+cut():bigint {
+  const offset = this.bb!.__offset(this.bb_pos, 6);
+  return offset ? this.bb!.readUint64(this.bb_pos + offset) : BigInt('0');
+}
+
 static startRollback(builder:flatbuffers.Builder) {
-  builder.startObject(1);
+  builder.startObject(2);
 }
 
 static addName(builder:flatbuffers.Builder, nameOffset:flatbuffers.Offset) {
   builder.addFieldOffset(0, nameOffset, 0);
+}
+
+static addCut(builder:flatbuffers.Builder, cut:bigint) {
+  builder.addFieldInt64(1, cut, BigInt('0'));
 }
 
 static endRollback(builder:flatbuffers.Builder):flatbuffers.Offset {
@@ -50,9 +62,10 @@ static endRollback(builder:flatbuffers.Builder):flatbuffers.Offset {
   return offset;
 }
 
-static createRollback(builder:flatbuffers.Builder, nameOffset:flatbuffers.Offset):flatbuffers.Offset {
+static createRollback(builder:flatbuffers.Builder, nameOffset:flatbuffers.Offset, cut:bigint):flatbuffers.Offset {
   Rollback.startRollback(builder);
   Rollback.addName(builder, nameOffset);
+  Rollback.addCut(builder, cut);
   return Rollback.endRollback(builder);
 }
 }

@@ -1,0 +1,110 @@
+// Requests that all shards do at one instant: each says how far it is, and goes on when all are there.
+import { EmbershardError } from "../base/errors.js";
+import type { BodyInput } from "../wire/generated/frame-types.js";
+import { type Channel, unexpected } from "./channel.js";
+import type { Requests } from "./requests.js";
+
+/** Stages that a request reaches one after the other. It waits at those that are not "begun". */
+export type Stage = "begun" | "ready" | "still";
+
+/**
+ * Asks all shards, and has them go on from stage to stage together; gives their answers. The first shard comes first at each stage: of
+ * two who ask at once the second waits there.
+ *
+ * @throws what the first that fails says; the others are told to give up, and nobody knows of them
+ */
+export async function askTogether(
+  requests: Requests,
+  body: BodyInput,
+  stages: readonly Stage[],
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const { cluster } = requests;
+  const call = requests.call(signal);
+  const parts: Participant[] = [];
+  const ask = async (owner: number) => {
+    const channel = await call.within(Promise.resolve(cluster.channel(owner)));
+    const part = new Participant(channel, body, call.frameDeadlineMs);
+    parts.push(part);
+    return part;
+  };
+  try {
+    const [owner, ...owners] = cluster.owners;
+    const first = await ask(owner);
+    await call.within(first.reached(stages[0]));
+    const others = await Promise.all(owners.map(ask));
+    for (const [i, stage] of stages.entries()) {
+      await call.within(first.reached(stage));
+      if (i > 0) for (const other of others) other.proceedFrom(stages[i - 1]);
+      await call.within(Promise.all(others.map((other) => other.reached(stage))));
+      if (i < stages.length - 1) first.proceedFrom(stage);
+    }
+    const last = stages[stages.length - 1];
+    for (const part of parts) part.proceedFrom(last);
+    return await call.within(Promise.all([first, ...others].map(({ answer }) => answer)));
+  } catch (error) {
+    const given = new EmbershardError("ABORTED", "another shard failed");
+    for (const part of parts) part.giveUp(given);
+    await Promise.allSettled(parts.map(({ answer }) => answer));
+    throw error;
+  } finally {
+    call.close();
+  }
+}
+
+/** A shard that takes part. */
+class Participant {
+  /** The last answer's JSON. */
+  readonly answer: Promise<string>;
+  readonly #channel: Channel;
+  readonly #id: number;
+  readonly #reached = new Set<string>();
+  #waiting: { readonly stage: Stage; readonly resolve: () => void }[] = [];
+
+  constructor(channel: Channel, body: BodyInput, deadlineMs: number) {
+    this.#channel = channel;
+    let id = 0;
+    this.answer = new Promise((resolve, reject) => {
+      id = channel.request(
+        body,
+        { deadlineMs },
+        {
+          answer: (frame) => {
+            const { body: reply, more } = frame;
+            if (reply.kind !== "Report") throw unexpected(channel.name, reply.kind, "Report");
+            if (more) this.#note((JSON.parse(reply.json) as { stage: string }).stage);
+            else resolve(reply.json);
+          },
+          failed: reject,
+        },
+      );
+    });
+    // Who waits for a stage is told, too.
+    this.answer.catch(() => {});
+    this.#id = id;
+  }
+
+  /** Resolves when a stage has been reached. @throws what the request fails with */
+  reached(stage: Stage): Promise<void> {
+    if (this.#reached.has(stage)) return Promise.resolve();
+    const there = new Promise<void>((resolve) => this.#waiting.push({ stage, resolve }));
+    const early = this.answer.then(() => {
+      throw unexpected(this.#channel.name, "Report", `the stage "${stage}"`);
+    });
+    return Promise.race([there, early]);
+  }
+
+  proceedFrom(stage: Stage): void {
+    if (stage !== "begun") this.#channel.notify({ kind: "Proceed", request: this.#id });
+  }
+
+  giveUp(error: EmbershardError): void {
+    this.#channel.cancel(this.#id, error);
+  }
+
+  #note(stage: string): void {
+    this.#reached.add(stage);
+    for (const one of this.#waiting) if (one.stage === stage) one.resolve();
+    this.#waiting = this.#waiting.filter((one) => one.stage !== stage);
+  }
+}
