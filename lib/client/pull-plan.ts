@@ -6,7 +6,7 @@ import type { Cluster } from "./cluster.js";
 import { type Column32, chunkBytes, type Halves, HalvesForCaller, HalvesInPlace } from "./half-columns.js";
 import type { PlanMemory } from "./plan-memory.js";
 import type { RemoteTable } from "./remote-table.js";
-import { type Route, routeBySlot, routeBytes, routeToOne } from "./routing.js";
+import { type Route, routeByOwner, routeBytes, routeToOne } from "./routing.js";
 
 /** Keys that are looked at to see whether many come more than once. */
 const sampleKeys = 1024;
@@ -55,7 +55,7 @@ export class PullPlan {
     this.route =
       owners.length === 1
         ? routeToOne(owners[0], cluster.map.owners.length, keys, distinct)
-        : routeBySlot(memory, cluster, table.placement, keys, distinct);
+        : routeByOwner(memory, cluster, table.placement, keys, distinct);
     this.#places = ranks === 0 && this.route.order === 0 ? 0 : this.#placesOf(ranks, n);
     const column = (width: number, own: Float32Array | undefined): Column32 | undefined => {
       if (own === undefined || width === 0) return undefined;

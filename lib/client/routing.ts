@@ -1,4 +1,4 @@
-// The order in which keys are sent: by owner, and by slot.
+// The order in which keys are sent: by owner, and, of what is written, by slot.
 import type { Cluster } from "./cluster.js";
 import type { PlanMemory } from "./plan-memory.js";
 
@@ -46,6 +46,32 @@ export function routeBySlot(
   );
   memory.kernel.gatherRows(keys, order, n, 8, sorted);
   return { n, keys: sorted, order, slots, ends };
+}
+
+/** Puts u64[n] at `keys` in the order of their owners, those of one as they were given. */
+export function routeByOwner(
+  memory: PlanMemory,
+  { map: { owners, ownerOf } }: Cluster,
+  placement: bigint,
+  keys: number,
+  n: number,
+): Route {
+  const slotsAt = memory.take(2 * n);
+  const order = memory.take(4 * n);
+  const sorted = memory.take(8 * n);
+  memory.kernel.slotsOf(keys, n, placement, slotsAt);
+  const slots = memory.u16.subarray(slotsAt / 2, slotsAt / 2 + n);
+  const ends = new Uint32Array(owners.length);
+  for (let i = 0; i < n; i++) ends[ownerOf[slots[i]]]++;
+  const next = new Uint32Array(owners.length);
+  for (let owner = 1; owner < owners.length; owner++) {
+    next[owner] = ends[owner - 1];
+    ends[owner] += ends[owner - 1];
+  }
+  const places = memory.u32.subarray(order / 4, order / 4 + n);
+  for (let i = 0; i < n; i++) places[next[ownerOf[slots[i]]]++] = i;
+  memory.kernel.gatherRows(keys, order, n, 8, sorted);
+  return { n, keys: sorted, order, slots: slotsAt, ends };
 }
 
 /** Where an owner's keys begin. */
