@@ -1,5 +1,5 @@
 // A store in a real directory with a life behind it: checkpoints, reopenings, several tables, and what it holds by the oracle.
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Store } from "../../lib/api/store-types.js";
@@ -84,10 +84,7 @@ export async function liveStore(seed: number, length = 60, rich = false): Promis
     durable = lsns.findLastIndex((lsn) => lsn <= syncedLsn);
   }
   await written(store);
-  cpSync(living, directory, {
-    recursive: true,
-    filter: (from) => !/control|owner/.test(from.slice(living.length)),
-  });
+  await copyLiving(living, directory);
   await store.close();
   rmSync(living, { recursive: true });
   return {
@@ -111,6 +108,25 @@ export async function versionContents(store: Store): Promise<VersionContents> {
 async function written(store: Store): Promise<void> {
   while ((await store.stats()).log.writtenLsn < (await store.stats()).log.lsn)
     await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Copies an open store as a kill would leave it: again where LevelDB, which compacts when it likes, changed its files meanwhile. */
+async function copyLiving(living: string, directory: string): Promise<void> {
+  const names = () => readdirSync(living, { recursive: true, encoding: "utf8" }).sort().join();
+  for (;;) {
+    const before = names();
+    try {
+      cpSync(living, directory, {
+        recursive: true,
+        filter: (from) => !/control|owner/.test(from.slice(living.length)),
+      });
+      if (names() === before) return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+    rmSync(directory, { recursive: true, force: true });
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /** A copy to damage. */
