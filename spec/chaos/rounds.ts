@@ -71,6 +71,7 @@ class Story {
   readonly #place: string;
   readonly #directory: string;
   readonly #expectation: Expectation;
+  readonly #phasesLeft: Phase[] = [];
 
   constructor(seed: number, tally: Tally) {
     this.#seed = seed;
@@ -85,7 +86,9 @@ class Story {
   }
 
   async round(round: number): Promise<void> {
-    const phase = phases[this.#random.below(phases.length)];
+    // Each phase once, in any order, before one comes again: few rounds see all of them.
+    if (this.#phasesLeft.length === 0) this.#phasesLeft.push(...phases);
+    const [phase] = this.#phasesLeft.splice(this.#random.below(this.#phasesLeft.length), 1);
     const journal = join(this.#place, "journal");
     writeFileSync(journal, "");
     const count = 1 + (phase === "open" ? 0 : this.#random.below(phase === "push" ? 100 : 8));
