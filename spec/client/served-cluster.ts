@@ -110,10 +110,10 @@ export class ServedCluster {
     for (const { service } of this.#members) service.setMap(map);
   }
 
-  connect(options: ConnectOptions = {}): Promise<Store> {
+  connect(options: ConnectOptions = {}, from = "client"): Promise<Store> {
     return connectIn(
       {
-        transport: this.network.transport("client"),
+        transport: this.network.transport(from),
         clock,
         random: Math.random,
         uniqueName: () => `worker ${++this.#workers}`,
