@@ -46,16 +46,18 @@ export class Subject {
     return subject;
   }
 
-  /** Starts `dist/bench/subjects/<file>.js` with its settings. */
+  /** Starts `dist/bench/subjects/<file>.js` with its settings, by way of a command where one is given. */
   static async startNode(
     workspace: Workspace,
     name: string,
     file: string,
     settings: object,
     flags: readonly string[] = [],
+    by: readonly string[] = [],
   ): Promise<Subject> {
     const path = fileURLToPath(new URL(`./subjects/${file}.js`, import.meta.url));
-    return Subject.start(workspace, name, process.execPath, [...flags, path, JSON.stringify(settings)]);
+    const [command, ...args] = [...by, process.execPath, ...flags, path, JSON.stringify(settings)];
+    return Subject.start(workspace, name, command, args);
   }
 
   /** Starts a program that serves others and says nothing. */

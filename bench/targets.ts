@@ -34,6 +34,10 @@ export const TARGETS = {
   "net-26-tables": { unit: "rows/s", better: "higher", must: 0.7, goal: 0.9 },
   "net-two-shards-processor": { unit: "ns", better: "lower", must: 1.15, goal: 1.05 },
   "net-two-shards": { unit: "rows/s", better: "higher", must: 1.3, goal: 1.7 },
+  "net-f16-bytes": { unit: "bytes", better: "lower", must: 0.53, goal: null },
+  "net-f16-pull": { unit: "rows/s", better: "higher", must: 0.85, goal: 1.1 },
+  "net-f16-stored": { unit: "rows/s", better: "higher", must: 1, goal: 1.3 },
+  "net-f16-shaped": { unit: "rows/s", better: "higher", must: 1.5, goal: 1.8 },
   "net-latency-p50": { unit: "ms", better: "lower", must: 0.25, goal: null },
   "net-latency-p99": { unit: "ms", better: "lower", must: 2, goal: null },
 } as const;

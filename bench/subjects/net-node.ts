@@ -29,6 +29,8 @@ node.lost.then((error) => {
 const { port } = node.address;
 await serveLines({ address: `ember://${host}:${port}` }, async () => {
   const { user, system } = process.cpuUsage();
-  return { user, system };
+  const { shards: figures } = await node.status();
+  const bytes = figures.reduce((sum, { counts: { bytesIn, bytesOut } }) => sum + bytesIn + bytesOut, 0);
+  return { user, system, bytes };
 });
 await node.stop();

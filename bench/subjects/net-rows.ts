@@ -5,8 +5,8 @@ import { nanoseconds, type Reply, serveLines, settingsOf } from "./line-server.j
 import type { ClientSettings, WireTable } from "./net-settings.js";
 import { CHUNK_BATCHES, gradientsOf, LEARNING_RATE } from "./rows-settings.js";
 
-const { address, tables: wanted, batch, seed } = settingsOf<ClientSettings>();
-const store = await connect(address);
+const { address, tables: wanted, batch, seed, transfer = "f32" } = settingsOf<ClientSettings>();
+const store = await connect(address, { transfer });
 
 let gradientsKept: Float32Array = new Float32Array(0);
 

@@ -24,4 +24,6 @@ export interface ClientSettings {
   readonly tables: readonly WireTable[];
   readonly batch: number;
   readonly seed: number;
+  /** How weights come over the wire; "f32" unless given. */
+  readonly transfer?: "f32" | "f16";
 }

@@ -1,3 +1,4 @@
+import type { ShapedLink } from "../peers/shaped-link.js";
 import { Subject } from "../subject.js";
 import type { ClientSettings, NodeProcessSettings, WireTable } from "../subjects/net-settings.js";
 import type { SuiteContext } from "../suite.js";
@@ -10,7 +11,7 @@ export interface Wire {
   readonly node: Subject;
   readonly client: Subject;
   /** Starts another client of the same tables. */
-  another(seed: number): Promise<Subject>;
+  another(seed: number, changes?: Partial<ClientSettings>): Promise<Subject>;
   stop(): Promise<void>;
 }
 
@@ -29,21 +30,27 @@ export function wireTable(
   };
 }
 
-/** Starts a node on loopback and a client that fills its tables. */
+/** Starts a node, on loopback unless at the other end of a link, and a client that fills its tables. */
 export async function startWire(
   { options, workspace }: SuiteContext,
   shards: number,
   tables: readonly WireTable[],
+  link?: ShapedLink,
 ): Promise<Wire> {
-  const settings: NodeProcessSettings = { directory: workspace.path("node"), shards };
-  const node = await Subject.startNode(workspace, "node", "net-node", settings);
+  const settings: NodeProcessSettings = {
+    directory: workspace.path("node"),
+    shards,
+    ...(link && { host: link.host }),
+  };
+  const node = await Subject.startNode(workspace, "node", "net-node", settings, [], link?.inside);
   const clients: Subject[] = [];
-  const start = async (seed: number) => {
+  const start = async (seed: number, changes: Partial<ClientSettings> = {}) => {
     const client: ClientSettings = {
       address: String(node.ready.address),
       tables,
       batch: options.batch,
       seed,
+      ...changes,
     };
     clients.push(await Subject.startNode(workspace, "Embershard", "net-rows", client));
     return clients[clients.length - 1];
@@ -72,6 +79,14 @@ export async function bestAtOnce(
     if (rate > best.rate) Object.assign(best, { atOnce, rate });
   }
   return best.atOnce;
+}
+
+/** Bytes of messages, in both directions, that a row takes which a client pulls. */
+export async function bytesOfRow(node: Subject, client: Subject, table: string, ms: number): Promise<number> {
+  const before = await node.ask("processor");
+  const { rows } = await client.ask("pull", table, ms, 1);
+  const after = await node.ask("processor");
+  return (Number(after.bytes) - Number(before.bytes)) / Number(rows);
 }
 
 /** Nanoseconds of processor time, of client and node together, that a row takes. */

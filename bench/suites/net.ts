@@ -6,6 +6,7 @@ import { median, type Racer, race, ratioOf } from "../race.js";
 import type { Subject } from "../subject.js";
 import type { WireTable } from "../subjects/net-settings.js";
 import type { Suite, SuiteContext } from "../suite.js";
+import { halves } from "./net-halves.js";
 import { plotNet } from "./net-plots.js";
 import { bestAtOnce, processorTime, startWire, type Wire, wireTable } from "./net-subjects.js";
 
@@ -36,8 +37,8 @@ export const net: Suite = {
       ...(await twoShards(context, wire)),
     ];
     await wire.stop();
+    figures.push(...(await halves(context)));
     if (context.options.plot !== undefined) await plotNet(context, context.options.plot);
-    context.note("half precision on the wire is not measured: nodes do not serve it yet");
     return figures;
   },
 };
