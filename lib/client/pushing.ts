@@ -14,7 +14,7 @@ import type { WriteOrder } from "./write-order.js";
 import { type RemoteWrite, WritePlan, writePlanBytes } from "./write-plan.js";
 
 /** Bytes of rows that one frame brings, about. */
-const usualFrameBytes = 1 << 20;
+const usualFrameBytes = 2 << 20;
 
 const acks: Readonly<Record<AckName, Ack>> = { memory: Ack.Memory, os: Ack.Os, fsync: Ack.Fsync };
 
