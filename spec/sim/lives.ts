@@ -5,7 +5,7 @@ import { simulate } from "./simulation.js";
 import type { Violation, WorldOptions } from "./world.js";
 
 /** Seeds of each of the files that tell them. */
-const seedsPerFile = 125;
+const seedsPerFile = 250;
 /** Lines of a trace that are shown. */
 const shownLines = 60;
 
