@@ -61,8 +61,25 @@ export interface VersionInfo {
   readonly ownBytes: number;
   /** What the parts of a version over several shards have in common, a number in decimal digits. */
   readonly cut?: string;
-  /** Why it cannot be read; then all numbers are 0. It can be deleted. */
+  /** Why it cannot be read; then numbers are 0, but perhaps `at`. It can be deleted. */
   readonly damage?: string;
+}
+
+/** What is said of a version that cannot be read. */
+export function damagedVersion(name: string, damage: string, at = 0): VersionInfo {
+  return {
+    name,
+    note: "",
+    at,
+    lsn: 0,
+    generation: 0,
+    tables: [],
+    rows: 0,
+    pages: 0,
+    bytes: 0,
+    ownBytes: 0,
+    damage,
+  };
 }
 
 /** What a write to a version is told. */

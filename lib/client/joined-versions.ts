@@ -1,6 +1,12 @@
 // What shards say of their parts, put together.
 import type { CheckpointInfo } from "../api/checkpoint-types.js";
-import type { RollbackInfo, StateDiff, TableDiff, VersionInfo } from "../api/version-types.js";
+import {
+  damagedVersion,
+  type RollbackInfo,
+  type StateDiff,
+  type TableDiff,
+  type VersionInfo,
+} from "../api/version-types.js";
 
 export function joinCheckpoints(infos: readonly CheckpointInfo[]): CheckpointInfo {
   const [first] = infos;
@@ -42,20 +48,7 @@ function joinParts(name: string, lists: readonly (readonly VersionInfo[])[]): Ve
   const sum = (of: (part: VersionInfo) => number) => there.reduce((all, part) => all + of(part), 0);
   const most = (of: (part: VersionInfo) => number) => Math.max(...there.map(of));
   const at = most((part) => part.at);
-  if (damage !== undefined)
-    return {
-      name,
-      note: "",
-      at,
-      lsn: 0,
-      generation: 0,
-      tables: [],
-      rows: 0,
-      pages: 0,
-      bytes: 0,
-      ownBytes: 0,
-      damage,
-    };
+  if (damage !== undefined) return damagedVersion(name, damage, at);
   return {
     name,
     note: first.note,

@@ -72,8 +72,12 @@ export class RemoteVersions {
     const there = cluster.owners.filter((owner) => cluster.openChannel(owner) !== undefined);
     await Promise.all(
       there.map(async (owner) => {
-        const take = ({ json }: { readonly json: string }) => JSON.parse(json) as VersionInfo[];
-        const { body: parts } = await this.#requests.ask(owner, { kind: "ListVersions" }, "Report", take);
+        const { body: parts } = await this.#requests.ask(
+          owner,
+          { kind: "ListVersions" },
+          "Report",
+          versionsOf,
+        );
         if (parts.some((part) => part.name === name && part.cut === String(cut)))
           await this.#requests.ask(owner, { kind: "DeleteVersion", name }, "Done", () => undefined);
       }),
@@ -89,11 +93,7 @@ export class RemoteVersions {
 
   /** Versions of each shard, in the order of `cluster.owners`. */
   #lists(): Promise<VersionInfo[][]> {
-    return this.#requests.askAll(
-      { kind: "ListVersions" },
-      "Report",
-      ({ json }) => JSON.parse(json) as VersionInfo[],
-    );
+    return this.#requests.askAll({ kind: "ListVersions" }, "Report", versionsOf);
   }
 
   async list(): Promise<VersionInfo[]> {
@@ -229,6 +229,10 @@ function demandWhole(all: readonly VersionInfo[], name: string): VersionInfo {
     );
   if (found.damage === undefined) return found;
   throw new EmbershardError("CORRUPT", `version "${name}": ${found.damage}`);
+}
+
+function versionsOf({ json }: { readonly json: string }): VersionInfo[] {
+  return JSON.parse(json) as VersionInfo[];
 }
 
 /** A diff from JSON, where keys are decimal text. */

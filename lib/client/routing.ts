@@ -25,6 +25,9 @@ export function routeToOne(owner: number, owners: number, keys: number, n: numbe
   return { n, keys, order: 0, slots: 0, ends: new Uint32Array(owners).fill(n, owner) };
 }
 
+/** Writes the order of keys to `order`, by their slots, and where each owner's end to `ends`. */
+type Sort = (slots: Uint16Array, order: Uint32Array, ends: Uint32Array) => void;
+
 /** Puts u64[n] at `keys` in the order of their owners and slots. */
 export function routeBySlot(
   memory: PlanMemory,
@@ -33,19 +36,8 @@ export function routeBySlot(
   keys: number,
   n: number,
 ): Route {
-  const slots = memory.take(2 * n);
-  const order = memory.take(4 * n);
-  const sorted = memory.take(8 * n);
-  const ends = new Uint32Array(map.owners.length);
-  memory.kernel.slotsOf(keys, n, placement, slots);
-  routes.sort(
-    memory.u16.subarray(slots / 2, slots / 2 + n),
-    n,
-    memory.u32.subarray(order / 4, order / 4 + n),
-    ends,
-  );
-  memory.kernel.gatherRows(keys, order, n, 8, sorted);
-  return { n, keys: sorted, order, slots, ends };
+  const sort: Sort = (slots, order, ends) => routes.sort(slots, n, order, ends);
+  return routeSorted(memory, map.owners.length, placement, keys, n, sort);
 }
 
 /** Puts u64[n] at `keys` in the order of their owners, those of one as they were given. */
@@ -56,22 +48,34 @@ export function routeByOwner(
   keys: number,
   n: number,
 ): Route {
-  const slotsAt = memory.take(2 * n);
+  const sort: Sort = (slots, order, ends) => {
+    const next = new Uint32Array(owners.length);
+    for (let i = 0; i < n; i++) ends[ownerOf[slots[i]]]++;
+    for (let owner = 1; owner < owners.length; owner++) {
+      next[owner] = ends[owner - 1];
+      ends[owner] += ends[owner - 1];
+    }
+    for (let i = 0; i < n; i++) order[next[ownerOf[slots[i]]]++] = i;
+  };
+  return routeSorted(memory, owners.length, placement, keys, n, sort);
+}
+
+function routeSorted(
+  memory: PlanMemory,
+  owners: number,
+  placement: bigint,
+  keys: number,
+  n: number,
+  sort: Sort,
+): Route {
+  const slots = memory.take(2 * n);
   const order = memory.take(4 * n);
   const sorted = memory.take(8 * n);
-  memory.kernel.slotsOf(keys, n, placement, slotsAt);
-  const slots = memory.u16.subarray(slotsAt / 2, slotsAt / 2 + n);
-  const ends = new Uint32Array(owners.length);
-  for (let i = 0; i < n; i++) ends[ownerOf[slots[i]]]++;
-  const next = new Uint32Array(owners.length);
-  for (let owner = 1; owner < owners.length; owner++) {
-    next[owner] = ends[owner - 1];
-    ends[owner] += ends[owner - 1];
-  }
-  const places = memory.u32.subarray(order / 4, order / 4 + n);
-  for (let i = 0; i < n; i++) places[next[ownerOf[slots[i]]]++] = i;
+  const ends = new Uint32Array(owners);
+  memory.kernel.slotsOf(keys, n, placement, slots);
+  sort(memory.u16.subarray(slots / 2, slots / 2 + n), memory.u32.subarray(order / 4, order / 4 + n), ends);
   memory.kernel.gatherRows(keys, order, n, 8, sorted);
-  return { n, keys: sorted, order, slots: slotsAt, ends };
+  return { n, keys: sorted, order, slots, ends };
 }
 
 /** Where an owner's keys begin. */

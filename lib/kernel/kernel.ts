@@ -30,16 +30,7 @@ export interface KernelExports {
     useFallback: number,
     fallback: number,
   ): void;
-  pullHalves(
-    table: number,
-    keys: number,
-    n: number,
-    into: number,
-    states: number,
-    found: number,
-    useFallback: number,
-    fallback: number,
-  ): void;
+  pullHalves: KernelExports["pullRows"];
   pullCounters(table: number, keys: number, n: number, into: number): void;
   containsRows(table: number, keys: number, n: number, found: number): number;
   pushRows(

@@ -1,12 +1,12 @@
-import type { VersionInfo } from "../api/version-types.js";
+import { damagedVersion, type VersionInfo } from "../api/version-types.js";
 import { unusedOf } from "./image-use.js";
 import type { ShardState } from "./shard-state.js";
-import type { KnownVersion, Version } from "./version.js";
+import type { Version } from "./version.js";
 
 /** All versions, oldest first. */
 export function versionInfos(state: ShardState): VersionInfo[] {
   return [...state.versions.values()].map((version) =>
-    "damage" in version ? damagedInfo(version) : versionInfo(state, version),
+    "damage" in version ? damagedVersion(version.name, version.damage.message) : versionInfo(state, version),
   );
 }
 
@@ -34,19 +34,4 @@ export function versionInfo(state: ShardState, version: Version): VersionInfo {
     ownBytes: sum(unusedOf(others, ledger)),
     ...(cut !== undefined && { cut }),
   };
-}
-
-function damagedInfo(version: Exclude<KnownVersion, Version>): VersionInfo {
-  const nothing = {
-    note: "",
-    at: 0,
-    lsn: 0,
-    generation: 0,
-    tables: [],
-    rows: 0,
-    pages: 0,
-    bytes: 0,
-    ownBytes: 0,
-  };
-  return { name: version.name, ...nothing, damage: version.damage.message };
 }

@@ -3,9 +3,9 @@ import { spawnSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { connect, type EmbershardError, type Table } from "../../lib/index.js";
+import { connect, type EmbershardError } from "../../lib/index.js";
 import { get } from "./node-process.js";
-import { keys, n, nodeSuite, serve, worker } from "./node-suite.js";
+import { keys, n, nodeSuite, pushing, serve, worker } from "./node-suite.js";
 
 const test = nodeSuite("full disk");
 const ones = new Float32Array(2 * n).fill(1);
@@ -24,24 +24,6 @@ function fill(disk: string): string {
   }
   closeSync(file);
   return ballast;
-}
-
-/** Pushes 1 to every key again and again until it is told to end; gives how often that was acknowledged. */
-function pushing(table: Table): { count(): number; stop(): Promise<number> } {
-  let acknowledged = 0;
-  let stopped = false;
-  const done = (async () => {
-    for (; !stopped; acknowledged++) await table.push(keys, ones);
-    return acknowledged;
-  })();
-  done.catch(() => undefined);
-  return {
-    count: () => acknowledged,
-    stop() {
-      stopped = true;
-      return done;
-    },
-  };
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {

@@ -1,34 +1,11 @@
 // Nodes that are killed and stopped under load: nothing that was acknowledged is lost, nothing is applied twice.
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import type { Table } from "../../lib/index.js";
 import { freePorts } from "./free-ports.js";
 import { get } from "./node-process.js";
-import { keys, n, nodeSuite, serve, worker } from "./node-suite.js";
+import { keys, n, nodeSuite, pushing, serve, worker } from "./node-suite.js";
 
 const test = nodeSuite("load");
-
-/** Pushes 1 to every key again and again until it is told to end; gives how often that was acknowledged. */
-function pushing(table: Table): { count(): number; stop(): Promise<number> } {
-  const gradients = new Float32Array(2 * n).fill(1);
-  let acknowledged = 0;
-  let stopped = false;
-  const done = (async () => {
-    while (!stopped) {
-      await table.push(keys, gradients);
-      acknowledged++;
-    }
-    return acknowledged;
-  })();
-  done.catch(() => undefined);
-  return {
-    count: () => acknowledged,
-    stop() {
-      stopped = true;
-      return done;
-    },
-  };
-}
 
 /** Waits until a push or more have been acknowledged since now. */
 async function progress(load: { count(): number }, more = 5): Promise<void> {

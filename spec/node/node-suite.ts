@@ -64,3 +64,25 @@ export async function worker(
   stores.push(store);
   return { store, table: await store.table("items", { dim: 2, optimizer, ack: "os" }) };
 }
+
+/** Pushes 1 to every key again and again until it is told to end; gives how often that was acknowledged. */
+export function pushing(table: Table): { count(): number; stop(): Promise<number> } {
+  const gradients = new Float32Array(2 * n).fill(1);
+  let acknowledged = 0;
+  let stopped = false;
+  const done = (async () => {
+    while (!stopped) {
+      await table.push(keys, gradients);
+      acknowledged++;
+    }
+    return acknowledged;
+  })();
+  done.catch(() => undefined);
+  return {
+    count: () => acknowledged,
+    stop() {
+      stopped = true;
+      return done;
+    },
+  };
+}

@@ -1,4 +1,5 @@
 // Batches: equal keys summed, non-finite gradients found, rows put in the order of their arenas.
+import { copyFloats } from "./floats";
 import { MAX_FREQUENCY } from "./layout";
 
 /** Longer rows are copied by memory.copy, a call each. */
@@ -118,27 +119,12 @@ export function sumRowsInto(
     const number = load<u32>(numbers + ((<usize>i) << 2));
     const to = into + <usize>load<u32>(places + ((<usize>number) << 2)) * bytes;
     if (number == seen) {
-      copyRow(to, rows, bytes);
+      copyFloats(rows, to, bytes);
       seen++;
     } else addRow(to, rows, bytes);
     rows += bytes;
   }
   return seen;
-}
-
-/** Copies a row of a multiple of 4 bytes. For rows, quicker than a call of memory.copy each. */
-function copyRow(into: usize, from: usize, bytes: usize): void {
-  const end = from + bytes;
-  while (from + 16 <= end) {
-    v128.store(into, v128.load(from));
-    from += 16;
-    into += 16;
-  }
-  while (from < end) {
-    store<u32>(into, load<u32>(from));
-    from += 4;
-    into += 4;
-  }
 }
 
 /** Moves rows with a count from beyond `distinct` to the places before it that have none. */
@@ -265,7 +251,7 @@ export function gatherRows(from: usize, order: usize, n: i32, bytes: u32, into: 
   const whole = (bytes & 3) == 0 && bytes <= COPIED_BYTES;
   for (let i = 0; i < n; i++) {
     const row = from + <usize>load<u32>(order + ((<usize>i) << 2)) * <usize>bytes;
-    if (whole) copyRow(into, row, bytes);
+    if (whole) copyFloats(row, into, bytes);
     else memory.copy(into, row, bytes);
     into += bytes;
   }
@@ -276,7 +262,7 @@ export function scatterRows(from: usize, order: usize, n: i32, bytes: u32, into:
   const whole = (bytes & 3) == 0 && bytes <= COPIED_BYTES;
   for (let i = 0; i < n; i++) {
     const row = into + <usize>load<u32>(order + ((<usize>i) << 2)) * <usize>bytes;
-    if (whole) copyRow(row, from, bytes);
+    if (whole) copyFloats(from, row, bytes);
     else memory.copy(row, from, bytes);
     from += bytes;
   }
