@@ -24,7 +24,7 @@ import {
   T_RECORD,
   T_SEED_LO,
 } from "./layout";
-import { BLOCK, lookUp, RECORDS, TAGS } from "./look-up";
+import { BLOCK, lookUp, RECORDS, TAGS, touchAll } from "./look-up";
 import { allocate, release, stamp, tableAt } from "./places";
 import { CREATED } from "./record";
 import { pushBlock } from "./rows";
@@ -40,7 +40,6 @@ const UNKNOWN = memory.data(256 * 4, 16);
 const HOMES = memory.data(256 * 4, 16);
 const SEEN = memory.data(256 * 4, 16);
 const CANDIDATES = memory.data(256 * 4, 16);
-const SINK = memory.data(8, 16);
 
 // What pushAdmitted leaves at `counted`: u32[16], then columns of n.
 const C_FIRST: usize = 0; // rows begin at this place of the batch
@@ -242,20 +241,18 @@ function findCandidates(c: usize, keys: usize, unknown: i32): void {
   const directory = <usize>load<u32>(c, T_DIRECTORY);
   const shift = directoryShift(c);
   const spilled = overflows(c);
-  let sink: u64 = 0;
   for (let j = 0; j < unknown; j++) {
     const i = <usize>load<u32>(UNKNOWN + ((<usize>j) << 2));
     const home = homeUnder(directory, shift, load<u64>(TAGS + (i << 3)));
     store<u32>(HOMES + ((<usize>j) << 2), <u32>home);
-    sink ^= load<u64>(home);
   }
+  touchAll(HOMES, unknown, 0);
   for (let j = 0; j < unknown; j++) {
     const i = <usize>load<u32>(UNKNOWN + ((<usize>j) << 2));
     const record = candidate(<usize>load<u32>(HOMES + ((<usize>j) << 2)), load<u64>(TAGS + (i << 3)));
     store<u32>(CANDIDATES + ((<usize>j) << 2), <u32>record);
-    sink ^= load<u64>(record);
   }
-  store<u64>(SINK, sink);
+  touchAll(CANDIDATES, unknown, 0);
   for (let j = 0; j < unknown; j++) {
     const i = <usize>load<u32>(UNKNOWN + ((<usize>j) << 2));
     const key = load<u64>(keys + (i << 3));

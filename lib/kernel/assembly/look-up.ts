@@ -1,7 +1,8 @@
 // Looking up: the records of a block of keys.
 //
 // A block's cache lines are touched (loaded into a sink) before they are used, first the index entries, then the
-// records, so that their misses overlap; WebAssembly has no prefetch instruction.
+// records, so that their misses overlap; WebAssembly has no prefetch instruction. What is to be touched is computed before, in
+// loops of its own.
 import { candidate, directoryShift, find, homeUnder, overflows, tagUnder } from "./index";
 import { T_DIRECTORY, T_PLACEMENT } from "./layout";
 
@@ -19,15 +20,13 @@ export function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
   const directory = <usize>load<u32>(t, T_DIRECTORY);
   const shift = directoryShift(t);
   const spilled = overflows(t);
-  let sink: u64 = 0;
-  let other: u64 = 0;
   for (let i = 0; i < n; i++) {
     const tag = tagUnder(placement, load<u64>(keys + ((<usize>i) << 3)));
     const home = homeUnder(directory, shift, tag);
     store<u64>(TAGS + ((<usize>i) << 3), tag);
     store<u32>(HOMES + ((<usize>i) << 2), <u32>home);
-    sink ^= load<u64>(home);
   }
+  touchAll(HOMES, n, 0);
   for (let i = 0; i < n; i++) {
     const record = candidate(
       <usize>load<u32>(HOMES + ((<usize>i) << 2)),
@@ -35,18 +34,9 @@ export function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
     );
     store<u32>(RECORDS + ((<usize>i) << 2), <u32>record);
   }
-  for (let i = 0; i < n; i++) {
-    const record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
-    const last = record + span - 4;
-    let line = record;
-    for (; line + 256 <= last; line += 256) {
-      sink ^= load<u64>(line) ^ load<u64>(line, 64);
-      other ^= load<u64>(line, 128) ^ load<u64>(line, 192);
-    }
-    for (; line + 64 <= last; line += 64) sink ^= load<u64>(line);
-    other ^= <u64>load<u32>(last);
-  }
-  store<u64>(SINK, sink ^ other);
+  const last = (span - 1) & ~7;
+  for (let line: usize = 0; line < last; line += 64) touchAll(RECORDS, n, line);
+  touchAll(RECORDS, n, last);
   for (let i = 0; i < n; i++) {
     const record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
     const key = load<u64>(keys + ((<usize>i) << 3));
@@ -54,4 +44,22 @@ export function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
       store<u32>(RECORDS + ((<usize>i) << 2), <u32>find(t, key, load<u64>(TAGS + ((<usize>i) << 3))));
     }
   }
+}
+
+/**
+ * Loads a word of each of `n` addresses (u32[n]), `offset` bytes behind it. The loop does nothing else: the fewer instructions lie
+ * between two loads that miss the cache, the more of them the processor has on their way.
+ */
+export function touchAll(addresses: usize, n: i32, offset: usize): void {
+  let sink: u32 = 0;
+  let at = addresses;
+  const end = addresses + ((<usize>n) << 2);
+  for (; at + 16 <= end; at += 16) {
+    sink ^= load<u32>(<usize>load<u32>(at) + offset);
+    sink ^= load<u32>(<usize>load<u32>(at, 4) + offset);
+    sink ^= load<u32>(<usize>load<u32>(at, 8) + offset);
+    sink ^= load<u32>(<usize>load<u32>(at, 12) + offset);
+  }
+  for (; at < end; at += 4) sink ^= load<u32>(<usize>load<u32>(at) + offset);
+  store<u32>(SINK, sink);
 }

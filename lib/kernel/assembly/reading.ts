@@ -118,7 +118,7 @@ export function pullCounters(table: u32, keys: usize, n: i32, into: usize): void
   const count = load<u32>(t, T_COUNTER_COUNT);
   for (let from = 0; from < n; from += BLOCK) {
     const block = min(BLOCK, n - from);
-    lookUp(t, keys + ((<usize>from) << 3), block, R_WEIGHTS);
+    lookUp(t, keys + ((<usize>from) << 3), block, 8);
     for (let i = 0; i < block; i++) {
       const record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
       if (record == 0) continue;
@@ -134,7 +134,7 @@ export function containsRows(table: u32, keys: usize, n: i32, found: usize): i32
   let count = 0;
   for (let from = 0; from < n; from += BLOCK) {
     const block = min(BLOCK, n - from);
-    lookUp(t, keys + ((<usize>from) << 3), block, R_WEIGHTS);
+    lookUp(t, keys + ((<usize>from) << 3), block, 8);
     for (let i = 0; i < block; i++) {
       const is = load<u32>(RECORDS + ((<usize>i) << 2)) != 0 ? 1 : 0;
       store<u8>(found + <usize>(from + i), <u8>is);

@@ -9,6 +9,7 @@
 import { hashKey } from "./hash";
 import { find, insert, tagOf } from "./index";
 import { ADMIT_SKETCH_U8, T_ADMISSION, T_PLACEMENT, T_SEED_LO, T_SKETCH_BLOCKS } from "./layout";
+import { touchAll } from "./look-up";
 import { allocate, stamp, tableAt } from "./places";
 import { beginRecord, CREATED } from "./record";
 
@@ -20,7 +21,6 @@ export const MOST_COUNTED: u32 = 65535;
 
 const LINES = memory.data(256 * 4, 16);
 const HASHES = memory.data(256 * 8, 16);
-const SINK = memory.data(8, 16);
 
 function hashOf(c: usize, key: u64): u64 {
   return hashKey(key, load<u64>(c, T_SEED_LO) ^ SKETCH_SALT);
@@ -48,7 +48,6 @@ function counter16(block: usize, hash: u64, q: u64): usize {
 
 /** Writes to u32[n] at `into` how often the keys at the places u32[n] of `keys` were counted at most. n is 256 at most. */
 export function estimates(c: usize, keys: usize, places: usize, n: i32, into: usize): void {
-  let sink: u64 = 0;
   for (let j = 0; j < n; j++) {
     const key = load<u64>(keys + ((<usize>load<u32>(places + ((<usize>j) << 2))) << 3));
     const row = rowOf(c, key);
@@ -56,9 +55,8 @@ export function estimates(c: usize, keys: usize, places: usize, n: i32, into: us
     const block = row == 0 ? 0 : blockOf(c, row, hash);
     store<u32>(LINES + ((<usize>j) << 2), <u32>block);
     store<u64>(HASHES + ((<usize>j) << 3), hash);
-    sink ^= load<u64>(block);
   }
-  store<u64>(SINK, sink);
+  touchAll(LINES, n, 0);
   const narrow = load<u32>(c, T_ADMISSION) == ADMIT_SKETCH_U8;
   for (let j = 0; j < n; j++) {
     const block = <usize>load<u32>(LINES + ((<usize>j) << 2));
