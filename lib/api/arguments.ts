@@ -180,6 +180,11 @@ export function checkInteger(
   throw invalid(`${what}: found ${describe(value)}, expected an integer from ${least} to ${most}`);
 }
 
+export function checkFlag(what: string, name: string, value: unknown): asserts value is boolean | undefined {
+  if (value === undefined || typeof value === "boolean") return;
+  throw invalid(`${what}: found ${name} ${describe(value)}, expected true or false`);
+}
+
 /** Checks columns of counters: an object of f32[n] by the table's names. */
 export function checkCounters(
   what: string,

@@ -114,7 +114,8 @@ export interface Backend<T extends TableHandle> {
   prefetch(table: T, keys: BigUint64Array): Promise<void>;
   /** Prepares for so many more rows, where that can be done. */
   expectRows?(table: T, rows: number): void;
-  scan(table: T, batchRows: number): AsyncIterable<ScanBatch>;
+  /** `lent`: arrays may be used again, once the next batch but one is asked for. */
+  scan(table: T, batchRows: number, lent: boolean): AsyncIterable<ScanBatch>;
   /** Resolves to the rows touched; for deletes, those that existed. */
   write(writes: readonly RowWrite<T>[], request: WriteRequest): Promise<number>;
 

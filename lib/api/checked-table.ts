@@ -6,6 +6,7 @@ import {
   checkCounts,
   checkEviction,
   checkFields,
+  checkFlag,
   checkInteger,
   checkKeys,
   checkWork,
@@ -28,6 +29,7 @@ import type {
   PullOptions,
   PushOptions,
   ScanBatch,
+  ScanOptions,
   Table,
   TableStats,
   WriteOptions,
@@ -120,12 +122,7 @@ export class CheckedTable<T extends TableHandle> implements Table {
         `${what}: found default ${describe(options.default)}, expected a number`,
       );
     }
-    if (options.create !== undefined && typeof options.create !== "boolean") {
-      throw new EmbershardError(
-        "INVALID_ARGUMENT",
-        `${what}: found create ${describe(options.create)}, expected true or false`,
-      );
-    }
+    checkFlag(what, "create", options.create);
     if (options.create) checkWriteKeys(`${what}: keys to create`, keys);
     return {
       table,
@@ -231,16 +228,17 @@ export class CheckedTable<T extends TableHandle> implements Table {
     return this.#backend.write([write], resolveWrite(what, options, [this.options], step));
   }
 
-  scan(options: { readonly batch?: number } = {}): AsyncIterable<ScanBatch> {
+  scan(options: ScanOptions = {}): AsyncIterable<ScanBatch> {
     const table = this.live();
-    checkFields(`scan of "${this.name}"`, options, ["batch"]);
+    checkFields(`scan of "${this.name}"`, options, ["batch", "lent"]);
     // As it is read, which is more than it takes where it is stored as less than float32.
     const rowBytes = 16 + 4 * (table.dim + table.stateFloats);
     const fitting = Math.max(1, Math.min(scanRows, Math.floor(scanBytes / rowBytes)));
     const batch = options.batch ?? fitting;
     checkInteger(`scan of "${this.name}": batch`, batch, 1, 65_536);
     checkWriteBytes(`scan of "${this.name}"`, batch * rowBytes);
-    return this.#backend.scan(table, batch);
+    checkFlag(`scan of "${this.name}"`, "lent", options.lent);
+    return this.#backend.scan(table, batch, options.lent ?? false);
   }
 
   async occurrences(keys: BigUint64Array): Promise<Uint32Array> {

@@ -103,6 +103,16 @@ export interface AssignOptions extends WriteOptions {
   readonly counters?: CounterColumns;
 }
 
+export interface ScanOptions {
+  /** Rows of a batch, at most: 1 to 65,536. Unless given 4,096, or fewer where these would take more than 4 MiB. */
+  readonly batch?: number;
+  /**
+   * True: the arrays of a batch hold until the next batch but one is asked for, and may then be used again, so that no new
+   * memory has to be fetched for each. Unless given they are the caller's.
+   */
+  readonly lent?: boolean;
+}
+
 export interface PullOptions {
   /** Where to put the rows, f32[n * dim]; a new array unless given. */
   readonly into?: Float32Array;
@@ -173,7 +183,7 @@ export interface Table {
    *
    * @throws INVALID_ARGUMENT, CLOSED
    */
-  scan(options?: { readonly batch?: number }): AsyncIterable<ScanBatch>;
+  scan(options?: ScanOptions): AsyncIterable<ScanBatch>;
 
   /**
    * How often keys were pushed: u64[n] -> u32[n], 0 for what was never pushed or is forgotten. Of a key with a row that is

@@ -110,8 +110,8 @@ export class EmbeddedBackend implements Backend<ArenaTable> {
     expectRows(this.#shard.state.arenas, table, rows);
   }
 
-  scan(table: ArenaTable, batchRows: number): AsyncIterable<ScanBatch> {
-    return this.#shard.scan(table, batchRows);
+  scan(table: ArenaTable, batchRows: number, lent: boolean): AsyncIterable<ScanBatch> {
+    return this.#shard.scan(table, batchRows, lent);
   }
 
   write(writes: readonly RowWrite<ArenaTable>[], request: WriteRequest): Promise<number> {

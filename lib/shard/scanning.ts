@@ -1,11 +1,11 @@
 // Scanning: all rows of a table, page by page, while writes go on.
 
-import { splitCounters } from "../api/counter-columns.js";
 import type { ScanBatch } from "../api/row-batches.js";
 import { KIND_ROWS } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { scanCold, scanOwed } from "./cold-scanning.js";
+import { type GatheredRows, LentColumns, ownRows } from "./scan-columns.js";
 import { ScanPlace } from "./scan-place.js";
 import type { ShardState } from "./shard-state.js";
 
@@ -20,16 +20,26 @@ export interface ScanSource {
   readonly demandThere: () => void;
 }
 
-/** Reads a table in batches of at most `batchRows` rows: cold rows first, if there are any, then the arenas. */
+/**
+ * Reads a table in batches of at most `batchRows` rows: cold rows first, if there are any, then the arenas. Arrays are the
+ * caller's; or, where `lent`, used again: they hold until the next batch but one is asked for.
+ */
 export async function* scanRows(
   source: ScanSource,
   table: ArenaTable,
   batchRows: number,
+  lent: boolean,
 ): AsyncGenerator<ScanBatch> {
   const { state, scans, demandThere } = source;
   const set = state.arenas;
   const at = new ScanPlace(table);
   const cold = state.cold.get(table.definition.number);
+  const rowsNow = set.all.reduce((sum, arena) => sum + table.rows(arena), 0);
+  const columns = lent ? new LentColumns(table, Math.max(1, Math.min(batchRows, rowsNow))) : undefined;
+  const read = (arena: Arena, from: ScanPlace) =>
+    columns
+      ? columns.fill((limit) => gather(arena, table, limit, from))
+      : ownRows(table, gather(arena, table, batchRows, from));
   scans.add(at);
   try {
     if (cold) {
@@ -42,7 +52,7 @@ export async function* scanRows(
       at.place = 0;
       for (;;) {
         demandThere();
-        const batch = withoutKeys(readBatch(set.all[at.arena], table, batchRows, at), at.seen, table);
+        const batch = withoutKeys(read(set.all[at.arena], at), at.seen, table);
         if (batch.keys.length > 0) yield batch;
         if (at.page >= set.all[at.arena].pagesEnd) break;
         await state.pause();
@@ -54,9 +64,9 @@ export async function* scanRows(
   }
 }
 
-/** Reads from where the scan is up to `limit` rows, and moves it on. */
-function readBatch(arena: Arena, table: ArenaTable, limit: number, at: ScanPlace): ScanBatch {
-  const { dim, stateFloats, counters, touchedOffset, definition } = table;
+/** Reads from where the scan is up to `limit` rows into scratch, and moves it on. */
+function gather(arena: Arena, table: ArenaTable, limit: number, at: ScanPlace): GatheredRows {
+  const { dim, stateFloats, counters, touchedOffset } = table;
   arena.beginScratch(limit * (20 + 4 * (dim + stateFloats + counters)) + 8 * 64);
   const keys = arena.takeScratch(8 * limit);
   const rows = arena.takeScratch(4 * limit * dim);
@@ -94,25 +104,7 @@ function readBatch(arena: Arena, table: ArenaTable, limit: number, at: ScanPlace
     at.place = Number(result >> 32n);
     if (at.place === 0) at.page++;
   }
-  return {
-    keys: arena.u64.slice(keys / 8, keys / 8 + n),
-    rows: arena.f32.slice(rows / 4, rows / 4 + n * dim),
-    state: arena.f32.slice(states / 4, states / 4 + n * stateFloats),
-    frequency: arena.u32.slice(frequencies / 4, frequencies / 4 + n),
-    lastStep: arena.u32.slice(steps / 4, steps / 4 + n),
-    ...(counted > 0 && {
-      counters: splitCounters(
-        definition.counters!.names,
-        arena.f32.subarray(counted / 4, counted / 4 + n * counters),
-      ),
-    }),
-    ...(times > 0 && {
-      writtenAt: Float64Array.from(
-        arena.u32.subarray(times / 4, times / 4 + n),
-        (tenths) => definition.made! + 100 * tenths,
-      ),
-    }),
-  };
+  return { arena, n, keys, rows, states, frequencies, steps, counted, times };
 }
 
 /** A batch without the rows of some keys. */

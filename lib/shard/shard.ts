@@ -379,7 +379,7 @@ export class Shard {
   }
 
   /** Reads all rows of a table, batch by batch, while writes go on. A row that is there throughout comes exactly once. */
-  scan(table: ArenaTable, batchRows: number): AsyncGenerator<ScanBatch> {
+  scan(table: ArenaTable, batchRows: number, lent = false): AsyncGenerator<ScanBatch> {
     this.#demandOpen();
     const demandThere = () => {
       this.#demandOpen();
@@ -390,7 +390,7 @@ export class Shard {
           `the store was rolled back during the scan of table "${table.definition.name}": begin it anew`,
         );
     };
-    return scanRows({ state: this.#state, scans: this.#scans, demandThere }, table, batchRows);
+    return scanRows({ state: this.#state, scans: this.#scans, demandThere }, table, batchRows, lent);
   }
 
   /**

@@ -16,8 +16,8 @@ import type {
   TransferTable,
 } from "./transfer-types.js";
 
-/** Bytes of a batch that is read from the table, about. */
-const BATCH_BYTES = 4 << 20;
+/** Bytes of a batch that is read from the table, about: two of them stay in the cache of the thread that writes them. */
+const BATCH_BYTES = 1 << 20;
 
 /**
  * Writes a table's rows into a file or files that other tools read, while writes go on: a row that is there throughout is
@@ -98,7 +98,7 @@ async function writeRows(
   const batch = Math.max(1, Math.min(65_536, Math.floor(BATCH_BYTES / (24 + 4 * (dim + stateFloats)))));
   const source: AsyncIterable<RowBatch> = removed
     ? changedRows(store, table.name, options, removed)
-    : (options.rows ?? table.scan({ batch }));
+    : (options.rows ?? table.scan({ batch, lent: true }));
   let [read, written] = [0, 0];
   for await (const part of source) {
     demandGoing(`the export of "${table.name}"`, signal);

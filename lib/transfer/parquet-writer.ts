@@ -1,6 +1,6 @@
 import type { ByteWriter as Bytes, SchemaElement, ParquetWriter as Writer } from "hyparquet-writer";
 import { EmbershardError } from "../base/errors.js";
-import { countersOf } from "./column-layout.js";
+import { type ColumnName, columnsFor, countersOf } from "./column-layout.js";
 import { TargetFile } from "./local-file.js";
 import { MOST_REMOVED, REMOVED_KEYS_NAME, removedText } from "./parquet-removed.js";
 import type { RowWriter } from "./row-file.js";
@@ -22,8 +22,8 @@ export class ParquetFileWriter implements RowWriter {
   readonly #writer: Writer;
   readonly #metadata: Metadata;
   readonly #groupRows: number;
-  #waiting: RowBatch[] = [];
-  #waitingRows = 0;
+  /** Rows of the group to come, as the encoder takes them. */
+  #columns = noRows();
   #written = 0;
 
   static async create(options: WriterOptions): Promise<ParquetFileWriter> {
@@ -59,39 +59,25 @@ export class ParquetFileWriter implements RowWriter {
   }
 
   async write(batch: RowBatch): Promise<void> {
-    this.#waiting.push(batch);
-    this.#waitingRows += batch.keys.length;
-    if (this.#waitingRows >= this.#groupRows) await this.#writeGroup();
+    const { dim, stateFloats, counters } = this.#options;
+    for (const key of batch.keys) this.#columns.keys.push(key);
+    addLists(this.#columns.weights, batch.rows, dim);
+    if (stateFloats > 0) addLists(this.#columns.state, batch.state, stateFloats);
+    for (const count of batch.frequency) this.#columns.frequency.push(count);
+    for (const step of batch.lastStep) this.#columns.last_step.push(step);
+    if (counters.length > 0) addLists(this.#columns.counters, countersOf(batch, counters), counters.length);
+    if (this.#columns.keys.length >= this.#groupRows) await this.#writeGroup();
   }
 
   async #writeGroup(): Promise<void> {
-    const { dim, stateFloats, counters } = this.#options;
-    const batches = this.#waiting;
-    this.#waiting = [];
-    this.#waitingRows = 0;
-    const counts = (of: (batch: RowBatch) => Uint32Array) => batches.flatMap((batch) => [...of(batch)]);
-    const columnData = [
-      { name: "keys", data: batches.flatMap(({ keys }) => [...keys]) },
-      { name: "weights", data: batches.flatMap(({ rows }) => listsOf(rows, dim)) },
-      ...(stateFloats > 0
-        ? [{ name: "state", data: batches.flatMap(({ state }) => listsOf(state, stateFloats)) }]
-        : []),
-      { name: "frequency", data: counts(({ frequency }) => frequency) },
-      { name: "last_step", data: counts(({ lastStep }) => lastStep) },
-      ...(counters.length > 0
-        ? [
-            {
-              name: "counters",
-              data: batches.flatMap((batch) => listsOf(countersOf(batch, counters), counters.length)),
-            },
-          ]
-        : []),
-    ];
+    const columns = this.#columns;
+    this.#columns = noRows();
     await this.#writer.write({
-      columnData: columnData.map((column) => ({
-        ...column,
+      columnData: columnNames(this.#options).map((name) => ({
+        name,
+        data: columns[name],
         // Weights are as good as random: neither a dictionary nor a compressor makes them smaller.
-        ...(column.name === "frequency" || column.name === "last_step"
+        ...(name === "frequency" || name === "last_step"
           ? {}
           : { encoding: "PLAIN" as const, codec: "UNCOMPRESSED" as const }),
       })),
@@ -109,7 +95,7 @@ export class ParquetFileWriter implements RowWriter {
   }
 
   async finish(removed?: BigUint64Array): Promise<{ name: string; bytes: number }[]> {
-    if (this.#waitingRows > 0) await this.#writeGroup();
+    if (this.#columns.keys.length > 0) await this.#writeGroup();
     if (removed) this.#metadata.push({ key: REMOVED_KEYS_NAME, value: this.#textOf(removed) });
     await this.#writer.finish();
     await this.#flush();
@@ -130,10 +116,23 @@ export class ParquetFileWriter implements RowWriter {
   }
 }
 
-function listsOf(floats: Float32Array, width: number): number[][] {
-  return Array.from({ length: floats.length / width }, (_, i) =>
-    Array.from(floats.subarray(i * width, (i + 1) * width)),
-  );
+function noRows() {
+  return {
+    keys: [] as bigint[],
+    weights: [] as number[][],
+    state: [] as number[][],
+    frequency: [] as number[],
+    last_step: [] as number[],
+    counters: [] as number[][],
+  };
+}
+
+function columnNames(options: WriterOptions): ColumnName[] {
+  return columnsFor(options).map(({ name }) => name);
+}
+
+function addLists(lists: number[][], floats: Float32Array, width: number): void {
+  for (let at = 0; at < floats.length; at += width) lists.push(Array.from(floats.subarray(at, at + width)));
 }
 
 function schemaOf({ stateFloats, counters }: WriterOptions): SchemaElement[] {

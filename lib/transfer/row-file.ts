@@ -31,7 +31,7 @@ export interface RowShape {
 
 /** Takes rows and becomes files. One call at a time; after `finish` or `abandon` no more. */
 export interface RowWriter {
-  /** Takes a batch; the caller gives its arrays away. May resolve before it is written. @throws IO */
+  /** Takes a batch, whose arrays it needs until the next call resolves. May resolve before it is written. @throws IO */
   write(batch: RowBatch): Promise<void>;
   /**
    * Writes what is left and the ends of files, and makes them durable if asked to. `removed` is given where the file holds

@@ -48,7 +48,7 @@ export interface TransferTable {
     },
   ): Promise<void>;
   delete(keys: BigUint64Array, options?: { ack?: Ack }): Promise<number>;
-  scan(options?: { readonly batch?: number }): AsyncIterable<RowBatch>;
+  scan(options?: { readonly batch?: number; readonly lent?: boolean }): AsyncIterable<RowBatch>;
   stats(): Promise<{ readonly rows: number }>;
   /** Says that so many rows will be created now. A hint. */
   expectRows?(rows: number): void;

@@ -189,6 +189,12 @@ const optionCases: Case[] = [
     "INVALID_ARGUMENT",
     /batch: found 0, expected an integer from 1/,
   ],
+  [
+    "scan, lent: a number",
+    ({ table }) => next(table, { lent: 1 }),
+    "INVALID_ARGUMENT",
+    /found lent 1, expected true or false/,
+  ],
   ["scan, batch: too great", ({ table }) => next(table, { batch: 65_537 }), "INVALID_ARGUMENT", /65536/],
   [
     "scan, options: unknown",

@@ -1,7 +1,7 @@
 // Laws of rows: reading and writing them, in one table and in several.
 import * as assert from "uvu/assert";
 import { Prng } from "../../lib/base/prng.js";
-import { adagrad, adam, sgd, uniform } from "../../lib/index.js";
+import { adagrad, adam, type ScanBatch, sgd, uniform } from "../../lib/index.js";
 import { scanAll } from "./oracle-of.js";
 import type { Law } from "./table-laws.js";
 import { codeOf, keysOfNumbers, randomFloats, randomKeys, same, Twin } from "./twin.js";
@@ -204,4 +204,37 @@ export function rowLaws(law: Law): void {
       await twin.compareAll();
     },
   );
+
+  law("what a scan lends holds until the next batch but one, and is what it gives", async ({ store }) => {
+    const counters = { names: ["show", "click"], decay: 0.5 };
+    const twin = await Twin.open(store, "t", { ...options, counters, eviction: { maxRows: 100_000 } });
+    const keys = BigUint64Array.from({ length: 3000 }, (_, i) => BigInt(i));
+    await twin.push(keys, randomFloats(new Prng(7), 9000));
+    await twin.delete(keys.filter((_, i) => i % 5 === 0));
+    const given = new Map<bigint, string>();
+    for await (const part of twin.table.scan({ batch: 250 })) addTexts(part, given);
+    const lent = new Map<bigint, string>();
+    let held: ScanBatch | undefined;
+    for await (const part of twin.table.scan({ batch: 250, lent: true })) {
+      assert.ok(part.keys.length <= 250);
+      if (held) addTexts(held, lent);
+      held = part;
+    }
+    if (held) addTexts(held, lent);
+    assert.is(lent.size, 2400);
+    for (const [key, text] of given) assert.is(lent.get(key), text);
+  });
+}
+
+/** Adds what a batch says of each key, as text. */
+function addTexts(batch: ScanBatch, texts: Map<bigint, string>): void {
+  const n = batch.keys.length;
+  const columns = [batch.rows, batch.state, batch.frequency, batch.lastStep, batch.writtenAt!];
+  for (let i = 0; i < n; i++) {
+    const of = (column: {
+      readonly length: number;
+      subarray(from: number, to: number): Iterable<number>;
+    }) => [...column.subarray((i * column.length) / n, ((i + 1) * column.length) / n)];
+    texts.set(batch.keys[i], JSON.stringify([...columns, ...Object.values(batch.counters!)].map(of)));
+  }
 }
