@@ -11,6 +11,7 @@ import {
 } from "../directory/identity.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import { slotCount } from "../shard/arena-set.js";
+import { readRollStore } from "../shard/version-roll.js";
 import { decodeSegmentHeader, firstLsnOf, segmentHeaderBytes } from "../store/log-format.js";
 import { filesIn, listFolder, logFolder, pagesFolder } from "./shard-files.js";
 
@@ -89,7 +90,7 @@ function settle(said: Said, votes: readonly string[]): Said {
   return { identity: undefined, fault: new EmbershardError("CORRUPT", message) };
 }
 
-/** The identities that headers of segments bear, that of most first. */
+/** The identities that files of the logs bear, that of most first. */
 async function identitiesInLogs(directory: string, shards: readonly number[]): Promise<string[]> {
   const block = createHashBlock(segmentHeaderBytes);
   const votes = new Map<string, number>();
@@ -108,7 +109,16 @@ async function identitiesInLogs(directory: string, shards: readonly number[]): P
       votes.set(id, (votes.get(id) ?? 0) + 1);
     }
   }
-  return [...votes].sort(([, a], [, b]) => b - a).map(([id]) => id);
+  if (votes.size > 0) return [...votes].sort(([, a], [, b]) => b - a).map(([id]) => id);
+  return identitiesInRolls(directory, shards);
+}
+
+/** Without any segment the lists of versions tell whose logs these were. */
+async function identitiesInRolls(directory: string, shards: readonly number[]): Promise<string[]> {
+  const ids = await Promise.all(
+    shards.map((shard) => readRollStore(filesIn(join(directory, logFolder(shard))), shard)),
+  );
+  return [...new Set(ids.filter((id) => id !== undefined))];
 }
 
 async function bytesOf(directory: string, shard: number): Promise<number> {

@@ -17,18 +17,36 @@ export interface VersionRoll {
 }
 
 /** Reads the file. Another store's, a copy that was mistaken, counts as damaged. @throws IO */
-export async function readVersionRoll(files: Files, identity: LogIdentity): Promise<VersionRoll> {
+export async function readVersionRoll(files: Files, { storeId, shard }: LogIdentity): Promise<VersionRoll> {
   if (!(await files.list()).includes(rollFileName)) return { names: [], whole: true };
+  const said = await readSaid(files);
+  const ours = said?.store === Buffer.from(storeId).toString("hex") && said.shard === shard;
+  return { names: ours ? said.names : [], whole: ours };
+}
+
+interface SaidInRoll {
+  readonly store: string;
+  readonly shard: number;
+  readonly names: readonly string[];
+}
+
+async function readSaid(files: Files): Promise<SaidInRoll | undefined> {
+  if (!(await files.list()).includes(rollFileName)) return undefined;
   const file = await files.open(rollFileName, "read");
   try {
     const length = await file.size();
     const block = createHashBlock(Math.max(length, checksumBytes));
     await file.read(block.bytes.subarray(0, length), 0);
-    const names = decode(block.bytes.subarray(0, length), block.checksum.bind(block), identity);
-    return { names: names ?? [], whole: names !== undefined };
+    return decode(block.bytes.subarray(0, length), block.checksum.bind(block));
   } finally {
     await file.close();
   }
+}
+
+/** The id of the store that the file is of, in hexadecimal; undefined where there is no file, or a damaged one. @throws IO */
+export async function readRollStore(files: Files, shard: number): Promise<string | undefined> {
+  const said = await readSaid(files);
+  return said?.shard === shard ? said.store : undefined;
 }
 
 /** Replaces the file, durably. @throws IO */
@@ -49,14 +67,10 @@ export async function writeVersionRoll(
 function decode(
   bytes: Uint8Array,
   checksum: (offset: number, length: number, seed: bigint) => bigint,
-  identity: LogIdentity,
-): string[] | undefined {
+): SaidInRoll | undefined {
   const length = bytes.length - checksumBytes;
   if (length < 2) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (view.getBigUint64(0, true) !== checksum(checksumBytes, length, 0n)) return undefined;
-  const text = new TextDecoder().decode(bytes.subarray(checksumBytes));
-  const { store, shard, names } = JSON.parse(text) as { store: string; shard: number; names: string[] };
-  const ours = store === Buffer.from(identity.storeId).toString("hex") && shard === identity.shard;
-  return ours ? names : undefined;
+  return JSON.parse(new TextDecoder().decode(bytes.subarray(checksumBytes))) as SaidInRoll;
 }
