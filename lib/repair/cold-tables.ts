@@ -1,10 +1,12 @@
 import type { TableDefinition } from "../api/table-definition.js";
 import { coldPrefix } from "../shard/cold-values.js";
 import type { Examination } from "./examination.js";
+import type { SalvagePlan } from "./salvage-plan.js";
 
 /** Whether a store has cold rows, or may have some. */
-export function mayHaveColdRows(found: Examination): boolean {
-  return boundedTable(found) !== undefined || hasColdRows(found);
+export function mayHaveColdRows(found: Examination, { manifest }: SalvagePlan): boolean {
+  const isBounded = manifest?.tables.some(({ memory }) => memory !== undefined) === true;
+  return isBounded || boundedTable(found) !== undefined || hasColdRows(found);
 }
 
 /** A table with `memory`, of those that any manifest knows and those that the log defines and does not drop. */

@@ -3,6 +3,7 @@ import { EmbershardError } from "../base/errors.js";
 import type { HashBlock } from "../base/hash-block.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import { coldPrefix, keptPrefix } from "../shard/cold-values.js";
+import { decodePageKey } from "../shard/page-image.js";
 import type { LevelFile, LevelFileDefect, LevelFiles } from "../store/level-files.js";
 import { readLevelLog, readWriteBatch } from "../store/level-log-file.js";
 import { type LevelEntry, readLevelBlock } from "../store/level-table.js";
@@ -120,15 +121,32 @@ async function readFiles(
     };
     for (const block of blocks) {
       const defect = readLevelBlock(held, from, block, visit, remains);
-      // Values of cold rows prove themselves, and what they come to is checked when all are there.
-      if (defect && remains && file.current)
-        readLevelBlock(held, from, block, (entry) => !isCold(entry.key) || visit(entry));
+      if (defect && remains && file.current) {
+        const salvage = (entry: LevelEntry) => {
+          const stored = salvaged(proveEntry(entry, file, window, from));
+          if (stored) take(stored, { log: false });
+          return true;
+        };
+        readLevelBlock(held, from, block, salvage);
+      }
       if (defect)
         defects.push({ file: file.name, offset: defect.offset, reason: defect.reason, crash: false });
     }
   }
   finish();
   return bytes;
+}
+
+/**
+ * What can be used of an entry of a damaged block, where keys and sequences are not proven. Manifests and images say themselves what they
+ * are, and of which generation; what cold rows come to is checked when all are there. A damaged image may still tell keys.
+ */
+function salvaged(entry: StoredEntry): StoredEntry | undefined {
+  const { key, deletion, proof } = entry;
+  if (isCold(key)) return entry;
+  if (deletion || proof.kind === "unknown") return undefined;
+  if (proof.kind !== "damaged") return entry;
+  return decodePageKey(key) && { ...entry, sequence: -1 };
 }
 
 /** Of copies of one entry a whole one counts more. */

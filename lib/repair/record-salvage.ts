@@ -67,7 +67,7 @@ export class RecordSalvage {
       ? (place: RowPlace) => this.#mends(place, lsn)
       : (place: RowPlace) => this.#keeps(place);
     if (this.#lost.size > 0) this.#noteTables(payload);
-    return filterRows(payload, (number) => this.#tables.get(number), keeps);
+    return filterRows(payload, (number) => this.#tables.get(number), { keeps, pagesOnly: before });
   }
 
   #define(json: unknown): void {
@@ -105,6 +105,11 @@ export class RecordSalvage {
       for (let i = 0; i < n; i++)
         this.#lost.get(`${arena}/${view.getUint32(4 * i, true) >>> pageShift}`)?.tables.add(name);
     }
+  }
+
+  /** Keys of rows that are gone with lost pages, as far as records name them. Demands that `records` was read to its end. */
+  lostKeys(): Set<bigint> {
+    return new Set([...this.#lost.values()].flatMap(({ keys }) => [...keys]));
   }
 
   /** The lost pages, with the keys of their rows as far as records name them. Demands that `records` was read to its end. */

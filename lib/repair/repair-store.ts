@@ -7,7 +7,8 @@ import { writeVersionRoll } from "../shard/version-roll.js";
 import { demandClosed, directoryOf } from "./access.js";
 import { syncFolder } from "./backup-directory.js";
 import { readValue } from "./backup-store.js";
-import { coldValuesOf, demandOnlyCold, settleColdRows } from "./cold-salvage.js";
+import { accountCold } from "./cold-accounts.js";
+import { isRollingBack, settleColdRows, wholeColdValues } from "./cold-salvage.js";
 import { mayHaveColdRows } from "./cold-tables.js";
 import { type Examination, examine, examineShards, imagesOf } from "./examination.js";
 import { identify } from "./identification.js";
@@ -35,7 +36,7 @@ export interface RepairOptions {
  * takes the place of the damaged one, which is kept under another name. Without `acceptLoss` a repair that would lose
  * anything changes nothing and says what would be lost.
  *
- * @throws CORRUPT when there is nothing to begin with; UNSUPPORTED when it has tables larger than their memory, and more is damaged than their cold rows; NOT_A_STORE, NEWER_FORMAT, LOCKED, OUT_OF_MEMORY, IO, ABORTED:
+ * @throws CORRUPT when there is nothing to begin with; NOT_A_STORE, NEWER_FORMAT, LOCKED, OUT_OF_MEMORY, IO, ABORTED:
  *   the store is as it was
  */
 export async function repairStore(store: string, options: RepairOptions = {}): Promise<RepairReport> {
@@ -98,7 +99,7 @@ function ofShard(loss: Loss, shard: number): Loss {
  * Makes a shard of what is whole in it, and gives what is lost. Where that is refused it is made only if what is lost is known
  * then: which cold rows are.
  *
- * @throws CORRUPT, UNSUPPORTED, OUT_OF_MEMORY, IO, ABORTED
+ * @throws CORRUPT, OUT_OF_MEMORY, IO, ABORTED
  */
 async function repairShard(
   found: Examination,
@@ -113,13 +114,15 @@ async function repairShard(
   for await (const _ of salvage.records(chain)) demandWanted(signal);
   const versions = versionsOf(found);
   const losses = [...lossesOf(plan, found), ...versions.losses, ...salvage.losses()];
-  const hasCold = mayHaveColdRows(found);
-  if (hasCold) demandOnlyCold(found, plan, losses);
-  else if (losses.length > 0 && !acceptLoss) return losses;
-  const cold = await coldValuesOf(found);
-  await build(builder, found, plan, [...versions.entries, ...cold.whole], chain, signal);
+  const hasCold = mayHaveColdRows(found, plan);
+  if (!hasCold && losses.length > 0 && !acceptLoss) return losses;
+  const asTheyAre = !hasCold || isRollingBack(plan) ? wholeColdValues(found) : [];
+  await build(builder, found, plan, [...versions.entries, ...asTheyAre], chain, signal);
+  if (!hasCold || isRollingBack(plan)) return losses;
   // Which values count only the store that they are in can tell.
-  if (hasCold) losses.push(...(await settleColdRows(builder.directory, found, cold.damaged)));
+  const accounts = await accountCold(plan.manifest, chain, plan.goodLsn);
+  const lostKeys = salvage.lostKeys();
+  losses.push(...(await settleColdRows(builder.directory, { found, plan, accounts, lostKeys })));
   return losses;
 }
 

@@ -101,7 +101,12 @@ export interface Loss {
   readonly page?: number;
   /** As far as they can be known. */
   readonly tables?: readonly string[];
-  /** Keys of lost rows that records of the log name, decimal, at most 1,000; others are not known. */
+  /** Of cold rows: how many are gone. */
+  readonly rows?: number;
+  /**
+   * Keys of lost rows, decimal, at most 1,000. Of a page those that records of the log name. Of cold rows, where there are more
+   * keys than rows: which of them had a row nobody knows; where there are less, the others are not known.
+   */
   readonly keys?: readonly string[];
   /** Records of the log, both ends inclusive. */
   readonly lsns?: { readonly from: number; readonly to: number };

@@ -13,21 +13,35 @@ export interface RowPlace {
   readonly creates: boolean;
 }
 
-export const removingKinds: ReadonlySet<number> = new Set<number>([SECTION.delete, 7]);
-const arrivingKinds: ReadonlySet<number> = new Set<number>([SECTION.adopt]);
+export const removingKinds: ReadonlySet<number> = new Set<number>([
+  SECTION.delete,
+  SECTION.evict,
+  SECTION.demote,
+]);
+const arrivingKinds: ReadonlySet<number> = new Set<number>([SECTION.adopt, SECTION.promote]);
+
+/** What is left of records: which rows, and of tables larger than their memory what they say of cold ones. */
+export interface RowFilter {
+  readonly keeps: (place: RowPlace) => boolean;
+  /**
+   * Rows come to pages and leave them, and nothing is said of cold ones: the manifest knows those. A row that leaves is demoted,
+   * with a digest of 0, since it must not count as deleted: so many more rows are cold than there were.
+   */
+  readonly pagesOnly: boolean;
+}
 
 function padded(bytes: number): number {
   return (bytes + 7) & ~7;
 }
 
 /**
- * The payload of a record of rows without those that `keeps` refuses; the payload itself where it keeps all. `tableOf`
+ * The payload of a record of rows without those that the filter refuses; the payload itself where it keeps all. `tableOf`
  * gives the table of a number; sections of unknown tables stay. Undefined where its lengths do not add up.
  */
 export function filterRows(
   payload: Uint8Array,
   tableOf: (number: number) => ArenaTable | undefined,
-  keeps: (place: RowPlace) => boolean,
+  { keeps, pagesOnly }: RowFilter,
 ): Uint8Array | undefined {
   const rows = decodeRows(payload);
   if (!rows) return undefined;
@@ -39,20 +53,24 @@ export function filterRows(
     const end = at + sectionHeaderBytes + 16 * section.n + padded(section.valueBytes);
     const table = tableOf(section.table);
     const kept = table && keptRows(section, keeps);
-    if (kept && kept.length < section.n) {
+    const other = table && pagesOnly && table.definition.memory !== undefined ? pagesOf(section) : undefined;
+    if (kept && (kept.length < section.n || other)) {
       changed = true;
-      pieces.push(
-        ...sectionOf(
-          payload.subarray(at, at + sectionHeaderBytes),
-          section,
-          columnWidths(section, table),
-          kept,
-        ),
-      );
+      const header = payload.subarray(at, at + sectionHeaderBytes);
+      pieces.push(...sectionOf(header, other ?? section, columnWidths(section, table), kept));
     } else pieces.push(payload.subarray(at, end));
     at = end;
   }
   return changed ? Buffer.concat(pieces) : payload;
+}
+
+/** What a section does to pages; undefined where that is all it does. */
+function pagesOf(section: Section): Section | undefined {
+  const { kind } = section;
+  if (kind === SECTION.promote) return { ...section, kind: SECTION.adopt };
+  if (kind === SECTION.evictCold) return { ...section, kind: SECTION.adopt, values: new Uint8Array(0) };
+  if (removingKinds.has(kind)) return { ...section, kind: SECTION.demote, values: new Uint8Array(8) };
+  return undefined;
 }
 
 function keptRows(
@@ -80,7 +98,7 @@ function keptRows(
 /** A section of some of another's rows, padded. */
 function sectionOf(
   header: Uint8Array,
-  { n, keys, positions, counts, values }: Section,
+  { kind, n, keys, positions, counts, values }: Section,
   widths: readonly number[],
   kept: readonly number[],
 ): Uint8Array[] {
@@ -95,9 +113,15 @@ function sectionOf(
     columns.push(pick(values.subarray(from, from + n * width), width));
     from += n * width;
   }
-  const valueBytes = widths.reduce((sum, width) => sum + width * kept.length, 0);
+  let valueBytes = widths.reduce((sum, width) => sum + width * kept.length, 0);
+  // The digest of all that it demotes: what there is of them is counted.
+  if (kind === SECTION.demote) {
+    columns.push(values.subarray(0, 8));
+    valueBytes = 8;
+  }
   const head = header.slice();
   const view = new DataView(head.buffer);
+  view.setUint16(6, kind, true);
   view.setUint32(8, kept.length, true);
   view.setUint32(20, valueBytes, true);
   return [head, ...columns, new Uint8Array(padded(valueBytes) - valueBytes)];

@@ -167,9 +167,9 @@ function planOf(
   return { manifest, images, mended, lost, from, goodLsn: reach, lastLsn };
 }
 
-/** What an unlogged table was between checkpoints no log knows, and cold rows are not in pages. */
+/** What an unlogged table was between checkpoints no log knows. */
 function isReplayable({ definition }: ArenaTable): boolean {
-  return definition.logged && definition.memory === undefined;
+  return definition.logged;
 }
 
 /** The entry of an image with the greatest sequence, deletions aside; undefined where copies of it differ and none counts more. */

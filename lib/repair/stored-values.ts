@@ -23,7 +23,7 @@ export type Proof =
   | { readonly kind: "version"; readonly name: string; readonly manifest: Manifest }
   | { readonly kind: "page"; readonly header: PageHeader }
   /** Of a cold row; `written` is the LSN of its writing. */
-  | { readonly kind: "cold"; readonly table: number; readonly written: number }
+  | { readonly kind: "cold"; readonly table: number; readonly written: number; readonly checksum: bigint }
   /** Nobody knows what it is; nothing that this version reads refers to it. */
   | { readonly kind: "unknown" }
   /** Its bytes do not add up. */
@@ -129,8 +129,9 @@ function readCold(keyBytes: Uint8Array, value: Uint8Array, hash: ValueHash): Pro
     return { kind: "damaged", reason: "it is not the value of a cold row" };
   if (view.getBigUint64(valueHeaderBytes, true) !== key.key)
     return { kind: "damaged", reason: `it is the row of key ${view.getBigUint64(valueHeaderBytes, true)}` };
-  if (hash(valueHeaderBytes, bytes, BigInt(key.table)) !== view.getBigUint64(8, true))
+  const checksum = view.getBigUint64(8, true);
+  if (hash(valueHeaderBytes, bytes, BigInt(key.table)) !== checksum)
     return { kind: "damaged", reason: "it does not match its checksum" };
   if (!isTied(value)) return { kind: "damaged", reason: "the LSN of its writing is not its own" };
-  return { kind: "cold", table: key.table, written: writtenAt(value) };
+  return { kind: "cold", table: key.table, written: writtenAt(value), checksum };
 }

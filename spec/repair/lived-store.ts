@@ -8,7 +8,7 @@ import { openStore } from "../../lib/index.js";
 import { openings, operationAt, type Scale } from "../chaos/operations.js";
 import { Performer } from "../chaos/performer.js";
 import { type Contents, readContents, World } from "../chaos/world.js";
-import { Guest, type GuestRows, type GuestState, guestRows } from "./guest.js";
+import { firstAct, Guest, type GuestRows, type GuestState, guestRows } from "./guest.js";
 
 export const scale: Scale = { keys: 40, batch: 10, burst: 60 };
 
@@ -58,7 +58,7 @@ export async function liveStore(seed: number, length = 60, rich = false): Promis
   const operations = openings + 5 + random.below(length);
   for (let i = 1; i <= operations; i++) {
     if (rich && i === 3) await guest.make(store);
-    else if (rich && i > 3 && random.below(2) === 0) await guest.act(random, i);
+    else if (rich && i >= firstAct(seed) && random.below(2) === 0) await guest.act(random, i);
     if (rich) await noteGuest();
     await performer.perform(operationAt(seed, i, scale), i);
     lsns.push((await store.stats()).log.lsn);

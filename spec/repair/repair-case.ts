@@ -11,7 +11,7 @@ import { verifyStore } from "../../lib/repair/verify-store.js";
 import { tensorName, unloggedTable } from "../chaos/operations.js";
 import type { Contents } from "../chaos/world.js";
 import { damageFile } from "./damage.js";
-import { type GuestRows, guestDifference, guestTable } from "./guest.js";
+import { type GuestRows, guestDifference, guestTable, type LostRows } from "./guest.js";
 import {
   contentsOf,
   copyOf,
@@ -69,10 +69,13 @@ async function compare(
   const pages = losses.filter(({ kind }) => kind === "page");
   const lostKeys = pages.length > 0 ? await keysOfPages(lived, pages) : new Map<string, Set<bigint>>();
   // A suffix beyond the durable mark may be gone unannounced.
-  const ends = [lived.lsns.findLastIndex((lsn) => lsn <= last)];
-  if (!records) for (let i = ends[0] - 1; i >= lived.durable; i--) ends.push(i);
+  const whole = lived.lsns.findLastIndex((lsn) => lsn <= last);
+  const ends = [{ end: whole, between: whole }];
+  // What goes on in the background has records, too: that of the next operation may be among those before.
+  if (lived.lsns[whole] < last) ends.push({ end: whole + 1, between: whole });
+  if (!records) for (let i = whole - 1; i >= lived.durable; i--) ends.push({ end: i, between: i });
   const reasons: string[] = [];
-  for (const end of ends) {
+  for (const { end, between } of ends) {
     const difference =
       (await differenceFrom(
         lived,
@@ -80,7 +83,7 @@ async function compare(
         found,
         lostKeys,
         unlogged || pages.length > 0 || records !== undefined,
-      )) ?? guestDifferenceFrom(lived, end, guest, lostKeys.get(guestTable));
+      )) ?? guestDifferenceFrom(lived, between, guest, lostRows(losses, lostKeys.get(guestTable)));
     if (difference === undefined) return compareVersions(lived, directory, losses, said);
     reasons.push(`after ${end}: ${difference}`);
   }
@@ -130,12 +133,19 @@ async function differenceFrom(
   return undefined;
 }
 
-/** The log may end between an operation and what was done to the other table before the next one. */
+/** Rows of the guest that were lost with pages, and cold ones. */
+function lostRows(losses: readonly Loss[], onPages: ReadonlySet<bigint> = new Set()): LostRows {
+  const cold = losses.filter(({ kind, tables }) => kind === "cold row" && tables?.includes(guestTable));
+  const keys = new Set([...onPages, ...cold.flatMap((loss) => loss.keys!.map(BigInt))]);
+  return { keys, others: cold.reduce((sum, { rows }) => sum + rows!, 0) };
+}
+
+/** The log ends between an operation and the next one, where something may have been done to the other table. */
 function guestDifferenceFrom(
   { guests, lsns }: LivedStore,
   end: number,
   found: GuestRows | undefined,
-  lost: ReadonlySet<bigint> | undefined,
+  lost: LostRows,
 ): string | undefined {
   let reason: string | undefined;
   for (const [i, { lsn, rows }] of guests.entries()) {
