@@ -224,12 +224,34 @@ export class RemoteBackend implements Backend<RemoteTable> {
   async evict(table: RemoteTable, request: EvictionRequest): Promise<number> {
     const { id, fingerprint } = table;
     const { by, bound } = boundOf(request);
-    if (by === EvictBy.Rows && this.#cluster.owners.length > 1)
-      throw new EmbershardError(
-        "UNSUPPORTED",
-        "evict: a number of rows means nothing over several shards, which each have their own: say how old, rare or small rows have to be",
-      );
-    return this.#change((write) => ({ kind: "Evict", write, table: id, fingerprint, by, bound }));
+    const shards = this.#cluster.owners.length;
+    const parts = by === EvictBy.Rows && shards > 1 ? await this.#rowsToEvict(table, bound) : undefined;
+    return this.#change((write, owner) => ({
+      kind: "Evict",
+      write,
+      table: id,
+      fingerprint,
+      by,
+      bound: parts?.get(owner) ?? bound,
+    }));
+  }
+
+  /** Divides a number of rows among shards by the rows that each has: no shard is asked for more. */
+  async #rowsToEvict({ definition }: RemoteTable, rows: number): Promise<Map<number, number>> {
+    const has = (await this.#reports()).map(
+      ({ tables }) => tables.find(({ name }) => name === definition.name)?.rows ?? 0,
+    );
+    const all = has.reduce((sum, one) => sum + one, 0);
+    const wanted = Math.min(rows, all);
+    const upTo = (row: number) => Math.floor(wanted * (row / Math.max(1, all)));
+    let before = 0;
+    return new Map(
+      this.#cluster.owners.map((owner, i) => {
+        const first = before;
+        before += has[i];
+        return [owner, upTo(before) - upTo(first)];
+      }),
+    );
   }
 
   onEvicted(table: RemoteTable, listener: (rows: EvictedRows) => void): () => void {
@@ -244,12 +266,12 @@ export class RemoteBackend implements Backend<RemoteTable> {
   }
 
   /** A write that is about whole tables, on every shard. */
-  async #change(body: (write: WriteInput) => BodyInput): Promise<number> {
+  async #change(body: (write: WriteInput, owner: number) => BodyInput): Promise<number> {
     this.#demandLive();
     const sequence = ++this.#sequence;
     const lastSlot = this.#cluster.map.ownerOf.length - 1;
-    const question = (channel: Channel) =>
-      body({ worker: channel.welcome.worker, session: this.#session, sequence, firstSlot: 0, lastSlot });
+    const question = ({ welcome: { worker } }: Channel, owner: number) =>
+      body({ worker, session: this.#session, sequence, firstSlot: 0, lastSlot }, owner);
     const touched = await this.#during(() => this.#requests.askAll(question, "Done", (done) => done.touched));
     return touched.reduce((sum, rows) => sum + rows, 0);
   }

@@ -10,9 +10,11 @@ import {
   ScanOf,
   type ScanRows,
 } from "../wire/generated/frame-types.js";
+import { unexpected } from "./channel.js";
 import { receivedRows } from "./received-rows.js";
 import type { RemoteTable } from "./remote-table.js";
 import type { Requests } from "./requests.js";
+import { askTogether } from "./together.js";
 
 /** Reads rows, or candidates, of a table in batches. A shard's scan ends with the connection that it began on: ABORTED. */
 export async function* scanTable(
@@ -38,13 +40,17 @@ export async function* scanTable(
   }
 }
 
-/** Reads what changed in one shard, in batches. Its connection ends it: ABORTED. */
+/** The first changes of a shard that has begun to tell of them. */
+export type BegunChanges = Begun<ChangeBatch>;
+
+/** Reads what changed in one shard, in batches, or goes on with it. Its connection ends it: ABORTED. */
 export function changesOf(
   requests: Requests,
   owner: number,
   { since, until, tables, batchRows, signal }: ChangesRequest,
+  begun?: BegunChanges,
 ): AsyncGenerator<ChangeBatch> {
-  return goOver(requests, owner, {
+  const steps: Steps<"ChangedRows", ChangeBatch> = {
     kind: "ChangedRows",
     question: (cursor) => ({
       kind: "Changes",
@@ -54,9 +60,35 @@ export function changesOf(
       batch: batchRows,
       cursor,
     }),
-    take: (changed: ChangedRows) => ({ value: changeBatchOf(changed), cursor: changed.cursor }),
+    take: takeChanges,
+    signal,
+  };
+  return goOver(requests, owner, steps, begun);
+}
+
+/** Has all shards begin to tell what has changed until now, an instant that is the same for all. Whoever asks goes on with all of them. */
+export function changesToLive(
+  requests: Requests,
+  { since, tables, batchRows, signal }: ChangesRequest,
+  cut: bigint,
+): Promise<BegunChanges[]> {
+  return askTogether(requests, {
+    body: { kind: "Changes", since, tables: tables && [...tables], batch: batchRows, cut },
+    stages: ["begun", "ready", "still"],
+    take: (body, channel) => {
+      if (body.kind !== "ChangedRows") throw unexpected(channel.name, body.kind, "ChangedRows");
+      const { value, cursor } = takeChanges(body);
+      return { value, cursor: cursor?.slice(), connection: requests.numberOf(channel), channel };
+    },
+    unused: ({ cursor, channel }) => {
+      if (cursor) channel.request({ kind: "EndScan", cursor }, {}, { answer: () => {}, failed: () => {} });
+    },
     signal,
   });
+}
+
+function takeChanges(changed: ChangedRows): { value: ChangeBatch; cursor: Uint8Array | undefined } {
+  return { value: changeBatchOf(changed), cursor: changed.cursor };
 }
 
 function changeBatchOf({ table, reset, rows, removed }: ChangedRows): ChangeBatch {
@@ -89,16 +121,26 @@ interface Steps<K extends "ScanRows" | "ChangedRows", T> {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A first step that has been taken already. */
+interface Begun<T> {
+  readonly value: T;
+  readonly cursor: Uint8Array | undefined;
+  readonly connection: number;
+}
+
 /** Asks for the next step when the one before has been taken. Where the caller stops early, it ends at the shard, too. */
 async function* goOver<K extends "ScanRows" | "ChangedRows", T>(
   requests: Requests,
   owner: number,
   { kind, question, take, signal }: Steps<K, T>,
+  begun?: Begun<T>,
 ): AsyncGenerator<T> {
-  let cursor: Uint8Array | undefined;
-  let channel: number | undefined;
+  let cursor = begun?.cursor;
+  let channel = begun?.connection;
   let asking = false;
   try {
+    if (begun && cursor === undefined) return;
+    if (begun) yield begun.value;
     for (;;) {
       const body = question(cursor);
       asking = true;

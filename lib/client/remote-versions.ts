@@ -1,15 +1,14 @@
 // Checkpoints and versions of shards on nodes. Over several shards a version has a part in each, all of one instant: while each
 // takes its own, none of them writes. Parts say in `cut` which of them belong together; a version counts where every shard has its part.
-import { randomBytes } from "node:crypto";
 import type { ChangesRequest, VersionRequest, Work } from "../api/backend.js";
 import type { CheckpointInfo, CheckpointProgress } from "../api/checkpoint-types.js";
 import type { ChangeBatch } from "../api/row-batches.js";
 import type { RollbackInfo, StateDiff, VersionInfo } from "../api/version-types.js";
 import { EmbershardError } from "../base/errors.js";
 import { joinCheckpoints, joinDiffs, joinRollbacks, joinVersions } from "./joined-versions.js";
-import { changesOf } from "./remote-scan.js";
+import { type BegunChanges, changesOf, changesToLive } from "./remote-scan.js";
 import type { Requests } from "./requests.js";
-import { askTogether } from "./together.js";
+import { askTogether, takeReport } from "./together.js";
 
 export class RemoteVersions {
   readonly #requests: Requests;
@@ -24,6 +23,13 @@ export class RemoteVersions {
     return this.#requests.cluster.owners.length === 1;
   }
 
+  /** What the parts of one instant have in common: a random number, not 0. */
+  #cut(): bigint {
+    const { random } = this.#requests.settings;
+    const half = () => BigInt(Math.floor(random() * 2 ** 32));
+    return (half() << 32n) | half() | 1n;
+  }
+
   async checkpoint({ signal }: Work<CheckpointProgress>, version?: VersionRequest): Promise<CheckpointInfo> {
     if (version && !this.#alone) return this.#checkpointTogether(version, signal);
     const { name, note, keep } = version ?? {};
@@ -36,52 +42,101 @@ export class RemoteVersions {
     return joinCheckpoints(infos);
   }
 
+  /**
+   * The first shard has its part last: a version that it has a part of is there, whole. While it is at work on one no other is made; so what
+   * others have by the same name then is what is left of one that came to nothing.
+   */
   async #checkpointTogether(
     { name, note, keep = this.#keep }: VersionRequest,
     signal: AbortSignal | undefined,
   ): Promise<CheckpointInfo> {
-    const known = (await this.list()).find((one) => one.name === name);
-    if (known && known.damage === undefined)
-      throw new EmbershardError(
-        "VERSION_EXISTS",
-        `there is a version "${name}" already: delete it first, or choose another name`,
-      );
-    // Parts of one that was not finished make room for this one.
-    if (known) await this.delete(name);
-    const cut = randomBytes(8).readBigUInt64LE() | 1n;
+    await this.#demandRoom(name);
+    const cut = this.#cut();
+    let begun = false;
     try {
-      const answers = await askTogether(
-        this.#requests,
-        { kind: "Checkpoint", version: name, note, cut },
-        ["begun", "ready", "still"],
+      const answers = await askTogether(this.#requests, {
+        body: { kind: "Checkpoint", version: name, note, cut },
+        stages: ["begun", "ready", "still", "written"],
+        take: takeReport,
+        begun: async () => {
+          begun = true;
+          await this.#clear(name);
+        },
+        firstLast: true,
         signal,
-      );
+      });
       const info = joinCheckpoints(answers.map((json) => JSON.parse(json) as CheckpointInfo));
       const deleted = keep === undefined ? [] : await this.#keepNewest(keep);
       return { ...info, version: { name, folded: info.version?.folded ?? 0, deleted } };
     } catch (error) {
       // What cannot be deleted now is listed as what it is.
-      await this.#deleteParts(name, cut).catch(() => {});
-      throw error;
+      if (begun) await this.#giveUp(name, cut).catch(() => {});
+      if (!begun || (error as { code?: unknown }).code !== "VERSION_EXISTS") throw error;
+      throw new EmbershardError(
+        "ABORTED",
+        `version "${name}": a shard has just got a part of one that came to nothing; nothing was done, try again`,
+        { cause: error },
+      );
     }
   }
 
-  /** Of shards that are there; who waited for others might wait for long. */
-  async #deleteParts(name: string, cut: bigint): Promise<void> {
+  /**
+   * Deletes what other shards have of a version of this name that came to nothing, by its cut: this may come late, when another has
+   * been made.
+   */
+  async #clear(name: string): Promise<void> {
+    const clear = async (owner: number) => {
+      const part = (await this.#list(owner)).find((one) => one.name === name);
+      if (part) await this.#deleteOf([owner], name, BigInt(part.cut ?? 0));
+    };
+    await Promise.all(this.#others.map(clear));
+  }
+
+  /** Deletes what there is of a version that is not whole, by its name. @throws VERSION_EXISTS */
+  async #demandRoom(name: string): Promise<void> {
+    const lists = await this.#lists();
+    const known = joinVersions(lists).find((one) => one.name === name);
+    if (!known) return;
+    if (known.damage === undefined)
+      throw new EmbershardError(
+        "VERSION_EXISTS",
+        `there is a version "${name}" already: delete it first, or choose another name`,
+      );
+    // Of what the first shard has no part somebody may be at work on one.
+    const part = lists[0].find((one) => one.name === name);
+    if (part) await this.#deleteParts(name, BigInt(part.cut ?? 0));
+  }
+
+  /** Deletes parts of a version that came to nothing. Where the first shard cannot say whether it did, they stay. */
+  async #giveUp(name: string, cut: bigint): Promise<void> {
     const { cluster } = this.#requests;
+    // Who waited for others might wait for long.
     const there = cluster.owners.filter((owner) => cluster.openChannel(owner) !== undefined);
-    await Promise.all(
-      there.map(async (owner) => {
-        const { body: parts } = await this.#requests.ask(
-          owner,
-          { kind: "ListVersions" },
-          "Report",
-          versionsOf,
-        );
-        if (parts.some((part) => part.name === name && part.cut === String(cut)))
-          await this.#requests.ask(owner, { kind: "DeleteVersion", name }, "Done", () => undefined);
-      }),
+    if (there[0] !== cluster.owners[0]) return;
+    await this.#deleteOf([there[0]], name, cut);
+    await this.#deleteOf(there.slice(1), name, cut);
+  }
+
+  get #others(): number[] {
+    return this.#requests.cluster.owners.slice(1);
+  }
+
+  /** Deletes parts, the first shard's first. Returns whether there were any. */
+  async #deleteParts(name: string, cut: bigint): Promise<boolean> {
+    const first = await this.#deleteOf(this.#requests.cluster.owners.slice(0, 1), name, cut);
+    return (await this.#deleteOf(this.#others, name, cut)) || first;
+  }
+
+  /** Deletes the parts that shards have. Returns whether any has one. */
+  async #deleteOf(owners: readonly number[], name: string, cut: bigint): Promise<boolean> {
+    const body = { kind: "DeleteVersion", name, cut } as const;
+    const settled = await Promise.allSettled(
+      owners.map((owner) => this.#requests.ask(owner, body, "Done", () => undefined)),
     );
+    const failures = settled.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+    const other = failures.find(({ code }) => code !== "VERSION_NOT_FOUND");
+    if (other !== undefined) throw other;
+    return failures.length < owners.length;
   }
 
   async #keepNewest(keep: number): Promise<string[]> {
@@ -91,9 +146,16 @@ export class RemoteVersions {
     return old;
   }
 
-  /** Versions of each shard, in the order of `cluster.owners`. */
-  #lists(): Promise<VersionInfo[][]> {
-    return this.#requests.askAll({ kind: "ListVersions" }, "Report", versionsOf);
+  /**
+   * Versions of each shard, in the order of `cluster.owners`. The first is asked first: what it has a part of was whole then.
+   */
+  async #lists(): Promise<VersionInfo[][]> {
+    const first = await this.#list(this.#requests.cluster.owners[0]);
+    return [first, ...(await Promise.all(this.#others.map((owner) => this.#list(owner))))];
+  }
+
+  async #list(owner: number): Promise<VersionInfo[]> {
+    return (await this.#requests.ask(owner, { kind: "ListVersions" }, "Report", versionsOf)).body;
   }
 
   async list(): Promise<VersionInfo[]> {
@@ -115,18 +177,14 @@ export class RemoteVersions {
   }
 
   async delete(name: string): Promise<void> {
-    const { owners } = this.#requests.cluster;
-    const deleted = await Promise.allSettled(
-      owners.map((owner) =>
-        this.#requests.ask(owner, { kind: "DeleteVersion", name }, "Done", () => undefined),
-      ),
-    );
-    const failures = deleted.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
-    // Shards without a part of it have nothing to delete.
-    const missing = failures.filter(({ code }) => code === "VERSION_NOT_FOUND");
-    const other = failures.find((error) => !missing.includes(error));
-    if (other !== undefined) throw other;
-    if (missing.length === owners.length) throw missing[0];
+    const lists = await this.#lists();
+    const parts = lists.flat().filter((one) => one.name === name);
+    if (parts.length === 0) throw notFound(lists.flat(), name);
+    // Not what is made by this name meanwhile.
+    const cuts = new Set(parts.map(({ cut }) => BigInt(cut ?? 0)));
+    let deleted = false;
+    for (const cut of cuts) deleted = (await this.#deleteParts(name, cut)) || deleted;
+    if (!deleted) throw notFound([], name);
   }
 
   async diff(
@@ -134,22 +192,23 @@ export class RemoteVersions {
     to: string | undefined,
     { largest, signal }: { readonly largest: number; readonly signal?: AbortSignal | undefined },
   ): Promise<StateDiff> {
-    const diffs = (until: string | undefined) =>
+    const diffs = () =>
       this.#requests.askAll(
-        { kind: "Diff", from, to: until, largest },
+        { kind: "Diff", from, to, largest },
         "Report",
         ({ json }) => diffOf(json),
         signal,
       );
-    if (this.#alone) return (await diffs(to))[0];
+    if (this.#alone) return (await diffs())[0];
     await this.#demandWhole(from, to);
-    if (to !== undefined) return joinDiffs(await diffs(to), largest);
-    const live = await this.#live(signal);
-    try {
-      return { ...joinDiffs(await diffs(live), largest), to: "live" };
-    } finally {
-      await this.delete(live);
-    }
+    if (to !== undefined) return joinDiffs(await diffs(), largest);
+    const answers = await askTogether(this.#requests, {
+      body: { kind: "Diff", from, largest, cut: this.#cut() },
+      stages: ["begun", "ready", "still"],
+      take: takeReport,
+      signal,
+    });
+    return joinDiffs(answers.map(diffOf), largest);
   }
 
   async *changes(request: ChangesRequest): AsyncGenerator<ChangeBatch> {
@@ -158,25 +217,23 @@ export class RemoteVersions {
       yield* changesOf(this.#requests, owners[0], request);
       return;
     }
-    const { since, until, signal } = request;
+    const { since, until } = request;
     await this.#demandWhole(since, until);
-    const live = until === undefined ? await this.#live(signal) : undefined;
-    try {
-      yield* this.#changesOfAll({ ...request, until: until ?? live });
-    } finally {
-      if (live !== undefined) await this.delete(live);
-    }
+    if (until !== undefined) yield* this.#changesOfAll(request, []);
+    else yield* this.#changesOfAll(request, await changesToLive(this.#requests, request, this.#cut()));
   }
 
   /** Tables that begin anew are told once, before what shards have of them. */
-  async *#changesOfAll(request: ChangesRequest): AsyncGenerator<ChangeBatch> {
+  async *#changesOfAll(request: ChangesRequest, begun: readonly BegunChanges[]): AsyncGenerator<ChangeBatch> {
     const { owners } = this.#requests.cluster;
-    const all = owners.map((owner) => changesOf(this.#requests, owner, request));
+    const all = owners.map((owner, i) => changesOf(this.#requests, owner, request, begun[i]));
     try {
       const anew = new Set<string>();
       const firsts: ChangeBatch[] = [];
-      for (const one of all) {
-        let step = await one.next();
+      // All of them have begun then, and end when they are told to.
+      const steps = await Promise.all(all.map((one) => one.next()));
+      for (const [i, one] of all.entries()) {
+        let step = steps[i];
         for (; !step.done && step.value.reset; step = await one.next()) {
           if (!anew.has(step.value.table)) yield step.value;
           anew.add(step.value.table);
@@ -188,14 +245,6 @@ export class RemoteVersions {
     } finally {
       await Promise.all(all.map((one) => one.return(undefined)));
     }
-  }
-
-  /** Makes a version of the live state, to be compared with and deleted. */
-  async #live(signal: AbortSignal | undefined): Promise<string> {
-    const name = `live-${randomBytes(8).toString("hex")}`;
-    const note = "the live state, for a comparison: to be deleted if that has ended";
-    await this.#checkpointTogether({ name, note, keep: Number.MAX_SAFE_INTEGER }, signal);
-    return name;
   }
 
   async #demandWhole(...names: (string | undefined)[]): Promise<void> {
@@ -213,8 +262,11 @@ export class RemoteVersions {
       return info;
     }
     const { cut } = demandWhole(await this.list(), name);
-    const body = { kind: "Rollback", name, cut: BigInt(cut ?? 0) } as const;
-    const answers = await askTogether(this.#requests, body, ["begun", "still"]);
+    const answers = await askTogether(this.#requests, {
+      body: { kind: "Rollback", name, cut: BigInt(cut ?? 0) },
+      stages: ["begun", "still"],
+      take: takeReport,
+    });
     return joinRollbacks(answers.map((json) => JSON.parse(json) as RollbackInfo));
   }
 }
@@ -222,13 +274,17 @@ export class RemoteVersions {
 /** @throws VERSION_NOT_FOUND, CORRUPT where it cannot be read */
 function demandWhole(all: readonly VersionInfo[], name: string): VersionInfo {
   const found = all.find((one) => one.name === name);
-  if (!found)
-    throw new EmbershardError(
-      "VERSION_NOT_FOUND",
-      `there is no version "${name}"; there ${all.length === 0 ? "are none" : `are ${all.map((one) => one.name).join(", ")}`}`,
-    );
+  if (!found) throw notFound(all, name);
   if (found.damage === undefined) return found;
   throw new EmbershardError("CORRUPT", `version "${name}": ${found.damage}`);
+}
+
+function notFound(all: readonly VersionInfo[], name: string): EmbershardError {
+  const names = [...new Set(all.map((one) => one.name))].join(", ");
+  return new EmbershardError(
+    "VERSION_NOT_FOUND",
+    `there is no version "${name}"; there ${names === "" ? "are none" : `are ${names}`}`,
+  );
 }
 
 function versionsOf({ json }: { readonly json: string }): VersionInfo[] {

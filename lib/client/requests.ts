@@ -10,7 +10,7 @@ type Kind = Body["kind"];
 type BodyOf<K extends Kind> = Extract<Body, { kind: K }>;
 
 /** What a request says, or what it says to this owner over this connection. */
-export type Question = BodyInput | ((channel: Channel) => BodyInput);
+export type Question = BodyInput | ((channel: Channel, owner: number) => BodyInput);
 
 export interface AskOptions {
   /** The connection that the answer has to come over. */
@@ -141,7 +141,7 @@ class OnePart<K extends Kind, T> implements Part {
         `${channel.name}: the connection ended during the scan: begin it anew`,
       );
     await this.#exchange.ask(channel, call, {
-      body: typeof this.#question === "function" ? this.#question(channel) : this.#question,
+      body: typeof this.#question === "function" ? this.#question(channel, this.owner) : this.#question,
       epoch: this.epoch,
       answer: ({ body }) => {
         if (body.kind !== this.#kind) throw unexpected(channel.name, body.kind, this.#kind);

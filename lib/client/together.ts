@@ -1,11 +1,26 @@
 // Requests that all shards do at one instant: each says how far it is, and goes on when all are there.
 import { EmbershardError } from "../base/errors.js";
-import type { BodyInput } from "../wire/generated/frame-types.js";
+import type { Body, BodyInput } from "../wire/generated/frame-types.js";
 import { type Channel, unexpected } from "./channel.js";
 import type { Requests } from "./requests.js";
 
 /** Stages that a request reaches one after the other. It waits at those that are not "begun". */
-export type Stage = "begun" | "ready" | "still";
+export type Stage = "begun" | "ready" | "still" | "written";
+
+/** How a request is done together. */
+export interface Together<T> {
+  readonly body: BodyInput;
+  readonly stages: readonly Stage[];
+  /** What is kept of a shard's last answer, which is borrowed. @throws where it is not what was asked for */
+  readonly take: (body: Body, channel: Channel) => T;
+  /** Done when the first shard has begun, before the others are asked. */
+  readonly begun?: (() => Promise<void>) | undefined;
+  /** Whether the first shard does what comes behind the last stage when all others have answered, so that it has done it only if they have. */
+  readonly firstLast?: boolean | undefined;
+  /** Told of an answer that is not used, since another shard failed. */
+  readonly unused?: ((answer: T) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
  * Asks all shards, and has them go on from stage to stage together; gives their answers. The first shard comes first at each stage: of
@@ -13,18 +28,14 @@ export type Stage = "begun" | "ready" | "still";
  *
  * @throws what the first that fails says; the others are told to give up, and nobody knows of them
  */
-export async function askTogether(
-  requests: Requests,
-  body: BodyInput,
-  stages: readonly Stage[],
-  signal?: AbortSignal,
-): Promise<string[]> {
+export async function askTogether<T>(requests: Requests, together: Together<T>): Promise<T[]> {
   const { cluster } = requests;
+  const { body, stages, take, begun, firstLast = false, unused, signal } = together;
   const call = requests.call(signal);
-  const parts: Participant[] = [];
+  const parts: Participant<T>[] = [];
   const ask = async (owner: number) => {
     const channel = await call.within(Promise.resolve(cluster.channel(owner)));
-    const part = new Participant(channel, body, call.frameDeadlineMs);
+    const part = new Participant(channel, body, call.frameDeadlineMs, take);
     parts.push(part);
     return part;
   };
@@ -32,6 +43,7 @@ export async function askTogether(
     const [owner, ...owners] = cluster.owners;
     const first = await ask(owner);
     await call.within(first.reached(stages[0]));
+    if (begun) await call.within(begun());
     const others = await Promise.all(owners.map(ask));
     for (const [i, stage] of stages.entries()) {
       await call.within(first.reached(stage));
@@ -40,28 +52,42 @@ export async function askTogether(
       if (i < stages.length - 1) first.proceedFrom(stage);
     }
     const last = stages[stages.length - 1];
-    for (const part of parts) part.proceedFrom(last);
+    for (const other of others) other.proceedFrom(last);
+    if (firstLast) await call.within(Promise.all(others.map(({ answer }) => answer)));
+    first.proceedFrom(last);
     return await call.within(Promise.all([first, ...others].map(({ answer }) => answer)));
   } catch (error) {
     const given = new EmbershardError("ABORTED", "another shard failed");
     for (const part of parts) part.giveUp(given);
-    await Promise.allSettled(parts.map(({ answer }) => answer));
+    for (const one of await Promise.allSettled(parts.map(({ answer }) => answer)))
+      if (one.status === "fulfilled") unused?.(one.value);
     throw error;
   } finally {
     call.close();
   }
 }
 
+/** What takes a report. */
+export function takeReport(body: Body, channel: Channel): string {
+  if (body.kind !== "Report") throw unexpected(channel.name, body.kind, "Report");
+  return body.json;
+}
+
 /** A shard that takes part. */
-class Participant {
-  /** The last answer's JSON. */
-  readonly answer: Promise<string>;
+class Participant<T> {
+  /** What was taken of the last answer. */
+  readonly answer: Promise<T>;
   readonly #channel: Channel;
   readonly #id: number;
   readonly #reached = new Set<string>();
   #waiting: { readonly stage: Stage; readonly resolve: () => void }[] = [];
 
-  constructor(channel: Channel, body: BodyInput, deadlineMs: number) {
+  constructor(
+    channel: Channel,
+    body: BodyInput,
+    deadlineMs: number,
+    take: (body: Body, channel: Channel) => T,
+  ) {
     this.#channel = channel;
     let id = 0;
     this.answer = new Promise((resolve, reject) => {
@@ -71,9 +97,8 @@ class Participant {
         {
           answer: (frame) => {
             const { body: reply, more } = frame;
-            if (reply.kind !== "Report") throw unexpected(channel.name, reply.kind, "Report");
-            if (more) this.#note((JSON.parse(reply.json) as { stage: string }).stage);
-            else resolve(reply.json);
+            if (more) this.#note((JSON.parse(takeReport(reply, channel)) as { stage: string }).stage);
+            else resolve(take(reply, channel));
           },
           failed: reject,
         },

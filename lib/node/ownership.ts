@@ -3,6 +3,7 @@ import type { SlotMap } from "../ring/slot-map.js";
 import { slotCount } from "../shard/arena-set.js";
 import type { Shard } from "../shard/shard.js";
 import { guarded } from "../shard/shard-state.js";
+import type { Share } from "../shard/share.js";
 import type { ArenaTable } from "../table/arena-table.js";
 
 /** Slots that a request says it covers, both inclusive. */
@@ -18,6 +19,8 @@ export class Ownership {
   readonly map: SlotMap;
   /** Slots that it owns. */
   readonly slots: number;
+  /** Its part of all slots, shards in the order of the map. */
+  readonly share: Share;
   readonly #owned: Uint8Array;
 
   constructor(map: SlotMap, node: string, shard: number) {
@@ -30,12 +33,15 @@ export class Ownership {
     this.#owned = new Uint8Array(slotCount / 8);
     const me = map.owners.findIndex((owner) => owner.node === node && owner.shard === shard);
     let slots = 0;
+    let from = 0;
     for (let slot = 0; slot < slotCount; slot++) {
+      if (map.ownerOf[slot] < me) from++;
       if (map.ownerOf[slot] !== me) continue;
       this.#owned[slot >> 3] |= 1 << (slot & 7);
       slots++;
     }
     this.slots = slots;
+    this.share = { from, to: from + slots, of: slotCount };
   }
 
   /** Demands that a request was planned with this map. @throws STALE_EPOCH */

@@ -107,6 +107,7 @@ export class ShardService implements Service, RequestHandler, RequestContext {
   setMap(map: SlotMap): void {
     this.#ownership = new Ownership(map, this.#options.node, this.#options.number);
     this.#slotMap = slotMapFrame(map);
+    this.shard.takeShare(this.#ownership.share);
   }
 
   accept(connection: Connection): Receiver {

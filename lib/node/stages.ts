@@ -21,5 +21,10 @@ export function companionOf(id: number, connection: ServedConnection, signal: Ab
       });
       say(stage);
     });
-  return { begun: () => say("begun"), ready: () => reach("ready"), still: () => reach("still") };
+  return {
+    begun: () => say("begun"),
+    ready: () => reach("ready"),
+    still: () => reach("still"),
+    written: () => reach("written"),
+  };
 }

@@ -6,7 +6,7 @@ import type { ChangeBatch } from "../api/row-batches.js";
 import { EmbershardError } from "../base/errors.js";
 import type { Shard } from "../shard/shard.js";
 import { shardStats } from "../shard/shard-stats.js";
-import { demandVersion } from "../shard/version.js";
+import type { Companion } from "../shard/together.js";
 import {
   type Changes,
   type Checkpoint,
@@ -27,10 +27,7 @@ import { companionOf } from "./stages.js";
 
 export const answerCheckpoint: Answer<Checkpoint> = async (context, { id, body }, connection) => {
   const { version, note = "", keep, cut } = body;
-  const aborting = new AbortController();
-  connection.whenOver(id, () =>
-    aborting.abort(new EmbershardError("ABORTED", "nobody waits for the checkpoint any more")),
-  );
+  const signal = wantedSignal(id, connection, "checkpoint");
   if (version === undefined) {
     if (note !== "" || keep !== undefined)
       throw new EmbershardError(
@@ -42,7 +39,6 @@ export const answerCheckpoint: Answer<Checkpoint> = async (context, { id, body }
     checkNote("checkpoint: note", note);
     if (keep !== undefined) checkInteger("checkpoint: keep", keep, 1, 2 ** 31 - 1);
   }
-  const { signal } = aborting;
   const parts = cut === 0n ? {} : { cut: String(cut), companion: companionOf(id, connection, signal) };
   const request = version === undefined ? undefined : { name: version, note, keep, ...parts };
   const info = await context.shard.checkpoint({ signal }, request);
@@ -55,40 +51,30 @@ export const answerListVersions: Answer<ListVersions> = (context, { id }, connec
 };
 
 export const answerDeleteVersion: Answer<DeleteVersion> = async (context, { id, body }, connection) => {
-  checkName("version", body.name);
-  await context.shard.versions.delete(body.name);
+  const { name, cut } = body;
+  checkName("version", name);
+  await context.shard.versions.delete(name, cut === 0n ? undefined : String(cut));
   connection.reply(id, done(context, { touched: 0, lsn: 0, repeated: false }));
 };
 
 export const answerRollback: Answer<Rollback> = async (context, { id, body }, connection) => {
   const { name, cut } = body;
   checkName("version", name);
-  const aborting = new AbortController();
-  connection.whenOver(id, () =>
-    aborting.abort(new EmbershardError("ABORTED", "nobody waits for the rollback any more")),
-  );
-  if (cut !== 0n) demandCut(context.shard, name, cut);
-  const companion = cut === 0n ? undefined : companionOf(id, connection, aborting.signal);
-  const info = await context.shard.rollBack(name, companion);
+  const signal = wantedSignal(id, connection, "rollback");
+  const others =
+    cut === 0n ? undefined : { cut: String(cut), companion: companionOf(id, connection, signal) };
+  const info = await context.shard.rollBack(name, others);
   connection.reply(id, { kind: "Report", json: jsonOf(info) });
 };
 
-/** @throws VERSION_NOT_FOUND where another version has the name */
-function demandCut({ state }: Shard, name: string, cut: bigint): void {
-  const found = demandVersion(state.versions, name).cut;
-  if (found === String(cut)) return;
-  throw new EmbershardError(
-    "VERSION_NOT_FOUND",
-    `version "${name}" was made anew meanwhile: its part is of cut ${found ?? 0}, not of ${cut}`,
-  );
-}
-
 export const answerDiff: Answer<Diff> = async (context, { id, body }, connection) => {
-  const { from, to, largest } = body;
+  const { from, to, largest, cut } = body;
   checkName("version", from);
   if (to !== undefined) checkName("version", to);
   checkInteger("diff: largest", largest, 0, 1000);
-  const diff = await context.shard.versions.diff(from, to, { largest });
+  const signal = wantedSignal(id, connection, "diff");
+  const companion = companionOfLive("diff", { to, cut }, () => companionOf(id, connection, signal));
+  const diff = await context.shard.versions.diff(from, to, { largest, signal, companion });
   connection.reply(id, { kind: "Report", json: jsonOf(diff) });
 };
 
@@ -110,7 +96,7 @@ async function nextChanges(id: number, number: number, connection: ServedConnect
 
 function changesOf(
   { shard }: RequestContext,
-  { since, until, tables, batch }: Changes,
+  { since, until, tables, batch, cut }: Changes,
   connection: ServedConnection,
   id: number,
 ): AsyncIterator<ChangeBatch> {
@@ -122,12 +108,34 @@ function changesOf(
   const longest = largestRowBytes(shard, [since, until], tables);
   const batchRows = Math.min(wanted, rowsFitting(longest, connection.frameBytes));
   // A first batch that nobody waits for any more may have taken a checkpoint.
+  const signal = wantedSignal(id, connection, "changes");
+  const companion = companionOfLive("changes", { to: until, cut }, () => companionOf(id, connection, signal));
+  return shard.versions
+    .changes({ since, until, tables, batchRows, signal, companion })
+    [Symbol.asyncIterator]();
+}
+
+/** Who waits for the live states of other shards. @throws INVALID_ARGUMENT where it is not the live state that is wanted */
+function companionOfLive(
+  what: string,
+  { to, cut }: { readonly to: string | undefined; readonly cut: bigint },
+  companion: () => Companion,
+): Companion | undefined {
+  if (cut === 0n) return undefined;
+  if (to === undefined) return companion();
+  throw new EmbershardError(
+    "INVALID_ARGUMENT",
+    `${what}: found a cut and version "${to}", expected one of them`,
+  );
+}
+
+/** Aborted when nobody waits for the answer any more. */
+function wantedSignal(id: number, connection: ServedConnection, what: string): AbortSignal {
   const aborting = new AbortController();
   connection.whenOver(id, () =>
-    aborting.abort(new EmbershardError("ABORTED", "nobody waits for the changes any more")),
+    aborting.abort(new EmbershardError("ABORTED", `nobody waits for the ${what} any more`)),
   );
-  const { signal } = aborting;
-  return shard.versions.changes({ since, until, tables, batchRows, signal })[Symbol.asyncIterator]();
+  return aborting.signal;
 }
 
 /** Bytes of the longest row that changes between these states may have. */

@@ -12,11 +12,13 @@ import { foldTail } from "./folding.js";
 import { Health } from "./health.js";
 import { clearGarbage, unusedOf, usedImageBytes } from "./image-use.js";
 import type { Instant } from "./instant.js";
+import type { Line } from "./line.js";
 import { encodePageKey, pageKeys } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
 import { readManifest } from "./page-loading.js";
 import { rollBack } from "./rollback.js";
 import type { ShardState } from "./shard-state.js";
+import type { SharedPlan } from "./together.js";
 import { readVersions } from "./version.js";
 import { deleteVersion, demandNewVersion, makeVersion, type VersionRequest } from "./version-making.js";
 import { type HeldInstant, holdInstant } from "./version-reading.js";
@@ -66,10 +68,7 @@ export class Checkpointing {
    * Writes a checkpoint and makes it a version. @throws VERSION_EXISTS, ABORTED, IO, READ_ONLY, CLOSED: there is no such
    * version then.
    */
-  writeVersion(
-    request: VersionRequest,
-    { begun, ...options }: CheckpointPlan & { readonly begun?: (() => void) | undefined },
-  ): Promise<CheckpointInfo> {
+  writeVersion(request: VersionRequest, { begun, ...options }: SharedPlan): Promise<CheckpointInfo> {
     return this.alone(async () => {
       demandNewVersion(this.#state, request.name);
       begun?.();
@@ -86,8 +85,9 @@ export class Checkpointing {
   }
 
   /** Writes a checkpoint, and keeps its instant for somebody who reads it. @throws ABORTED, IO, READ_ONLY, CLOSED */
-  holdLive(options: CheckpointOptions): Promise<HeldInstant> {
+  holdLive({ begun, ...options }: SharedPlan): Promise<HeldInstant> {
     return this.alone(async () => {
+      begun?.();
       const { instant, release } = await this.#writeInstant(options);
       try {
         const folded = await this.#overPages(async () => {
@@ -103,19 +103,30 @@ export class Checkpointing {
     });
   }
 
-  /** Makes the shard what a version of it is; see `rollBack`. Nobody may write meanwhile. */
-  rollBack(name: string): Promise<RollbackInfo> {
+  /**
+   * Makes the shard what a version of it is, in the line of the writes; see `rollBack`. `still` is waited for in the line. Checkpoints are
+   * waited for first: some of them want the line.
+   */
+  rollBack(
+    name: string,
+    line: Line,
+    { begun, still }: { readonly begun: () => void; readonly still: () => Promise<void> },
+  ): Promise<RollbackInfo> {
     return this.alone(async () => {
-      const info = await this.#overPages(() => rollBack(this.#state, name));
+      begun();
+      const info = await line.do(async () => {
+        await still();
+        return this.#overPages(() => rollBack(this.#state, name));
+      });
       this.bytesLogged = 0;
       this.#noteDead(0);
       return info;
     });
   }
 
-  deleteVersion(name: string): Promise<void> {
+  deleteVersion(name: string, cut?: string): Promise<void> {
     return this.alone(async () => {
-      this.#noteDead(await this.#overPages(() => deleteVersion(this.#state, name)));
+      this.#noteDead(await this.#overPages(() => deleteVersion(this.#state, name, cut)));
     });
   }
 

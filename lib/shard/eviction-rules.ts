@@ -6,9 +6,10 @@ import { BY, type ScoreSample, sampleScores, scoreOfFloat } from "../table/victi
 import type { ArenaSet } from "./arena-set.js";
 import { coldKeyBytes, valueHeaderBytes } from "./cold-values.js";
 import type { ShardState } from "./shard-state.js";
+import { partOf } from "./share.js";
 
 /** Where rows are counted. */
-export type RowsOfTables = Pick<ShardState, "arenas" | "cold">;
+export type RowsOfTables = Pick<ShardState, "arenas" | "cold" | "share">;
 
 /** Part of a table whose rows are victims at any time, at least: so much is looked at to find one that is among the worst. */
 const worstPart = 1 / 20;
@@ -32,9 +33,10 @@ export function coldRowCount(cold: RowsOfTables["cold"], { definition }: ArenaTa
 export function rowsOver(state: RowsOfTables, table: ArenaTable): number {
   const { eviction } = table.definition;
   if (!eviction || (eviction.maxRows === undefined && eviction.maxBytes === undefined)) return 0;
+  const part = (total: number | undefined) => (total === undefined ? undefined : partOf(total, state.share));
   const most = Math.min(
-    eviction.maxRows ?? Number.POSITIVE_INFINITY,
-    rowsWithin(state.arenas, table, eviction.maxBytes),
+    part(eviction.maxRows) ?? Number.POSITIVE_INFINITY,
+    rowsWithin(state.arenas, table, part(eviction.maxBytes)),
   );
   return Math.max(0, rowsOf(state, table) - most);
 }

@@ -12,6 +12,7 @@ import type { Interruption } from "./interruption.js";
 import type { PageKey } from "./page-image.js";
 import type { PageLedger } from "./page-ledger.js";
 import type { Sequences } from "./sequences.js";
+import type { Share } from "./share.js";
 import type { KnownVersion } from "./version.js";
 
 /** Pages of a dropped table: out of use, and not given away until a checkpoint has forgotten what they held. */
@@ -91,6 +92,8 @@ export interface ShardState {
   readonly sequences: Sequences;
   /** The latest time that a write has had, milliseconds since the epoch: a clock that goes back does not lower it. */
   time: number;
+  /** Which part of all keys it has; undefined: all, or nobody has said yet. */
+  share?: Share | undefined;
   /** No row goes by itself, whatever tables say. */
   readonly keepsAll?: boolean | undefined;
   /** The number that the next table gets. */

@@ -20,7 +20,6 @@ import { forgetCandidates } from "./forgetting.js";
 import { type FramePart, type GatheredFrame, gatherFrame } from "./frame-gathering.js";
 import { Interruption } from "./interruption.js";
 import { Line } from "./line.js";
-import { encodeManifest } from "./manifest.js";
 import { Mover } from "./mover.js";
 import { recoverShard, type ShardOptions } from "./opening.js";
 import type { RowRead } from "./reading.js";
@@ -29,8 +28,9 @@ import { type Scans, scanRows } from "./scanning.js";
 import { copiedTable, decayTable, newTable, noTable } from "./schema.js";
 import { guarded, lostAtClose, retireTable, type ShardLog, type ShardState, timeNow } from "./shard-state.js";
 import { ShardVersions } from "./shard-versions.js";
+import type { Share } from "./share.js";
 import type { RowWrite } from "./staging.js";
-import type { StoreHold } from "./store-hold.js";
+import { type StoreHold, withInstant } from "./store-hold.js";
 import { type Companion, planWith, reachTogether } from "./together.js";
 import { Turns } from "./turns.js";
 import { demandVersion } from "./version.js";
@@ -96,7 +96,7 @@ export class Shard {
     this.#checkpointing = new Checkpointing(state, options.checkpoint);
     this.checkpoints = this.#checkpointing;
     this.#mover = new Mover(state, this.#checkpointing, this.#scans);
-    this.versions = new ShardVersions(state, this.#checkpointing, () => this.#demandOpen());
+    this.versions = new ShardVersions(state, this.#checkpointing, this.#line, () => this.#demandOpen());
     const roomFor = (bytes: () => number) => this.#roomFor(bytes);
     const reached = (durable: Promise<void> | undefined) => this.#reached(durable);
     const owner = { line: this.#line, roomFor, mover: this.#mover, hotRows: options.hotRows };
@@ -281,6 +281,12 @@ export class Shard {
     return this.#evicting.listen(table, listener);
   }
 
+  /** Says which part of all keys the shard has: what tables may have is for all parts together. */
+  takeShare(share: Share): void {
+    this.#state.share = share;
+    this.#evicting.resume();
+  }
+
   /** Rows that a table has let go since the shard was opened. */
   evictionCounts(table: ArenaTable): EvictionCounts {
     return this.#evicting.counts(table);
@@ -419,22 +425,23 @@ export class Shard {
   }
 
   /**
-   * Makes the shard what a version of it is, in the line of the writes: those that wait behind it change the version.
+   * Makes the shard what a version of it is, in the line of the writes: those that wait behind it change the version. With others,
+   * it is the part that has their cut.
    *
-   * @throws VERSION_NOT_FOUND, CORRUPT, OUT_OF_MEMORY, IO, READ_ONLY, CLOSED
+   * @throws VERSION_NOT_FOUND, CORRUPT, OUT_OF_MEMORY, IO, READ_ONLY, ABORTED, CLOSED
    */
-  async rollBack(name: string, companion?: Companion): Promise<RollbackInfo> {
-    this.#demandOpen();
-    this.#checkpointing.health.demandWritable();
-    demandVersion(this.#state.versions, name);
+  async rollBack(name: string, others?: { companion: Companion; cut: string }): Promise<RollbackInfo> {
+    this.#demandWritable();
+    demandVersion(this.#state.versions, name, others?.cut);
     return this.#inTurn(async () => {
       try {
-        const result = await this.#line.do(async () => {
-          if (companion) await reachTogether(this.#state, companion);
+        const still = async () => {
+          if (others) await reachTogether(this.#state, others.companion);
           this.#demandOpen();
-          return this.#checkpointing.rollBack(name);
-        });
-        return { result };
+          demandVersion(this.#state.versions, name, others?.cut);
+        };
+        const begun = () => others?.companion.begun();
+        return { result: await this.#checkpointing.rollBack(name, this.#line, { begun, still }) };
       } finally {
         this.#mover.resume();
         this.#evicting.resume();
@@ -452,14 +459,7 @@ export class Shard {
   async holdInstant(signal?: AbortSignal): Promise<StoreHold> {
     const { writtenLsn, release } = this.hold();
     if (this.#state.cold.size === 0) return { writtenLsn, release };
-    try {
-      const live = await this.#checkpointing.holdLive({ signal });
-      const instant = encodeManifest(live.instant.manifest);
-      return { writtenLsn, instant, release: () => [live.release, release].forEach((one) => void one()) };
-    } catch (error) {
-      release();
-      throw error;
-    }
+    return withInstant({ writtenLsn, release }, () => this.#checkpointing.holdLive({ signal }));
   }
 
   #demandWritable(): void {

@@ -17,7 +17,12 @@ export interface Companion {
   ready(): Promise<void>;
   /** Writes wait from now on; resolves when they do in all shards. */
   still(): Promise<void>;
+  /** Of a version: all is written but the word that it is there; resolves when that is to be written. */
+  written(): Promise<void>;
 }
+
+/** How a checkpoint is written with others. */
+export type SharedPlan = CheckpointPlan & { readonly begun?: (() => void) | undefined };
 
 /** How a checkpoint is written with others; alone without a companion. */
 export function planWith(
@@ -25,14 +30,13 @@ export function planWith(
   options: CheckpointOptions,
   state: ShardState,
   line: Line,
-): CheckpointPlan & { readonly begun?: () => void } {
+): SharedPlan {
   if (!companion) return options;
   return { ...options, begun: () => companion.begun(), still: () => standStill(state, line, companion) };
 }
 
 /** Resolves when all shards have come so far; the caller has the line. @throws ABORTED, and what the companion rejects with */
 export async function reachTogether({ clock }: ShardState, companion: Companion): Promise<void> {
-  companion.begun();
   await inTime(clock, companion.still());
 }
 

@@ -56,7 +56,7 @@ export function demandNewVersion({ versions }: ShardState, name: string): void {
 export async function makeVersion(
   state: ShardState,
   instant: Instant,
-  { name, note, keep, cut }: VersionRequest,
+  { name, note, keep, cut, companion }: VersionRequest,
   options: CheckpointOptions,
 ): Promise<MadeVersion> {
   demandNewVersion(state, name);
@@ -69,6 +69,7 @@ export async function makeVersion(
       ? []
       : inOrder(state.versions.values()).slice(0, Math.max(0, state.versions.size + 1 - keep));
   try {
+    await companion?.written();
     if (leaving.length > 0) await expect(state, without(state, leaving));
     const commit = state.pages.batch();
     commit.put(encodeVersionKey(name), encodeVersion(version));
@@ -85,9 +86,15 @@ export async function makeVersion(
   return { version, folded: folded.written.length, deleted, deletedImages };
 }
 
-/** Deletes a version, damaged or not, and what only it refers to. Returns the images deleted. @throws VERSION_NOT_FOUND, IO */
-export async function deleteVersion(state: ShardState, name: string): Promise<number> {
-  if (!state.versions.has(name)) demandVersion(state.versions, name);
+/**
+ * Deletes a version, damaged or not, and what only it refers to; where `cut` is given, only if it has that one. Returns the images deleted.
+ *
+ * @throws VERSION_NOT_FOUND, IO
+ */
+export async function deleteVersion(state: ShardState, name: string, cut?: string): Promise<number> {
+  const known = state.versions.get(name) ?? demandVersion(state.versions, name);
+  if (cut !== undefined && ("damage" in known || known.cut !== cut))
+    throw new EmbershardError("VERSION_NOT_FOUND", `version "${name}" has no part of cut ${cut} here`);
   await expect(state, without(state, [{ name }]));
   const commit = state.pages.batch();
   commit.del(encodeVersionKey(name));

@@ -10,6 +10,7 @@ import type { Instant } from "./instant.js";
 import type { PageKey } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
 import type { ShardState } from "./shard-state.js";
+import type { Companion } from "./together.js";
 import { demandVersion } from "./version.js";
 import { holdVersion } from "./version-recovery.js";
 
@@ -18,6 +19,8 @@ export interface DiffOptions {
   readonly onProgress?: ((progress: CompareProgress) => void) | undefined;
   /** Rows to name of each table, those that have moved furthest. */
   readonly largest: number;
+  /** Who waits for the live states of other shards. */
+  readonly companion?: Companion | undefined;
 }
 
 export interface ChangesOptions {
@@ -26,6 +29,8 @@ export interface ChangesOptions {
   readonly until?: string | undefined;
   readonly tables?: readonly string[] | undefined;
   readonly batchRows: number;
+  /** As of a diff. */
+  readonly companion?: Companion | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: CompareProgress) => void) | undefined;
 }

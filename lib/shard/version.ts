@@ -76,8 +76,12 @@ export function inOrder(versions: Iterable<KnownVersion>): KnownVersion[] {
   return [...versions].sort((a, b) => age(a) - age(b));
 }
 
-/** The version, whole. @throws VERSION_NOT_FOUND, CORRUPT */
-export function demandVersion(versions: ReadonlyMap<string, KnownVersion>, name: string): Version {
+/** The version, whole; where `cut` is given, with that one. @throws VERSION_NOT_FOUND, CORRUPT */
+export function demandVersion(
+  versions: ReadonlyMap<string, KnownVersion>,
+  name: string,
+  cut?: string,
+): Version {
   const version = versions.get(name);
   if (!version) {
     const names = [...versions.keys()];
@@ -91,7 +95,11 @@ export function demandVersion(versions: ReadonlyMap<string, KnownVersion>, name:
     throw new EmbershardError("VERSION_NOT_FOUND", `no version "${name}": ${there}`);
   }
   if ("damage" in version) throw version.damage;
-  return version;
+  if (cut === undefined || cut === version.cut) return version;
+  throw new EmbershardError(
+    "VERSION_NOT_FOUND",
+    `version "${name}" was made anew meanwhile: its part is of cut ${version.cut ?? 0}, not of ${cut}`,
+  );
 }
 
 function decodeVersion(key: Uint8Array, value: Uint8Array): KnownVersion {

@@ -6,7 +6,7 @@ import { defineTable } from "../../lib/api/table-definition.js";
 import { OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
 import { ownDim, ownName, ownOptions, pushAt, sharedName, workers } from "./cluster-pushes.js";
 import type { Finding } from "./cluster-worker.js";
-import type { Contents } from "./world.js";
+import type { Contents, Rows } from "./world.js";
 
 /** Rows that miss a push that was acknowledged, and rows that have one twice; in words. */
 export class ClusterDamage extends Error {
@@ -17,8 +17,10 @@ export class ClusterDamage extends Error {
 }
 
 /** One worker's pushes, as its journal has them. */
-class WorkerHistory {
+export class WorkerHistory {
   readonly oracle: OracleTable;
+  /** Of its own table, by key: pushes that were applied, in their order. */
+  readonly applied = new Map<bigint, number[]>();
   /** Of the shared table, by key: pushes that were applied. */
   readonly shared = new Map<bigint, number>();
   acknowledged = 0;
@@ -29,15 +31,7 @@ class WorkerHistory {
   constructor(seed: number, worker: number, journal: string) {
     this.#seed = seed;
     this.#worker = worker;
-    const definition = defineTable(ownName(worker), 1, ownOptions);
-    const { learningRate } = definition.optimizer;
-    this.oracle = new OracleTable({
-      dim: definition.dim,
-      seed: BigInt(definition.seed),
-      optimizer: encodeOptimizer(definition.optimizer, definition),
-      initializer: encodeInitializer(definition.initializer),
-      learningRate,
-    });
+    this.oracle = ownOracle(worker);
     this.#read(readFileSync(journal, "utf8"));
   }
 
@@ -73,6 +67,11 @@ class WorkerHistory {
         Float32Array.from(gradients),
         { step: i, learningRate: this.oracle.definition.learningRate },
       );
+      for (const at of applied) {
+        const pushes = this.applied.get(ownKeys[at]);
+        if (pushes) pushes.push(i);
+        else this.applied.set(ownKeys[at], [i]);
+      }
       const counted = sure ? this.shared : unknown;
       for (const key of sharedKeys) counted.set(key, (counted.get(key) ?? 0) + 1);
     }
@@ -87,9 +86,60 @@ class WorkerHistory {
     }
   }
 
+  /**
+   * What is wrong with rows of its own table in a version that was asked for when the journal had the lines `before`, and was there when
+   * it had `after`. Each row is what it was after some push; and all were so at one instant: what was acknowledged before something
+   * was sent that is in the version is in it, too.
+   */
+  differenceOf(rows: Rows, before: readonly string[], after: readonly string[]): string | undefined {
+    const sent = Math.max(0, ...numbersOf(after, "s"));
+    const oracle = ownOracle(this.#worker);
+    let latest = 0;
+    for (const [key, { lastStep }] of rows) {
+      const pushes = this.applied.get(key) ?? [];
+      if (!pushes.includes(lastStep)) return `key ${key} has push ${lastStep}, which is none of its own`;
+      if (lastStep > sent) return `key ${key} has push ${lastStep}, which was sent later`;
+      latest = Math.max(latest, lastStep);
+      for (const i of pushes) if (i <= lastStep) this.#pushOne(oracle, key, i);
+    }
+    const end = after.indexOf(`s${latest}`);
+    const known = new Set([...numbersOf(before, "a"), ...numbersOf(after.slice(0, Math.max(0, end)), "a")]);
+    for (const [key, pushes] of this.applied) {
+      const least = Math.max(0, ...pushes.filter((i) => known.has(i)));
+      const { lastStep = 0 } = rows.get(key) ?? {};
+      if (lastStep < least)
+        return `key ${key} has push ${lastStep}, not ${least}, which was acknowledged before it was asked for, or before push ${latest}, which it has`;
+    }
+    return oracle.difference(rows);
+  }
+
+  #pushOne(oracle: OracleTable, key: bigint, i: number): void {
+    const { ownKeys, ownGradients } = pushAt(this.#seed, this.#worker, i);
+    const at = ownKeys.indexOf(key);
+    const gradients = ownGradients.slice(at * ownDim, (at + 1) * ownDim);
+    oracle.push([key], gradients, { step: i, learningRate: oracle.definition.learningRate });
+  }
+
   get #name(): string {
     return `worker ${this.#worker}`;
   }
+}
+
+/** The oracle of a worker's own table, empty. */
+function ownOracle(worker: number): OracleTable {
+  const definition = defineTable(ownName(worker), 1, ownOptions);
+  const { learningRate } = definition.optimizer;
+  return new OracleTable({
+    dim: definition.dim,
+    seed: BigInt(definition.seed),
+    optimizer: encodeOptimizer(definition.optimizer, definition),
+    initializer: encodeInitializer(definition.initializer),
+    learningRate,
+  });
+}
+
+function numbersOf(lines: readonly string[], kind: "a" | "s"): number[] {
+  return lines.filter((line) => line[0] === kind).map((line) => Number(line.slice(1)));
 }
 
 export interface ClusterCounts {
@@ -98,12 +148,7 @@ export interface ClusterCounts {
 }
 
 /** Demands that tables are what journals say, to the bit. @throws ClusterDamage */
-export function demandCluster(
-  seed: number,
-  journals: readonly string[],
-  { tables }: Contents,
-): ClusterCounts {
-  const histories = journals.map((journal, worker) => new WorkerHistory(seed, worker, journal));
+export function demandCluster(histories: readonly WorkerHistory[], { tables }: Contents): ClusterCounts {
   for (const [worker, { oracle }] of histories.entries()) {
     const difference = oracle.difference(tables.get(ownName(worker))!.rows);
     if (difference !== undefined) throw new ClusterDamage(`table ${ownName(worker)}: ${difference}`);

@@ -8,8 +8,9 @@ import { fileURLToPath } from "node:url";
 import { Prng } from "../../lib/base/prng.js";
 import { connect } from "../../lib/index.js";
 import { ClusterProcesses } from "../node/cluster-processes.js";
-import { demandCluster } from "./cluster-expectation.js";
+import { demandCluster, WorkerHistory } from "./cluster-expectation.js";
 import { workers } from "./cluster-pushes.js";
+import { VersionMaker } from "./cluster-versions.js";
 import type { ClusterWorkerPlan } from "./cluster-worker.js";
 import { ChaosFailure } from "./rounds.js";
 import { readContents } from "./world.js";
@@ -26,6 +27,9 @@ export interface ClusterTally {
   pushes: number;
   /** Of those that were sent, the ones that a killed worker did not hear of. */
   unheard: number;
+  /** Versions that were made meanwhile, and those that came to nothing. */
+  versions: number;
+  versionsFailed: number;
 }
 
 /** Kills `rounds` times. Calls back after each. @throws ChaosFailure */
@@ -34,7 +38,15 @@ export async function runClusterRounds(
   seed: number,
   onRound: (tally: ClusterTally) => void,
 ): Promise<ClusterTally> {
-  const tally: ClusterTally = { rounds: 0, nodeKills: 0, workerKills: 0, pushes: 0, unheard: 0 };
+  const tally: ClusterTally = {
+    rounds: 0,
+    nodeKills: 0,
+    workerKills: 0,
+    pushes: 0,
+    unheard: 0,
+    versions: 0,
+    versionsFailed: 0,
+  };
   for (let begun = 0; begun < rounds; begun += storyRounds) {
     const story = new ClusterStory((seed + begun) >>> 0, tally);
     await story.play(Math.min(storyRounds, rounds - begun), onRound);
@@ -49,6 +61,7 @@ class ClusterStory {
   readonly #place = mkdtempSync(join(tmpdir(), "embershard-cluster-chaos-"));
   readonly #workers: WorkerLife[];
   #cluster: ClusterProcesses | undefined;
+  #maker: VersionMaker | undefined;
 
   constructor(seed: number, tally: ClusterTally) {
     this.#seed = seed;
@@ -66,17 +79,23 @@ class ClusterStory {
         shards: 1 + (this.#seed % 2),
       });
       for (const worker of this.#workers) this.#begin(worker);
+      this.#maker = await VersionMaker.begin(
+        this.#cluster.address,
+        this.#workers.map(({ journal }) => journal),
+      );
       for (let round = 0; round < rounds; round++) {
         await this.#round(this.#cluster);
         this.#tally.rounds++;
         onRound(this.#tally);
       }
       await Promise.all(this.#workers.map((worker) => worker.finish()));
-      await this.#verify(this.#cluster);
+      await this.#maker.end();
+      await this.#verify(this.#cluster, this.#maker);
     } catch (error) {
       throw new ChaosFailure(this.#seed, this.#tally.rounds, this.#place, (error as Error).stack!);
     } finally {
       for (const worker of this.#workers) await worker.kill();
+      await this.#maker?.close();
       await this.#cluster?.end();
     }
     rmSync(this.#place, { recursive: true, force: true });
@@ -106,13 +125,19 @@ class ClusterStory {
     if (kind !== 0) await cluster.begin(node);
   }
 
-  async #verify(cluster: ClusterProcesses): Promise<void> {
+  async #verify(cluster: ClusterProcesses, maker: VersionMaker): Promise<void> {
     const store = await connect(cluster.address);
     try {
-      const journals = this.#workers.map(({ journal }) => journal);
-      const { sent, acknowledged } = demandCluster(this.#seed, journals, await readContents(store));
+      const histories = this.#workers.map(
+        ({ journal }, worker) => new WorkerHistory(this.#seed, worker, journal),
+      );
+      const { sent, acknowledged } = demandCluster(histories, await readContents(store));
       this.#tally.pushes += acknowledged;
       this.#tally.unheard += sent - acknowledged;
+      const version = await maker.demand(histories);
+      this.#tally.versions += maker.made;
+      this.#tally.versionsFailed += maker.failed;
+      if (version) await maker.demandRollback(cluster, version, this.#random);
     } finally {
       await store.close();
     }

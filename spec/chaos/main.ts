@@ -27,8 +27,16 @@ function storeLine({ rounds: done, kills, closed, operations }: Tally): string {
   return `${done} of ${rounds} rounds, ${operations} operations held; killed in ${byPhase.join(", ")}; closed ${closed}`;
 }
 
-function clusterLine({ rounds: done, nodeKills, workerKills, pushes, unheard }: ClusterTally): string {
-  return `${done} of ${rounds} rounds, ${nodeKills} kills of nodes and ${workerKills} of workers under load; ${pushes} acknowledged pushes held, the fate of ${unheard} more was found out`;
+function clusterLine({
+  rounds: done,
+  nodeKills,
+  workerKills,
+  pushes,
+  unheard,
+  versions,
+  versionsFailed,
+}: ClusterTally): string {
+  return `${done} of ${rounds} rounds, ${nodeKills} kills of nodes and ${workerKills} of workers under load; ${pushes} acknowledged pushes held, the fate of ${unheard} more was found out; ${versions} versions held, ${versionsFailed} came to nothing`;
 }
 
 /** Shows how it goes: on a terminal in place, elsewhere now and then. */

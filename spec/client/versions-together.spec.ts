@@ -137,4 +137,48 @@ test("who aborts, or is gone, lets writes go on, and leaves no version", async (
   assert.equal((await names(store)).filter((name) => !name.includes("damaged")).sort(), ["a", "b"]);
 });
 
+test("what is compared with the live state is no version, and is let go when its client is gone", async (context) => {
+  const cluster = await served(context, 2);
+  const { store, table } = await client(context);
+  const goner = await cluster.connect({}, "goner");
+  context.stores.push(goner);
+  await table.push(keys, ones);
+  await store.checkpoint({ version: "v" });
+  await table.push(keys, ones);
+  const { tables } = await goner.diff("v");
+  assert.equal(
+    tables.map(({ changed }) => changed),
+    [keys.length],
+  );
+  const states = cluster.services.map(({ shard }) => shard.state);
+  const held = () => states.map(({ readers }) => readers.size > 0);
+  assert.equal(held(), [false, false]);
+  const reading = goner.changes({ since: "v", batch: 16 })[Symbol.asyncIterator]();
+  assert.is((await reading.next()).value?.keys.length, 16);
+  assert.equal(held(), [true, true]);
+  assert.equal(await names(store), ["v"]);
+  cluster.network.cutAll("node", "goner");
+  await until(() => held().every((one) => !one));
+  // Who stops early lets it go, too.
+  const again = store.changes({ since: "v", batch: 16 })[Symbol.asyncIterator]();
+  await again.next();
+  assert.equal(held(), [true, true]);
+  await again.return?.();
+  await until(() => held().every((one) => !one));
+});
+
+test("of what came to nothing only what others left goes when the version is made", async (context) => {
+  const cluster = await served(context, 2);
+  const { store, table } = await client(context);
+  await table.push(keys, ones);
+  // The first shard has none: somebody was killed before it was written there.
+  const companion = { begun() {}, async ready() {}, async still() {}, async written() {} };
+  await cluster.services[1].shard.checkpoint({}, { name: "v", note: "", cut: "5", companion });
+  assert.equal(await names(store), ["v damaged"]);
+  const deletes = codeOf(() => cluster.services[1].shard.versions.delete("v", "7"));
+  assert.is(await deletes, "VERSION_NOT_FOUND");
+  await store.checkpoint({ version: "v" });
+  assert.equal(await names(store), ["v"]);
+});
+
 test.run();

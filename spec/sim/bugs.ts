@@ -22,6 +22,23 @@ export const acknowledgesEarly: Bug = {
   },
 };
 
+/** A shard takes its part of a version without waiting for the others. */
+export const doesNotStandStill: Bug = {
+  shard: (shard) => {
+    const { checkpoint } = shard;
+    shard.checkpoint = (options, version) => {
+      const { companion } = version ?? {};
+      const hasty = companion && {
+        begun: () => companion.begun(),
+        ready: () => companion.ready(),
+        still: async () => void companion.still().catch(() => {}),
+        written: () => companion.written(),
+      };
+      return checkpoint.call(shard, options, version && { ...version, companion: hasty });
+    };
+  },
+};
+
 /** What was planned with another slot map is done nevertheless. */
 export const servesOldEpochs: Bug = {
   service: (service) => {

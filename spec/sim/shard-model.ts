@@ -9,14 +9,20 @@ import type { Shard } from "../../lib/shard/shard.js";
 import { differenceFrom } from "../laws/oracle-of.js";
 import { nameOfWrite, type SimPart, type SimWrite } from "./sim-write.js";
 import { meet, type ReadRow, type Stretch, TableModel } from "./table-model.js";
+import { type RollbackPlan, VersionModel, type VersionPart } from "./version-model.js";
 import type { World } from "./world.js";
 
 /** How a shard's process ended. */
 export type Ending = "kill" | "power" | "stop";
 
-/** What a record did. */
+/** What a record did, or what happened after it. */
 interface Event {
   readonly lsn: number;
+  /** When: see Stretch. Its LSN, of a record. */
+  readonly at: number;
+  /** When among all events of the cluster that change anything. */
+  readonly tick?: number | undefined;
+  readonly rollback?: RollbackPlan;
   readonly define?: TableDefinition;
   readonly worker?: WorkerRecord;
   readonly origin?: PushOrigin;
@@ -61,10 +67,16 @@ export class ShardModel {
   readonly #recovered: number[] = [0];
   /** Workers that it has forgotten. */
   readonly expired = new Set<string>();
+  readonly versions: VersionModel;
 
   constructor(world: World, owner: number) {
     this.#world = world;
     this.owner = owner;
+    this.versions = new VersionModel({
+      moment: (lsn) => this.#momentOf(lsn),
+      rolledBack: (plan) => this.#rolledBack(plan),
+      violate: (what) => this.#violate(what),
+    });
   }
 
   get name(): string {
@@ -74,7 +86,11 @@ export class ShardModel {
 
   /** LSN of the last record that is known. */
   get lastLsn(): number {
-    return this.#events.at(-1)?.lsn ?? this.#recovered[this.#life];
+    return this.#last?.lsn ?? Math.floor(this.#recovered[this.#life]);
+  }
+
+  get #last(): Event | undefined {
+    return this.#events.at(-1);
   }
 
   /**
@@ -90,15 +106,17 @@ export class ShardModel {
       this.#violate(`after a ${ending} it has ${lsn} records, ${least} of ${last} must be there`);
     if (lsn < last) this.#world.count(`a ${ending} loses records`);
     const life = ++this.#life;
-    this.#recovered[life] = lsn;
     for (const event of this.#events) if (event.lsn > lsn) event.lost = ending;
     this.#events = this.#events.filter(({ lost }) => lost === undefined);
     for (const table of this.#tables.values()) table.rollBack(lsn, life);
     this.#numbers = new Map();
     this.#workers = new Map();
     for (const event of this.#events) this.#remember(event);
+    this.versions.opened(shard, () => alive() && life === this.#life);
+    this.#recovered[life] = this.#last?.at ?? lsn;
     // What is found when it is opened is made durable.
-    this.#os = this.#fsync = this.#seen = lsn;
+    this.#os = this.#fsync = lsn;
+    this.#seen = this.#recovered[life];
     this.#follow(shard, alive);
     await this.compare(shard, store);
   }
@@ -144,12 +162,76 @@ export class ShardModel {
 
   #appended(lsn: number, type: number, payload: Uint8Array): void {
     if (lsn !== this.lastLsn + 1) this.#violate(`record ${lsn} follows on ${this.lastLsn}`);
-    const event = this.#eventOf(lsn, type, payload);
+    const tick = type === RECORD.checkpoint ? undefined : ++this.#world.ticks;
+    const event = { ...this.#eventOf(lsn, type, payload), at: lsn, tick };
+    this.#note(event);
+    const { write } = event;
+    if (!write) return;
+    const events = this.#eventsOf.get(write);
+    if (events) events.push(event);
+    else this.#eventsOf.set(write, [event]);
+  }
+
+  #note(event: Event): void {
     this.#events.push(event);
+    if (event.tick !== undefined) this.versions.happened(event.tick);
     this.#remember(event);
   }
 
-  #eventOf(lsn: number, type: number, payload: Uint8Array): Event {
+  // Versions.
+
+  #momentOf(lsn: number): { at: number; from: number; until: number } {
+    const before = this.#events.filter((event) => event.lsn <= lsn);
+    const next = this.#events.find((event) => event.lsn > lsn && event.tick !== undefined);
+    return {
+      at: before.at(-1)?.at ?? lsn,
+      from: before.findLast(({ tick }) => tick !== undefined)?.tick ?? 0,
+      until: next?.tick ?? Number.POSITIVE_INFINITY,
+    };
+  }
+
+  /** The shard is a version again, without a record that says so. */
+  #rolledBack(rollback: RollbackPlan): void {
+    const { parts, generation } = rollback;
+    const [part] = parts;
+    const lsn = this.lastLsn;
+    const last = this.#last?.at ?? lsn;
+    const at = last + (lsn + 1 - last) / 2;
+    this.#world.tell(
+      this.name,
+      () => `is ${part.name} again, of checkpoint ${part.generation}: checkpoint ${generation}`,
+    );
+    this.#world.count("a shard is rolled back");
+    const names = [...part.numbers.values()];
+    for (const [name, table] of this.#tables)
+      table.goBack(names.includes(name) ? part.at : undefined, at, this.#life);
+    this.#note({ lsn, at, tick: ++this.#world.ticks, rollback });
+    this.#os = this.#fsync = lsn;
+  }
+
+  /** The instants at which it may have begun to be a version since some tick: from, inclusive, until, exclusive. */
+  rollbacksSince(tick: number, id: string): { from: number; until: number }[] {
+    const found: { from: number; until: number }[] = [];
+    for (const [i, event] of this.#events.entries()) {
+      if (!event.rollback?.parts.some((part) => part.id === id) || event.tick! <= tick) continue;
+      const from = this.#events.slice(0, i).findLast((one) => one.tick !== undefined)?.tick ?? 0;
+      found.push({ from, until: event.tick! });
+    }
+    return found;
+  }
+
+  /** Whoever asked for a rollback knows that it has happened. */
+  rollbackKnown(): void {
+    const event = this.#events.findLast(({ rollback }) => rollback !== undefined);
+    this.#seen = Math.max(this.#seen, event?.at ?? 0);
+  }
+
+  /** Whether a row of a table reads like that in its part of a version. */
+  readsInPart(part: VersionPart, table: string, key: bigint, read: ReadRow): boolean {
+    return this.#tables.get(table)!.readsAt(key, read, part.at);
+  }
+
+  #eventOf(lsn: number, type: number, payload: Uint8Array): Omit<Event, "at"> {
     if (type === RECORD.rows) return this.#rows(lsn, decodeRows(payload)!);
     if (type === RECORD.define) {
       const define = decodeJson(payload) as TableDefinition;
@@ -161,7 +243,8 @@ export class ShardModel {
   }
 
   /** Tables, workers and sequences after an event. */
-  #remember({ define, worker, origin }: Event): void {
+  #remember({ define, worker, origin, rollback }: Event): void {
+    if (rollback) this.#numbers = new Map(rollback.parts[0].numbers);
     if (define) this.#numbers.set(define.number, define.name);
     if (origin) this.#raise(origin);
     if (!worker) return;
@@ -183,7 +266,7 @@ export class ShardModel {
         highest.set(slot, Number(sequence));
   }
 
-  #rows(lsn: number, record: RowsRecord): Event {
+  #rows(lsn: number, record: RowsRecord): Omit<Event, "at"> {
     const { origin } = record;
     if (!origin) return this.#created(lsn, record);
     const worker = this.#workers.get(origin.worker);
@@ -202,9 +285,6 @@ export class ShardModel {
     for (const part of write.parts) this.#applyPart(lsn, write, part, { origin, worker, applied });
     this.#demandKeys(lsn, write, record, applied);
     const event = { lsn, origin, write, applied };
-    const events = this.#eventsOf.get(write);
-    if (events) events.push(event);
-    else this.#eventsOf.set(write, [event]);
     this.#world.tell(this.name, () => `record ${lsn}: ${nameOfWrite(write)}, ${[...applied].join(", ")}`);
     return event;
   }
@@ -251,7 +331,7 @@ export class ShardModel {
   }
 
   /** Rows that a pull made. */
-  #created(lsn: number, { parts }: RowsRecord): Event {
+  #created(lsn: number, { parts }: RowsRecord): Omit<Event, "at"> {
     for (const part of parts) {
       const name = this.#numbers.get(part.table)!;
       if (part.kind !== SECTION.create)
@@ -309,7 +389,7 @@ export class ShardModel {
     const possible: { life: number; stretches: Stretch[] }[] = [];
     for (let life = ticket.life; life <= this.#life; life++) {
       const first = life === ticket.life ? ticket.from : this.#recovered[life];
-      let stretches: Stretch[] = [{ first, last: Number.POSITIVE_INFINITY }];
+      let stretches: Stretch[] = [{ first, end: Number.POSITIVE_INFINITY }];
       for (const { table, key, read } of reads)
         stretches = meet(stretches, this.#tables.get(table)!.stretchesOf(key, read, life));
       if (stretches.length > 0) possible.push({ life, stretches });

@@ -10,6 +10,7 @@ import type { SimProcess } from "./process.js";
 import type { ReadTicket } from "./shard-model.js";
 import { nameOfWrite, type SimPart, type SimWrite, textOfWrite } from "./sim-write.js";
 import type { ReadRow } from "./table-model.js";
+import { type VersionCall, VersionCalls, versionNames } from "./version-calls.js";
 import type { World } from "./world.js";
 
 /** What may keep a call from being done while things go wrong, and helps when it is called again. */
@@ -31,6 +32,15 @@ const calls = {
   contains: 5,
   occurrences: 5,
   checkpoint: 2,
+  version: 6,
+};
+/** What is done with versions. */
+const versionCalls: Readonly<Record<VersionCall, number>> = {
+  make: 5,
+  list: 1,
+  "read version": 3,
+  "roll back": 2,
+  "delete version": 1,
 };
 
 /** Shared by all stories: kernels are what takes longest to make. */
@@ -57,9 +67,11 @@ export class SimWorker {
   readonly #tables: Table[] = [];
   #store: Store | undefined;
   #sequence = 0;
+  readonly #thorough: boolean;
 
-  /** Begins a session; makes `calls` calls. */
-  constructor(world: World, name: string, calls: number) {
+  /** Begins a session; makes `calls` calls. One that is thorough looks at all versions in the end. */
+  constructor(world: World, name: string, calls: number, thorough = false) {
+    this.#thorough = thorough;
     this.#world = world;
     this.name = name;
     this.session = (world.sessions.get(name) ?? 0n) + 1n;
@@ -97,6 +109,10 @@ export class SimWorker {
       if (random.below(2) === 0) await this.process.wait(time(random, 0, 40));
     }
     await Promise.all(this.#running);
+    if (this.#thorough && !this.over)
+      await this.#attempt("look at all versions", () =>
+        new VersionCalls(this.#world, this.#store!).demandAll(),
+      );
     await this.#store?.close();
     this.#tell(() => (this.over ? `ends: ${this.over}` : "has made its calls"));
   }
@@ -131,17 +147,29 @@ export class SimWorker {
 
   #call(): Promise<void> {
     const { random } = this.process;
-    const kind = weighted(random, calls);
+    const kind = weighted(random, this.#world.manyVersions ? { ...calls, version: 100 } : calls);
     switch (kind) {
       case "push":
       case "assign":
       case "delete":
         return this.#write(kind);
+      case "version":
+        return this.#onVersions();
       case "checkpoint":
         return this.#attempt("checkpoint", () => this.#store!.checkpoint());
       default:
         return this.#read(kind);
     }
+  }
+
+  #onVersions(): Promise<void> {
+    const { random } = this.process;
+    const kind = weighted(random, versionCalls);
+    const there = [...this.#world.versions.settled.keys()];
+    const known = kind !== "make" && there.length > 0 && random.below(4) > 0;
+    const name = pick(random, known ? there : versionNames);
+    const calls = new VersionCalls(this.#world, this.#store!);
+    return this.#attempt(`${kind} ${name}`, () => calls.call(kind, name), calls.excuses(kind, name));
   }
 
   #write(kind: SimWrite["kind"]): Promise<void> {
@@ -253,13 +281,20 @@ export class SimWorker {
     );
   }
 
-  async #attempt(what: string, work: () => Promise<unknown>): Promise<void> {
+  async #attempt(
+    what: string,
+    work: () => Promise<unknown>,
+    also: (code: ErrorCode) => boolean = () => false,
+  ): Promise<void> {
     this.#tell(() => what);
     try {
       await work();
       this.#tell(() => `done: ${what}`);
     } catch (error) {
-      this.#judge(what, error);
+      if (error instanceof EmbershardError && also(error.code)) {
+        this.#tell(() => `failed: ${what}: ${error.message}`);
+        this.#world.count(`a call fails with ${error.code}`);
+      } else this.#judge(what, error);
     }
   }
 
@@ -278,11 +313,11 @@ export class SimWorker {
   }
 
   #excuses(code: ErrorCode): boolean {
-    const { sessions, powerWasLost, models } = this.#world;
+    const { sessions, powerWasLost, models, rollbacks } = this.#world;
     if (code === "FENCED") return this.session < sessions.get(this.name)!;
     if (code === "SESSION_EXPIRED")
       return powerWasLost || models.some(({ expired }) => expired.has(this.name));
-    if (code === "TABLE_NOT_FOUND") return powerWasLost;
+    if (code === "TABLE_NOT_FOUND") return powerWasLost || rollbacks > 0;
     return excused.includes(code);
   }
 

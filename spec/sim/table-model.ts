@@ -5,7 +5,8 @@ import { oracleOf } from "../laws/oracle-of.js";
 
 /** A row as a record left it. */
 interface RowVersion {
-  readonly lsn: number;
+  /** Where: see Stretch. */
+  readonly at: number;
   /** Lives of the shard in which it was there: from this one, before that one. */
   readonly from: number;
   before: number;
@@ -13,10 +14,13 @@ interface RowVersion {
   readonly row: OracleRow | undefined;
 }
 
-/** LSNs, both inclusive: the shard as it was after any of these records. */
+/**
+ * The shard as it was from one moment on, until before another. After a record the moment is its LSN; what is no record, as a rollback,
+ * has moments between those of records.
+ */
 export interface Stretch {
   readonly first: number;
-  readonly last: number;
+  readonly end: number;
 }
 
 /** What an answer says of a key. */
@@ -41,10 +45,10 @@ export class TableModel {
   }
 
   /** Notes what a record made of some keys' rows, which the oracle has. */
-  note(keys: Iterable<bigint>, lsn: number, life: number): void {
+  note(keys: Iterable<bigint>, at: number, life: number): void {
     for (const key of keys) {
       const row = this.oracle.rows.get(key);
-      const version = { lsn, from: life, before: Number.POSITIVE_INFINITY, row: row && copyOf(row) };
+      const version = { at, from: life, before: Number.POSITIVE_INFINITY, row: row && copyOf(row) };
       const versions = this.#versions.get(key);
       if (versions) versions.push(version);
       else this.#versions.set(key, [version]);
@@ -56,12 +60,33 @@ export class TableModel {
     for (const [key, versions] of this.#versions) {
       let lost = false;
       for (const version of versions) {
-        if (version.before <= life || version.lsn <= lsn) continue;
+        if (version.before <= life || version.at < lsn + 1) continue;
         version.before = life;
         lost = true;
       }
       if (lost) this.#restore(key, versions.findLast(({ before }) => before > life)?.row);
     }
+  }
+
+  /** Makes it what it was, or empty, from a moment on. */
+  goBack(to: number | undefined, at: number, life: number): void {
+    for (const key of this.#versions.keys()) {
+      const row = to === undefined ? undefined : this.rowAt(key, to);
+      if (this.rowAt(key, at) === row) continue;
+      this.#restore(key, row);
+      this.note([key], at, life);
+    }
+  }
+
+  /** A row as it was at a moment that has come to stay. */
+  rowAt(key: bigint, at: number): OracleRow | undefined {
+    const there = this.#versions.get(key)?.filter((one) => one.before === Number.POSITIVE_INFINITY);
+    return there?.findLast((one) => one.at <= at)?.row;
+  }
+
+  /** Whether it read like that at such a moment. */
+  readsAt(key: bigint, read: ReadRow, at: number): boolean {
+    return this.#agrees(key, this.rowAt(key, at), read);
   }
 
   #restore(key: bigint, row: OracleRow | undefined): void {
@@ -81,8 +106,8 @@ export class TableModel {
     for (let i = -1; i < there.length; i++) {
       const row = there[i]?.row;
       if (!this.#agrees(key, row, read)) continue;
-      const last = i + 1 < there.length ? there[i + 1].lsn - 1 : Number.POSITIVE_INFINITY;
-      stretches.push({ first: i < 0 ? 0 : there[i].lsn, last });
+      const end = i + 1 < there.length ? there[i + 1].at : Number.POSITIVE_INFINITY;
+      stretches.push({ first: i < 0 ? 0 : there[i].at, end });
     }
     return stretches;
   }
@@ -106,8 +131,8 @@ export class TableModel {
 export function meet(a: readonly Stretch[], b: readonly Stretch[]): Stretch[] {
   return a.flatMap((one) =>
     b
-      .map((other) => ({ first: Math.max(one.first, other.first), last: Math.min(one.last, other.last) }))
-      .filter(({ first, last }) => first <= last),
+      .map((other) => ({ first: Math.max(one.first, other.first), end: Math.min(one.end, other.end) }))
+      .filter(({ first, end }) => first < end),
   );
 }
 

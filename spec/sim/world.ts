@@ -14,6 +14,7 @@ import { SimProcess } from "./process.js";
 import { ShardModel } from "./shard-model.js";
 import { SimMemory } from "./sim-memory.js";
 import type { SimWrite } from "./sim-write.js";
+import { VersionLedger } from "./version-ledger.js";
 
 /** Control ports, and those of the first shards behind them. */
 export const controlPort = 7400;
@@ -24,6 +25,8 @@ export interface WorldOptions {
   readonly trace?: ((line: string) => void) | undefined;
   /** What is wrong with the nodes, to see whether it is noticed. */
   readonly bug?: Bug | undefined;
+  /** Workers do more with versions than with rows. */
+  readonly manyVersions?: boolean | undefined;
 }
 
 /** How large a world is. */
@@ -47,6 +50,7 @@ export class World {
   readonly memory = new SimMemory();
   readonly network: LoopbackNetwork;
   readonly bug: Bug | undefined;
+  readonly manyVersions: boolean;
   readonly scale: Scale;
   readonly tables: Readonly<Record<string, TableOptions>>;
   /** The map that whoever starts or asks is told. */
@@ -60,15 +64,21 @@ export class World {
   /** Power has been lost somewhere: what was acknowledged at `os` may be gone. */
   powerWasLost = false;
   violation: Violation | undefined;
+  /** Counts what changes anything in any shard, in its order. */
+  ticks = 0;
+  /** Rollbacks that were asked for: tables may be gone. */
+  rollbacks = 0;
+  readonly versions: VersionLedger;
   /** How often what has happened. */
   readonly counts = new Map<string, number>();
   readonly #trace: ((line: string) => void) | undefined;
   readonly #slots = new Map<string, Uint16Array>();
   readonly #known = new Set<number>();
 
-  constructor({ seed, trace, bug }: WorldOptions) {
+  constructor({ seed, trace, bug, manyVersions = false }: WorldOptions) {
     this.seed = seed;
     this.bug = bug;
+    this.manyVersions = manyVersions;
     this.#trace = trace;
     const random = new Prng(seed);
     this.random = random;
@@ -82,6 +92,7 @@ export class World {
     this.tables = tablesOf(random);
     this.map = mapOf(this.scale);
     this.models = this.map.owners.map((_, owner) => new ShardModel(this, owner));
+    this.versions = new VersionLedger(this);
   }
 
   get names(): string[] {

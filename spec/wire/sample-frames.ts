@@ -269,7 +269,11 @@ const makers: { readonly [K in Kind]: Maker<K> } = {
     cut: random.below(2) === 0 ? 0n : long(random),
   }),
   ListVersions: () => ({ kind: "ListVersions" }),
-  DeleteVersion: (random) => ({ kind: "DeleteVersion", name: text(random) }),
+  DeleteVersion: (random) => ({
+    kind: "DeleteVersion",
+    name: text(random),
+    cut: random.below(2) === 0 ? 0n : long(random),
+  }),
   OpenVersion: (random) => ({ kind: "OpenVersion", name: text(random) }),
   VersionReply: (random) => ({
     kind: "VersionReply",
@@ -288,6 +292,7 @@ const makers: { readonly [K in Kind]: Maker<K> } = {
     from: text(random),
     to: maybe(random, () => text(random)),
     largest: random.u32(),
+    cut: random.below(2) === 0 ? 0n : long(random),
   }),
   Changes: (random) => ({
     kind: "Changes",
@@ -296,6 +301,7 @@ const makers: { readonly [K in Kind]: Maker<K> } = {
     tables: maybe(random, () => several(random, () => text(random))),
     batch: random.u32(),
     cursor: maybe(random, () => bytes(random, random.below(20))),
+    cut: random.below(2) === 0 ? 0n : long(random),
   }),
   ChangedRows: (random) => ({
     kind: "ChangedRows",

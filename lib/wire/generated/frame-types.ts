@@ -183,6 +183,8 @@ export interface Changes {
   readonly batch: number;
   /** Where the last answer ended; absent: from the beginning. It means nothing on another connection. */
   readonly cursor: Uint8Array | undefined;
+  /** As that of `Diff`, in the first request. */
+  readonly cut: bigint;
 }
 
 /** `Changes` as it is given to be written: what has a default may be left out. */
@@ -193,6 +195,7 @@ export interface ChangesInput {
   readonly tables?: readonly string[] | undefined;
   readonly batch?: number | undefined;
   readonly cursor?: Uint8Array | undefined;
+  readonly cut?: bigint | undefined;
 }
 
 /** Writes a checkpoint of the shard. Answered by `Report`. */
@@ -289,12 +292,15 @@ export interface DeleteVersion {
   readonly kind: "DeleteVersion";
   /** Its name. */
   readonly name: string;
+  /** Only where it is the part of the version with this cut; 0: in any case. */
+  readonly cut: bigint;
 }
 
 /** `DeleteVersion` as it is given to be written: what has a default may be left out. */
 export interface DeleteVersionInput {
   readonly kind: "DeleteVersion";
   readonly name: string;
+  readonly cut?: bigint | undefined;
 }
 
 /** Asks how two versions differ. Answered by `Report`. */
@@ -306,6 +312,8 @@ export interface Diff {
   readonly to: string | undefined;
   /** Rows to name of each table. */
   readonly largest: number;
+  /** Chosen at random for the live states of several shards, to be of one instant; 0: of this shard alone. Then it waits for `Proceed` at each stage. */
+  readonly cut: bigint;
 }
 
 /** `Diff` as it is given to be written: what has a default may be left out. */
@@ -314,6 +322,7 @@ export interface DiffInput {
   readonly from: string;
   readonly to?: string | undefined;
   readonly largest?: number | undefined;
+  readonly cut?: bigint | undefined;
 }
 
 /** The answer to a write, and to what has no other answer. */

@@ -67,6 +67,7 @@ export const tables: readonly TableSchema[] = [
       { name: "tables", slot: 2, kind: "strings", bytes: 4, required: false, feature: -1 },
       { name: "batch", slot: 3, kind: "u32", bytes: 4, required: false, feature: -1, otherwise: 0 },
       { name: "cursor", slot: 4, kind: "u8s", bytes: 4, required: false, feature: -1, elementBytes: 1 },
+      { name: "cut", slot: 5, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
     ],
   },
   {
@@ -123,6 +124,7 @@ export const tables: readonly TableSchema[] = [
     feature: -1,
     fields: [
       { name: "name", slot: 0, kind: "string", bytes: 4, required: true, feature: -1 },
+      { name: "cut", slot: 1, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
     ],
   },
   {
@@ -133,6 +135,7 @@ export const tables: readonly TableSchema[] = [
       { name: "from", slot: 0, kind: "string", bytes: 4, required: true, feature: -1 },
       { name: "to", slot: 1, kind: "string", bytes: 4, required: false, feature: -1 },
       { name: "largest", slot: 2, kind: "u32", bytes: 4, required: false, feature: -1, otherwise: 10 },
+      { name: "cut", slot: 3, kind: "u64", bytes: 8, required: false, feature: -1, otherwise: 0n },
     ],
   },
   {

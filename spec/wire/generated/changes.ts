@@ -87,8 +87,16 @@ cursorArray():Uint8Array|null {
   return offset ? new Uint8Array(this.bb!.bytes().buffer, this.bb!.bytes().byteOffset + this.bb!.__vector(this.bb_pos + offset), this.bb!.__vector_len(this.bb_pos + offset)) : null;
 }
 
+/**
+ * As that of `Diff`, in the first request.
+ */
+cut():bigint {
+  const offset = this.bb!.__offset(this.bb_pos, 14);
+  return offset ? this.bb!.readUint64(this.bb_pos + offset) : BigInt('0');
+}
+
 static startChanges(builder:flatbuffers.Builder) {
-  builder.startObject(5);
+  builder.startObject(6);
 }
 
 static addSince(builder:flatbuffers.Builder, sinceOffset:flatbuffers.Offset) {
@@ -135,19 +143,24 @@ static startCursorVector(builder:flatbuffers.Builder, numElems:number) {
   builder.startVector(1, numElems, 1);
 }
 
+static addCut(builder:flatbuffers.Builder, cut:bigint) {
+  builder.addFieldInt64(5, cut, BigInt('0'));
+}
+
 static endChanges(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   builder.requiredField(offset, 4) // since
   return offset;
 }
 
-static createChanges(builder:flatbuffers.Builder, sinceOffset:flatbuffers.Offset, untilOffset:flatbuffers.Offset, tablesOffset:flatbuffers.Offset, batch:number, cursorOffset:flatbuffers.Offset):flatbuffers.Offset {
+static createChanges(builder:flatbuffers.Builder, sinceOffset:flatbuffers.Offset, untilOffset:flatbuffers.Offset, tablesOffset:flatbuffers.Offset, batch:number, cursorOffset:flatbuffers.Offset, cut:bigint):flatbuffers.Offset {
   Changes.startChanges(builder);
   Changes.addSince(builder, sinceOffset);
   Changes.addUntil(builder, untilOffset);
   Changes.addTables(builder, tablesOffset);
   Changes.addBatch(builder, batch);
   Changes.addCursor(builder, cursorOffset);
+  Changes.addCut(builder, cut);
   return Changes.endChanges(builder);
 }
 }

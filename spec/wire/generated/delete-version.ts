@@ -36,12 +36,24 @@ name(optionalEncoding?:any):string|Uint8Array {
   return this.bb!.__string(this.bb_pos + offset, optionalEncoding);
 }
 
+/**
+ * Only where it is the part of the version with this cut; 0: in any case.
+ */
+cut():bigint {
+  const offset = this.bb!.__offset(this.bb_pos, 6);
+  return offset ? this.bb!.readUint64(this.bb_pos + offset) : BigInt('0');
+}
+
 static startDeleteVersion(builder:flatbuffers.Builder) {
-  builder.startObject(1);
+  builder.startObject(2);
 }
 
 static addName(builder:flatbuffers.Builder, nameOffset:flatbuffers.Offset) {
   builder.addFieldOffset(0, nameOffset, 0);
+}
+
+static addCut(builder:flatbuffers.Builder, cut:bigint) {
+  builder.addFieldInt64(1, cut, BigInt('0'));
 }
 
 static endDeleteVersion(builder:flatbuffers.Builder):flatbuffers.Offset {
@@ -50,9 +62,10 @@ static endDeleteVersion(builder:flatbuffers.Builder):flatbuffers.Offset {
   return offset;
 }
 
-static createDeleteVersion(builder:flatbuffers.Builder, nameOffset:flatbuffers.Offset):flatbuffers.Offset {
+static createDeleteVersion(builder:flatbuffers.Builder, nameOffset:flatbuffers.Offset, cut:bigint):flatbuffers.Offset {
   DeleteVersion.startDeleteVersion(builder);
   DeleteVersion.addName(builder, nameOffset);
+  DeleteVersion.addCut(builder, cut);
   return DeleteVersion.endDeleteVersion(builder);
 }
 }

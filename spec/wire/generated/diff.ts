@@ -54,8 +54,16 @@ largest():number {
   return offset ? this.bb!.readUint32(this.bb_pos + offset) : 10;
 }
 
+/**
+ * Chosen at random for the live states of several shards, to be of one instant; 0: of this shard alone. Then it waits for `Proceed` at each stage.
+ */
+cut():bigint {
+  const offset = this.bb!.__offset(this.bb_pos, 10);
+  return offset ? this.bb!.readUint64(this.bb_pos + offset) : BigInt('0');
+}
+
 static startDiff(builder:flatbuffers.Builder) {
-  builder.startObject(3);
+  builder.startObject(4);
 }
 
 static addFrom(builder:flatbuffers.Builder, fromOffset:flatbuffers.Offset) {
@@ -70,17 +78,22 @@ static addLargest(builder:flatbuffers.Builder, largest:number) {
   builder.addFieldInt32(2, largest, 10);
 }
 
+static addCut(builder:flatbuffers.Builder, cut:bigint) {
+  builder.addFieldInt64(3, cut, BigInt('0'));
+}
+
 static endDiff(builder:flatbuffers.Builder):flatbuffers.Offset {
   const offset = builder.endObject();
   builder.requiredField(offset, 4) // from
   return offset;
 }
 
-static createDiff(builder:flatbuffers.Builder, fromOffset:flatbuffers.Offset, toOffset:flatbuffers.Offset, largest:number):flatbuffers.Offset {
+static createDiff(builder:flatbuffers.Builder, fromOffset:flatbuffers.Offset, toOffset:flatbuffers.Offset, largest:number, cut:bigint):flatbuffers.Offset {
   Diff.startDiff(builder);
   Diff.addFrom(builder, fromOffset);
   Diff.addTo(builder, toOffset);
   Diff.addLargest(builder, largest);
+  Diff.addCut(builder, cut);
   return Diff.endDiff(builder);
 }
 }
