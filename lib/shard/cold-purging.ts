@@ -78,7 +78,9 @@ export class ColdPurging {
   }
 
   async #purgeDropped(lsn: number): Promise<void> {
-    const { coldRemains } = this.#state;
+    const { coldRemains, keeping } = this.#state;
+    // A demotion that was under way when its table was dropped may be about to write values: what is read must have them.
+    if (coldRemains.length > 0) await keeping.line.do(async () => {});
     for (const remains of coldRemains.slice()) {
       if (remains.lsn > lsn) continue;
       // Versions that were made after the drop do not have the table.

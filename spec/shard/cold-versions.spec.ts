@@ -91,6 +91,21 @@ test("each is what the table was, through openings, and what is kept goes with t
   }
 });
 
+test("a table that is dropped while its rows become cold leaves each value that they need once", async () => {
+  for (let wait = 0; wait < 24; wait++) {
+    const { machine, store, twin, versions } = await live(30);
+    machine.pages.schedule = () => turns(4);
+    const keys = BigUint64Array.from({ length: 40 }, (_, i) => BigInt(i));
+    await twin.push(keys, new Float32Array(120).fill(0.1), { step: 40 });
+    await turns(wait);
+    await store.dropTable("t");
+    await turns(120);
+    machine.pages.schedule = undefined;
+    await compare(store, versions);
+    await store.close();
+  }
+});
+
 test("changes from one to another, and to the live state, are what differs", async () => {
   for (let seed = 10; seed < 12; seed++) {
     const { store, twin, versions } = await live(seed);
