@@ -1,6 +1,9 @@
 // `embershard versions`: what a store was, kept, compared and gone back to.
 import { Command } from "commander";
-import type { VersionInfo } from "../api/store-types.js";
+import type { Store, VersionInfo } from "../api/store-types.js";
+import { EmbershardError } from "../base/errors.js";
+import { connect } from "../client/connect.js";
+import { livingOwner } from "../directory/owner.js";
 import { connectControl } from "../embedded/control-client.js";
 import {
   type ShownDiff,
@@ -25,7 +28,8 @@ export function versionsCommand(output: Output): Command {
     .summary("list, make, compare, roll back to and delete versions of a store")
     .description(
       "A version is the store as it was at one moment, kept until it is deleted. A store that a process has open is asked " +
-        "through that process, while it goes on; a closed one is opened for a moment.",
+        "through that process, while it goes on; a closed one is opened for a moment. One that nodes serve is asked through them, by its " +
+        "directory or by the address that clients connect to.",
     );
   command.addCommand(listCommand(output));
   command.addCommand(createCommand(output));
@@ -37,13 +41,14 @@ export function versionsCommand(output: Output): Command {
     "embershard versions list ./model",
     "embershard versions diff ./model epoch-2 epoch-3",
     "embershard versions rollback ./model epoch-2",
+    "embershard versions list ember://127.0.0.1:7400",
   ]);
 }
 
 function listCommand(output: Output): Command {
   return new Command("list")
     .summary("list versions, oldest first")
-    .argument("<dir>", "the store's directory")
+    .argument("<store>", "the store's directory, or the ember:// address of its nodes")
     .option("--json", "print JSON")
     .action(async (directory: string, { json }: Common) => {
       const versions = await atDesk(directory, output, (desk) => desk.list());
@@ -55,7 +60,7 @@ function listCommand(output: Output): Command {
 function createCommand(output: Output): Command {
   return new Command("create")
     .summary("write a checkpoint and keep it as a version")
-    .argument("<dir>", "the store's directory")
+    .argument("<store>", "the store's directory, or the ember:// address of its nodes")
     .argument("<name>", "the version's name")
     .option("--note <text>", "what there is to say about it")
     .option("--keep <n>", "delete the oldest versions beyond n", wholeNumber)
@@ -78,7 +83,7 @@ function createCommand(output: Output): Command {
 function diffCommand(output: Output): Command {
   return new Command("diff")
     .summary("show how two versions differ, or a version and the live state")
-    .argument("<dir>", "the store's directory")
+    .argument("<store>", "the store's directory, or the ember:// address of its nodes")
     .argument("<from>", "the earlier version")
     .argument("[to]", "the later version; the live state without it")
     .option("-n, --largest <n>", "rows to name of each table, those that have moved furthest", wholeNumber, 5)
@@ -101,7 +106,7 @@ function diffCommand(output: Output): Command {
 function rollbackCommand(output: Output): Command {
   return new Command("rollback")
     .summary("make the store what it was at a version")
-    .argument("<dir>", "the store's directory")
+    .argument("<store>", "the store's directory, or the ember:// address of its nodes")
     .argument("<name>", "the version")
     .option("--json", "print JSON")
     .action(async (directory: string, name: string, { json }: Common) => {
@@ -114,7 +119,7 @@ function rollbackCommand(output: Output): Command {
 function deleteCommand(output: Output): Command {
   return new Command("delete")
     .summary("delete versions, and give back what only they need")
-    .argument("<dir>", "the store's directory")
+    .argument("<store>", "the store's directory, or the ember:// address of its nodes")
     .argument("<names...>", "the versions")
     .option("--json", "print JSON")
     .action(async (directory: string, names: string[], { json }: Common) => {
@@ -145,15 +150,31 @@ async function atDesk<T>(
   });
 }
 
+const scheme = "ember://";
+
+function deskOf(store: Store): { desk: VersionDesk; close: () => Promise<void> } {
+  return { desk: versionDesk(store), close: () => store.close() };
+}
+
+/** Opens a closed store. One that a node has open is asked through it: of a cluster, what all of its nodes have. */
+async function openOrAsk(directory: string): Promise<Store> {
+  try {
+    return await openClosed(directory);
+  } catch (error) {
+    if (!(error instanceof EmbershardError) || error.code !== "LOCKED") throw error;
+    const owner = await livingOwner(directory);
+    if (owner?.as?.kind !== "node") throw error;
+    return connect(`${scheme}${owner.as.address}`);
+  }
+}
+
 /** The versions of a store, wherever it is open. LOCKED where a process has it open and does not listen. */
 export async function openDesk(
   directory: string,
 ): Promise<{ desk: VersionDesk; close: () => Promise<void> }> {
+  if (directory.startsWith(scheme)) return deskOf(await connect(directory));
   const client = await connectControl(directory);
-  if (client === undefined) {
-    const store = await openClosed(directory);
-    return { desk: versionDesk(store), close: () => store.close() };
-  }
+  if (client === undefined) return deskOf(await openOrAsk(directory));
   const ask = async <T>(method: string, params: unknown, { signal, onProgress }: VersionWork = {}) =>
     (await client.ask(`versions.${method}`, params, {
       signal,

@@ -25,6 +25,8 @@ export interface ClientWorld {
   readonly location?: string;
   /** Versions that there may be over several shards, where a checkpoint does not say. */
   readonly keepVersions?: number | undefined;
+  /** Waited for when a version has been closed that was opened with the store. */
+  readonly versionClosed?: () => Promise<void>;
   /** Where batches are planned; memories of its own unless given. */
   readonly memories?: PlanMemories;
 }
@@ -67,7 +69,11 @@ export async function connectIn(
       cluster.close();
       throw error;
     }
-    const parts = { session: 0n, transfer, memories, version, openVersion, closed };
+    const over = async () => {
+      await closed();
+      await world.versionClosed?.();
+    };
+    const parts = { session: 0n, transfer, memories, version, openVersion, closed: over };
     return new CheckedStore(new RemoteBackend(location, requests, parts));
   };
   const cluster = new Cluster({ seeds, transport, clock, settings, worker, session });

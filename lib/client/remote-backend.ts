@@ -286,7 +286,8 @@ export class RemoteBackend implements Backend<RemoteTable> {
     return this.#versionsThere.list();
   }
 
-  deleteVersion(name: string): Promise<void> {
+  async deleteVersion(name: string): Promise<void> {
+    this.#demandLive();
     return this.#versionsThere.delete(name);
   }
 

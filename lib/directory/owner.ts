@@ -75,7 +75,5 @@ function ownerText(owner: Owner | undefined): string {
 function adviceFor(owner: Owner | undefined): string {
   const as = owner?.as;
   if (as?.kind === "node") return `ask it with \`embershard status http://${as.address}\`, or stop it`;
-  if (as)
-    return "the command line cannot ask it there; close it, or ask it from that program (store.stats())";
   return "close it there, or ask the owner with `embershard inspect`";
 }

@@ -21,6 +21,7 @@ import { Shard } from "../shard/shard.js";
 import { demandVersion, readVersions } from "../shard/version.js";
 import { readVersion } from "../shard/version-recovery.js";
 import { EmbeddedStore } from "./embedded-store.js";
+import { listenForCommands } from "./store-control.js";
 
 /** How a store is opened. */
 export interface StoreOptions {
@@ -188,29 +189,8 @@ async function attachControl(path: string, shard: Shard, wanted: boolean): Promi
     await forgetOwner(path);
   });
   if (wanted) {
-    // Only now: a user without a control socket loads no network code.
-    const [{ openControlSocket }, { controlHandlers }, { holdHandlers }, { versionHandlers }] =
-      await Promise.all([
-        import("./control-socket.js"),
-        import("./inspection.js"),
-        import("./hold-handlers.js"),
-        import("./version-handlers.js"),
-      ]);
-    try {
-      const socket = await openControlSocket(path, {
-        ...controlHandlers(store),
-        ...holdHandlers(store),
-        ...versionHandlers(store),
-      });
-      closeControl = () => socket.close();
-    } catch (error) {
-      if (!(error instanceof EmbershardError) || error.code !== "IO") throw error;
-      // A file system without sockets, say: everything but the command line works.
-      process.emitWarning(
-        `${error.message}: the command line cannot ask this store while it is open`,
-        "EmbershardWarning",
-      );
-    }
+    const { holdHandlers } = await import("./hold-handlers.js");
+    closeControl = await listenForCommands(path, store, holdHandlers(store));
   }
   return store;
 }

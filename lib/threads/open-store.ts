@@ -7,8 +7,7 @@ import { type StoreOptions as EmbeddedOptions, openStore as openEmbedded } from 
 export interface StoreOptions extends EmbeddedOptions {
   /**
    * Threads: each has a shard of the rows, with memory and a directory of its own. 1 unless given, which is this one. What a
-   * store was made with it keeps: another number is refused with SHARD_COUNT. Over several, `version` and the command line's
-   * access to the open store are not supported yet.
+   * store was made with it keeps: another number is refused with SHARD_COUNT. With `version` the directory stays open until that is closed.
    */
   readonly threads?: number | undefined;
 }

@@ -4,11 +4,13 @@ import { MessageChannel, type MessagePort } from "node:worker_threads";
 import type { Store } from "../api/store-types.js";
 import { wakefulClock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
-import { connectIn } from "../client/open-client.js";
+import { type ClientWorld, connectIn } from "../client/open-client.js";
 import { inspectDirectory } from "../directory/identity.js";
 import { makeDirectory } from "../directory/making.js";
 import { forgetOwner, noteOwner } from "../directory/owner.js";
+import type { ControlHandlers } from "../embedded/control-socket.js";
 import { readSettings, type StoreOptions } from "../embedded/open-store.js";
+import { listenForCommands } from "../embedded/store-control.js";
 import { portConnecting } from "../net/port-transport.js";
 import type { NodeSettings } from "../node/setting-table.js";
 import { resolveSettings } from "../node/settings.js";
@@ -26,8 +28,9 @@ export async function openThreadedStore(
   options: StoreOptions,
 ): Promise<Store> {
   const settings = settingsOf(options);
-  const { keepVersions } = readSettings(options);
-  if (options.create === false) await inspectDirectory(directory, { create: false });
+  const { keepVersions, control, version } = readSettings(options);
+  // A version is not made where there is no store.
+  if (options.create === false || version !== undefined) await inspectDirectory(directory, { create: false });
   const { placement } = await makeDirectory(directory, { shards });
   if (placement)
     throw new EmbershardError(
@@ -35,20 +38,23 @@ export async function openThreadedStore(
       `${directory} is of node "${placement.node}" of a cluster, whose file says which slots its shards have: serve it with \`embershard serve\` and that file, and ask it with connect()`,
     );
   const threads = new Threads(directory, shards, settings);
+  let closeControl = async (): Promise<void> => {};
+  let store: Store;
   try {
     await threads.listening();
     await noteOwner(directory, { kind: "threads", threads: shards });
-    const transport = portConnecting(threads.doors);
-    const uniqueName = () => `process ${process.pid} ${randomUUID()}`;
-    const world = {
-      transport,
+    const world: ClientWorld = {
+      transport: portConnecting(threads.doors),
       clock: wakefulClock,
       random: Math.random,
-      uniqueName,
+      uniqueName: () => `process ${process.pid} ${randomUUID()}`,
       location: directory,
       keepVersions,
+      // Who opened a version alone has nothing else to close.
+      ...(version !== undefined && { versionClosed: () => store.close() }),
     };
-    return await connectIn(world, `ember://${host}:${firstNumber}`, { deadlineMs: 0 }, async () => {
+    store = await connectIn(world, `ember://${host}:${firstNumber}`, { deadlineMs: 0 }, async () => {
+      await closeControl();
       await forgetOwner(directory);
       await threads.stop();
     });
@@ -56,6 +62,25 @@ export async function openThreadedStore(
     await threads.stop();
     throw error;
   }
+  try {
+    if (version !== undefined) return await store.openVersion(version);
+    if (control) closeControl = await listenForCommands(directory, store, refusals(directory));
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** What the command line cannot have of it. */
+function refusals(directory: string): ControlHandlers {
+  const hold = async () => {
+    throw new EmbershardError(
+      "LOCKED",
+      `${directory} is open on several threads in the process with pid ${process.pid}: its files cannot be read beside it, close it there`,
+    );
+  };
+  return { hold };
 }
 
 class Threads {
@@ -114,14 +139,10 @@ class Threads {
   }
 }
 
-/** A node's settings, from a store's options. @throws INVALID_OPTIONS, UNSUPPORTED */
+/** A node's settings, from a store's options. Who reads a version writes nothing. @throws INVALID_OPTIONS */
 function settingsOf(options: StoreOptions): NodeSettings {
-  const { arenaBytes, hugePages, logBufferBytes, checkpoint, version } = readSettings(options);
-  if (version !== undefined)
-    throw new EmbershardError(
-      "UNSUPPORTED",
-      "openStore: found version with threads: open the store, and the version with its openVersion",
-    );
+  const { arenaBytes, hugePages, logBufferBytes, version, ...read } = readSettings(options);
+  const checkpoint = version === undefined ? read.checkpoint : undefined;
   const { settings } = resolveSettings({ flags: {} }, { memoryBytes: totalmem() });
   return {
     ...settings,

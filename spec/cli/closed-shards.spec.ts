@@ -67,10 +67,7 @@ test("rows are evicted in every shard", async ({ many, one }) => {
   assert.is(tables[0].rows, 80);
 });
 
-test("versions are those of all shards; a number of rows to evict is UNSUPPORTED, and says so", async ({
-  home,
-  many,
-}) => {
+test("versions are those of all shards, and so is a number of rows to evict", async ({ home, many }) => {
   assert.equal(await said("versions", "list", many), { versions: [] });
   const wrong: [string[], RegExp][] = [
     [["inspect", many, "--table", "items", "--keys", "1", "--at", "v"], /^error VERSION_NOT_FOUND: .*"v"/],
@@ -78,12 +75,53 @@ test("versions are those of all shards; a number of rows to evict is UNSUPPORTED
       ["export", many, join(home, "since.safetensors"), "--table", "items", "--since", "v"],
       /^error VERSION_NOT_FOUND: .*"v"/,
     ],
-    [["evict", many, "--table", "items", "--rows", "3"], /^error UNSUPPORTED: .*several shards/],
   ];
   for (const [command, line] of wrong) {
     const { code, err } = await runHere(command);
     assert.is(code, 1, command.join(" "));
     assert.match(err, line, command.join(" "));
+  }
+  assert.equal(await said("evict", many, "--table", "items", "--rows", "3"), { table: "items", evicted: 3 });
+  const { tables } = (await said("inspect", many)) as { tables: { rows: number }[] };
+  assert.is(tables[0].rows, 77);
+});
+
+test("versions of what a node serves are made by its directory, or its address", async ({ many }) => {
+  const node = new NodeProcess(["--dir", many, "--shards", "2", "--listen", "127.0.0.1:0"]);
+  try {
+    const { listen } = await node.started();
+    const address = `ember://${listen}`;
+    await said("versions", "create", address, "first");
+    await said("versions", "create", many, "second", "--note", "by its directory");
+    for (const at of [many, address]) {
+      const { versions } = (await said("versions", "list", at)) as {
+        versions: { name: string; note: string }[];
+      };
+      assert.equal(
+        versions.map(({ name, note }) => `${name} ${note}`),
+        ["first ", "second by its directory"],
+      );
+    }
+    const { tables } = (await said("versions", "diff", address, "first")) as {
+      tables: { changed: number }[];
+    };
+    assert.is(tables[0].changed, 0);
+    await said("versions", "rollback", address, "first");
+    assert.equal(await said("versions", "delete", many, "first", "second"), { deleted: ["first", "second"] });
+    const { code, err } = await runHere([
+      "inspect",
+      address,
+      "--at",
+      "first",
+      "--table",
+      "items",
+      "--keys",
+      "1",
+    ]);
+    assert.is(code, 1);
+    assert.match(err, /^error VERSION_NOT_FOUND/);
+  } finally {
+    await node.stop();
   }
 });
 

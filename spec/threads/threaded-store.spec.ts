@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { adagrad, openStore, type Store } from "../../lib/index.js";
+import { runHere } from "../cli/run-command.js";
 import { codeOf, keysOfNumbers } from "../laws/twin.js";
 
 const test = suite<{ directory: string }>("a store on several threads");
@@ -52,7 +53,7 @@ test("its rows are those of a store on one thread, to the bit", async ({ directo
 test("what is refused is refused before a thread begins", async ({ directory }) => {
   for (const threads of [0, 1.5, 257, "2" as never])
     assert.is(await codeOf(() => openStore(directory, { threads })), "INVALID_OPTIONS");
-  assert.is(await codeOf(() => openStore(directory, { threads: 2, version: "v" })), "UNSUPPORTED");
+  assert.is(await codeOf(() => openStore(directory, { threads: 2, version: "v" })), "NOT_A_STORE");
   assert.is(
     await codeOf(() => openStore(directory, { threads: 2, nonsense: 1 } as never)),
     "INVALID_OPTIONS",
@@ -107,6 +108,59 @@ test("a version of all of its shards is read, and brought back", async ({ direct
   assert.equal(await (await store.table("items")).pull(keys), after);
   await store.close();
   assert.is(await codeOf(async () => (await version.table("items")).pull(keys)), "CLOSED");
+});
+
+test("a version is opened alone, for reading, and the directory is free when it is closed", async ({
+  directory,
+}) => {
+  const store = await openStore(directory, { threads: 2 });
+  const before = await filled(store);
+  await store.checkpoint({ version: "first" });
+  await filled(store);
+  await store.close();
+  assert.is(await codeOf(() => openStore(directory, { threads: 2, version: "second" })), "VERSION_NOT_FOUND");
+  const version = await openStore(directory, { threads: 2, version: "first" });
+  const items = await version.table("items");
+  assert.equal(await items.pull(keys), before);
+  assert.is(await codeOf(() => items.delete(keys)), "VERSION_IS_READ_ONLY");
+  assert.is(await codeOf(() => version.rollback("first")), "VERSION_IS_READ_ONLY");
+  assert.is(await codeOf(() => openStore(directory, { threads: 2 })), "LOCKED");
+  await version.close();
+  const again = await openStore(directory, { threads: 2 });
+  await again.close();
+});
+
+test("the command line asks it while it is open", async ({ directory }) => {
+  const store = await openStore(directory, { threads: 2 });
+  await filled(store);
+  const said = async (...args: string[]) => {
+    const { code, out, err } = await runHere([...args, "--json"]);
+    assert.is(code, 0, err);
+    return JSON.parse(out);
+  };
+  await said("versions", "create", directory, "first", "--note", "of two");
+  await filled(store);
+  const { versions } = await said("versions", "list", directory);
+  assert.equal(
+    versions.map(({ name, note, rows }: { name: string; note: string; rows: number }) => [name, note, rows]),
+    [["first", "of two", keys.length]],
+  );
+  const { tables } = await said("versions", "diff", directory, "first");
+  assert.is(tables[0].changed, keys.length);
+  const { rows } = await said("inspect", directory, "--at", "first", "--table", "items", "--keys", "3");
+  await said("versions", "rollback", directory, "first");
+  const [row] = rows as { weights: number[] }[];
+  assert.equal([...(await (await store.table("items")).pull(keysOfNumbers(3)))], row.weights);
+  const now = await said("inspect", directory, "--table", "items", "--keys", "3");
+  assert.equal(now.rows, rows);
+  assert.is((await said("inspect", directory)).tables[0].rows, keys.length);
+  await said("versions", "delete", directory, "first");
+  assert.equal(await store.versions(), []);
+  // What reads the files beside it cannot.
+  const { code, err } = await runHere(["backup", directory, `${directory}-backup`]);
+  assert.is(code, 1);
+  assert.match(err, /UNSUPPORTED.*2 threads/s);
+  await store.close();
 });
 
 test.run();
