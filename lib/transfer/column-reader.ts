@@ -26,11 +26,11 @@ export interface StoredColumn {
 
 /**
  * Bytes of a piece that is read at once, of all columns together, about: what a read costs beside its bytes, a thread that
- * has to wake up, is then little.
+ * has to wake up, is little then, and the piece is still in a cache when it is taken.
  */
-const PIECE_BYTES = 8 << 20;
-/** Bytes of a batch that is given, about: a write copies it three times, and the copies stay in the cache. */
-const BATCH_BYTES = 1 << 20;
+const PIECE_BYTES = 2 << 20;
+/** Bytes of a batch that is given, about: a write copies it three times, and all copies stay in the nearer caches. */
+const BATCH_BYTES = 256 << 10;
 /** Counters that a table can have. */
 const MOST_COUNTERS = 2;
 const KEYS_OF_A_PIECE = 1 << 19;

@@ -177,6 +177,35 @@ export function insert(t: usize, table: u32, tag: u64, record: usize): void {
   place(segment, entryOf(tag, record));
 }
 
+/**
+ * The entry of a key, or, where that has none, the empty one that `fillEntry` is to make it: one walk instead of `find`
+ * and `insert`, which needs room for one more entry whether or not the key is there.
+ */
+export function entryFor(t: usize, table: u32, key: u64, tag: u64): usize {
+  if (overflows(t)) {
+    const entry = findEntry(t, key, tag);
+    if (entry != 0) return entry;
+  }
+  let entry = roomySegment(t, table, tag) + homeOffset(tag);
+  let word = load<u64>(entry);
+  while (word != 0 && (word >> ADDRESS_BITS != tag || load<u64>(recordOf(word)) != key)) {
+    entry = following(entry);
+    word = load<u64>(entry);
+  }
+  return entry;
+}
+
+/** The record of an entry, 0 where it is empty. */
+export function recordAt(entry: usize): usize {
+  return recordOf(load<u64>(entry));
+}
+
+/** Makes an empty entry that of a record. */
+export function fillEntry(entry: usize, tag: u64, record: usize): void {
+  store<u64>(entry, entryOf(tag, record));
+  countEntry(entry & ~(<usize>PAGE_BYTES - 1));
+}
+
 /** What the index holds of a record. */
 export function entryOf(tag: u64, record: usize): u64 {
   return (tag << ADDRESS_BITS) | <u64>(record >> 3);

@@ -1,6 +1,6 @@
 // Writing rows: creating, updating and removing records, in blocks.
 import { countExtras, touchRows } from "./extras";
-import { find, insert, remove, tagOf } from "./index";
+import { entryFor, fillEntry, insert, recordAt, remove, tagOf } from "./index";
 import { R_WEIGHTS, T_COUNTER_COUNT, T_DIM, T_RECORD, T_STATE } from "./layout";
 import { BLOCK, lookUp, RECORDS, TAGS } from "./look-up";
 import { allocate, stamp, tableAt, vacate } from "./places";
@@ -23,12 +23,13 @@ export function reserveBlock(
     if (record == 0) {
       const key = load<u64>(keys + ((<usize>i) << 3));
       const tag = load<u64>(TAGS + ((<usize>i) << 3));
+      const entry = entryFor(t, table, key, tag);
       // The same key may have come earlier in this block (assign and create allow it).
-      record = find(t, key, tag);
+      record = recordAt(entry);
       if (record == 0) {
         record = allocate(t, table);
         beginRecord(t, key, record, given);
-        insert(t, table, tag, record);
+        fillEntry(entry, tag, record);
         const count = counts + ((<usize>i) << 2);
         store<u32>(count, load<u32>(count) | CREATED);
       }
