@@ -28,12 +28,19 @@ export interface ConnectOptions {
   readonly transfer?: "f32" | "f16";
   /** As `transfer`, when tensors are pulled. "f32" unless given. */
   readonly tensorTransfer?: "f32" | "f16";
+  /**
+   * What gradients go as when tables are pushed to. "f16" takes half of the bytes: those of equal keys are summed, and the sums
+   * rounded as weights are in `transfer`. Gradients of tensors stay as they are. "f32" unless given.
+   */
+  readonly gradients?: "f32" | "f16";
 }
 
-/** What weights come as in pulls. */
+/** What weights come as in pulls, and gradients go as. */
 export interface Transfer {
   readonly tables: "f32" | "f16";
   readonly tensors: "f32" | "f16";
+  /** Those of tables. */
+  readonly gradients: "f32" | "f16";
 }
 
 export interface ClientSettings {
@@ -62,6 +69,7 @@ export function readClientOptions(options: unknown): ClientSettings {
     transfer: {
       tables: read.choice("transfer", ["f32", "f16"], "f32"),
       tensors: read.choice("tensorTransfer", ["f32", "f16"], "f32"),
+      gradients: read.choice("gradients", ["f32", "f16"], "f32"),
     },
   };
   read.end();

@@ -7,11 +7,12 @@ import { type Call, type Part, settleAll } from "./call.js";
 import { unexpected } from "./channel.js";
 import type { Cluster } from "./cluster.js";
 import { Exchange } from "./exchange.js";
+import { demandFeature } from "./features.js";
 import type { PlanMemories } from "./plan-memory.js";
 import { Loans } from "./pulling.js";
 import { beginOf } from "./routing.js";
 import type { WriteOrder } from "./write-order.js";
-import { type RemoteWrite, WritePlan, writePlanBytes } from "./write-plan.js";
+import { type RemoteWrite, valueBytesOf, WritePlan, writePlanBytes } from "./write-plan.js";
 
 /** Bytes of rows that one frame brings, about. */
 const usualFrameBytes = 2 << 20;
@@ -26,12 +27,21 @@ export interface Writer {
   readonly session: bigint;
 }
 
+/** Slots, both inclusive. */
+interface SlotRange {
+  readonly first: number;
+  readonly last: number;
+}
+
 /** A write and its number. */
 export interface Numbered {
   readonly request: WriteRequest;
   readonly sequence: number;
-  /** Of a write that is sent by a new map: it has its place in the order already. */
-  readonly inOrder: boolean;
+  /**
+   * Of a part that is sent by a new map, the slots that it covers: it has its place in the order already, and other parts of the same number
+   * cover the others.
+   */
+  readonly again: SlotRange | undefined;
 }
 
 /** Writes rows. The arrays are borrowed until it settles. Resolves to the rows touched. */
@@ -47,7 +57,7 @@ export async function writeRows(
   const loans = new Loans(() => memories.give(memory));
   try {
     memory.begin(writes.reduce((sum, write) => sum + writePlanBytes(write), 0));
-    const bytes = writes.reduce((sum, { keys, table }) => sum + keys.length * (8 + 4 * table.dim), 0);
+    const bytes = writes.reduce((sum, write) => sum + write.keys.length * (8 + valueBytesOf(write)), 0);
     const cut = bytes > frameBytes;
     const plans = writes.map((write) => new WritePlan(memory, cluster, write, cut));
     const parts = partsOf(writer, plans, numbered, loans, frameBytes);
@@ -74,7 +84,7 @@ function partsOf(
 ): WritePart[] {
   const { cluster } = writer;
   const { routes, map } = cluster;
-  const lastSlot = map.ownerOf.length - 1;
+  const covered = numbered.again ?? { first: 0, last: map.ownerOf.length - 1 };
   const parts: WritePart[] = [];
   // A mark goes to everyone, so that all say the same.
   const always = numbered.request.mark !== undefined;
@@ -103,8 +113,9 @@ function partsOf(
         if (to > from) stretches.push({ plan, from, to });
       });
       if (stretches.length === 0 && !always) continue;
-      const first = i === 0 ? 0 : routes.slotAt[cuts[i]];
-      const last = isLast ? lastSlot : routes.slotAt[cuts[i + 1]] - 1;
+      const first = Math.max(covered.first, i === 0 ? 0 : routes.slotAt[cuts[i]]);
+      const last = isLast ? covered.last : Math.min(covered.last, routes.slotAt[cuts[i + 1]] - 1);
+      if (first > last) continue;
       parts.push(new WritePart(writer, numbered, { owner, stretches, first, last }, loans));
     }
   }
@@ -143,7 +154,7 @@ class WritePart implements Part {
     this.#bytes = load.stretches.reduce((sum, { plan, from, to }) => sum + (to - from) * plan.rowBytes, 0);
     const { first, last } = load;
     const range = { owner: this.owner, epoch: this.epoch, first, last, sequence: numbered.sequence };
-    this.#place = numbered.inOrder ? undefined : writer.order.enter(range);
+    this.#place = numbered.again ? undefined : writer.order.enter(range);
   }
 
   /** Its fate is known: later writes to its slots may go. */
@@ -155,6 +166,8 @@ class WritePart implements Part {
     const { cluster } = this.#writer;
     if (this.#place?.turn) await call.within(this.#place.turn);
     const channel = await this.#exchange.reach(cluster, this.owner, call);
+    if (this.#load.stretches.some(({ plan }) => plan.inHalves))
+      demandFeature(channel, "f16", "gradients as f16");
     cluster.noteWrite(this.owner);
     this.#loans.begin();
     await this.#exchange.ask(channel, call, {
@@ -175,8 +188,9 @@ class WritePart implements Part {
   }
 
   async replan(call: Call): Promise<void> {
-    const writes = this.#load.stretches.map(({ plan, from, to }) => plan.again(from, to));
-    this.touched = await writeRows(this.#writer, writes, { ...this.#numbered, inOrder: true }, call);
+    const { stretches, first, last } = this.#load;
+    const writes = stretches.map(({ plan, from, to }) => plan.again(from, to));
+    this.touched = await writeRows(this.#writer, writes, { ...this.#numbered, again: { first, last } }, call);
   }
 
   #body(worker: number): BodyInput {

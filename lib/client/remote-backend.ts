@@ -175,7 +175,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
       this.#demandLive();
       const call = this.#requests.call(request.signal);
       try {
-        const numbered = { request, sequence: ++this.#sequence, inOrder: false };
+        const numbered = { request, sequence: ++this.#sequence, again: undefined };
         return await writeRows(this.#writer, writes, numbered, call);
       } finally {
         call.close();

@@ -16,6 +16,8 @@ export class RemoteTable implements TableHandle {
   readonly counters: readonly string[];
   /** What weights come as in pulls. */
   readonly element: ElementType;
+  /** What gradients go as. */
+  readonly gradients: ElementType;
   definition: TableDefinition;
   dropped = false;
   /** Gradients that this client left out because they were not finite. */
@@ -30,6 +32,7 @@ export class RemoteTable implements TableHandle {
     this.stateFloats = stateFloats(this.definition.optimizer, reply.dim);
     this.element =
       transfer[reply.tensor ? "tensors" : "tables"] === "f16" ? ElementType.F16 : ElementType.F32;
+    this.gradients = !reply.tensor && transfer.gradients === "f16" ? ElementType.F16 : ElementType.F32;
     this.counters = this.definition.counters?.names ?? [];
   }
 }

@@ -42,7 +42,18 @@ export function writePlanBytes(write: RemoteWrite): number {
   const n = write.keys.length;
   const counters = write.counters ? 16 * n + 8 * n * write.table.counters.length : 0;
   const staged = 2 * n * (8 + rowBytesOf(write)) + 4 * distinctSlots(n) + counters + routeBytes(n) + 32 * 64;
-  return Math.max(staged, write.kind === "push" ? placingBytes(write) : 0);
+  const halves = goesInHalves(write) ? 2 * n * write.table.dim + 64 : 0;
+  return halves + Math.max(staged, write.kind === "push" ? placingBytes(write) : 0);
+}
+
+/** Bytes that the values of a row take in a frame. */
+export function valueBytesOf(write: RemoteWrite): number {
+  return (goesInHalves(write) ? 2 : 4) * write.table.dim;
+}
+
+/** Whether its values go as binary16. */
+function goesInHalves({ kind, table }: RemoteWrite): boolean {
+  return kind === "push" && table.gradients === ElementType.F16;
 }
 
 export class WritePlan {
@@ -53,6 +64,8 @@ export class WritePlan {
   readonly #memory: PlanMemory;
   readonly #columns: Columns;
   readonly #columnMask: number;
+  /** Values as binary16, which go instead of them; 0 where they go as they are. */
+  readonly #halves: number;
 
   /** @throws NON_FINITE naming the key, where the table refuses such gradients; rows are never taken with such values */
   constructor(memory: PlanMemory, cluster: Cluster, write: RemoteWrite, cut: boolean) {
@@ -85,6 +98,19 @@ export class WritePlan {
       (lastSteps ? Column.LastStep : 0) |
       (counters.length > 0 ? Column.FirstCounter : 0) |
       (counters.length > 1 ? Column.SecondCounter : 0);
+    this.#halves = values && goesInHalves(write) ? this.#halved(values) : 0;
+  }
+
+  #halved(values: number): number {
+    const n = this.route.n * this.write.table.dim;
+    const into = this.#memory.take(2 * n);
+    this.#memory.kernel.writeHalves(values, into, n);
+    return into;
+  }
+
+  /** Whether a frame of it needs that a node takes binary16. */
+  get inHalves(): boolean {
+    return this.#halves !== 0;
   }
 
   #inOrder(staged: Rows): Columns {
@@ -116,7 +142,7 @@ export class WritePlan {
       (counts ? 1 : 0) +
       (lastSteps ? 1 : 0) +
       counters.length;
-    return 8 + 4 * floats;
+    return 8 + 4 * floats - (this.#halves ? 2 * dim : 0);
   }
 
   /** The first position from `from` to `to` whose slot has at least this rank, given the ranks of slots. */
@@ -142,7 +168,7 @@ export class WritePlan {
       count: to - from,
       dim: table.dim,
       stateFloats: this.#columns.states ? table.stateFloats : 0,
-      element: ElementType.F32,
+      element: this.#halves ? ElementType.F16 : ElementType.F32,
       columns: this.#columnMask,
       ...(kind === "push" && { learningRate }),
     };
@@ -160,7 +186,8 @@ export class WritePlan {
     const put = (at: number, bytes: number) => {
       if (at !== 0) chunks.push(this.#memory.bytes.subarray(at + bytes * from, at + bytes * to));
     };
-    put(values, 4 * dim);
+    if (this.#halves) put(this.#halves, 2 * dim);
+    else put(values, 4 * dim);
     put(states, 4 * stateFloats);
     put(counts, 4);
     put(lastSteps, 4);

@@ -45,6 +45,7 @@ export class ServedCluster {
   readonly #options: Partial<ShardOptions>;
   readonly #settings: Partial<Record<keyof NodeSettings, unknown>>;
   map: SlotMap;
+  readonly #counts = noCounts();
   #workers = 0;
 
   private constructor(
@@ -88,7 +89,7 @@ export class ServedCluster {
       store: "07".repeat(16),
       settings,
       clock,
-      counts: noCounts(),
+      counts: this.#counts,
       broken: (cause) => this.failures.push(cause),
     });
     service.setMap(this.map);
@@ -98,6 +99,11 @@ export class ServedCluster {
         service.accept(connection),
       );
     this.#members[number] = { disk, shard, service, listener, killed: false };
+  }
+
+  /** Bytes of messages that shards have received. */
+  get bytesIn(): number {
+    return this.#counts.bytesIn;
   }
 
   get services(): readonly ShardService[] {
