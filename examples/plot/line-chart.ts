@@ -156,10 +156,13 @@ function lineOf(
     path += `${pen}${at(x)} ${at(y)}`;
     pen = "L";
     const label = labels?.[i];
-    if (label !== undefined)
+    if (label !== undefined) {
+      // Clear of the line that comes from the left, and of the axis; the last one of the right edge.
+      const [dx, anchor] = i < places.length - 1 ? [5, "start"] : [0, "middle"];
       dots.push(
-        `<text x="${at(x)}" y="${at(y - 9)}" text-anchor="middle" font-size="11" fill="${colour}">${escapeText(label)}</text>`,
+        `<text x="${at(x + dx)}" y="${at(y - 9)}" text-anchor="${anchor}" font-size="11" fill="${colour}">${escapeText(label)}</text>`,
       );
+    }
     if (points.length <= 40) dots.push(`<circle cx="${at(x)}" cy="${at(y)}" r="3" fill="${colour}"/>`);
   }
   if (path === "") return [];
