@@ -30,8 +30,10 @@ export interface ColdCandidates {
   readonly onLostPages: readonly ReadonlySet<bigint>[];
   /** Rows may have been resident on pages that are gone. */
   readonly pagesLost: boolean;
-  /** Newer values may be in files, or parts of files, that are damaged. */
-  readonly mayHide: boolean;
+  /** Whether a newer value of a key may be in a file, or a part of one, that is damaged. */
+  readonly mayHide: (key: bigint) => boolean;
+  /** Whether anything may. */
+  readonly isHiding: boolean;
   /** Records are lost: what was written over or deleted behind them may be needed. */
   readonly isCut: boolean;
   /** As of this LSN a page may lack nothing: records behind it tell all that has become of a row. */
@@ -92,14 +94,14 @@ function addUp(
 /** Values that nothing can contradict. */
 function surely(account: ColdAccount, candidates: ColdCandidates): ColdChoice | undefined {
   const { cold, demoted, changed } = account;
-  const { values, damaged, pagesLost, mayHide, isCut, replayLsn } = candidates;
+  const { values, damaged, pagesLost, mayHide, isHiding, isCut, replayLsn } = candidates;
   const newer = values.filter(({ from }) => from !== "older");
-  // Nothing but what is known to be damaged, or was written over behind the last record, can be missing.
-  const isPlain =
-    !pagesLost && !mayHide && (isCut || (damaged.length > 0 && newer.length + damaged.length === cold.rows));
+  // It is known what can be missing: values that are damaged, or hidden, or were written over behind the last record.
+  const isKnown = isHiding || isCut || (damaged.length > 0 && newer.length + damaged.length === cold.rows);
   const isSure = ({ key, written }: ColdValue) =>
-    demoted.has(key) && written >= replayLsn && written >= (changed.get(key) ?? 0);
-  const sure = isPlain ? newer : newer.filter(isSure);
+    (isKnown && !pagesLost && !mayHide(key)) ||
+    (demoted.has(key) && written >= replayLsn && written >= (changed.get(key) ?? 0));
+  const sure = newer.filter(isSure);
   const there = new Set(sure.map(({ key }) => key));
   const named = [...values, ...damaged].map(({ key }) => key).concat([...demoted.keys()]);
   const digest = sure.reduce((sum, { checksum }) => sum + checksum, 0n);

@@ -22,6 +22,7 @@ import { keysInRemains, type StoredCold, storedCold } from "./cold-candidates.js
 import { type ColdCandidates, type ColdChoice, chooseCold } from "./cold-choice.js";
 import { settleVersions } from "./cold-versions.js";
 import type { Examination } from "./examination.js";
+import { hiddenKeys } from "./hidden-keys.js";
 import { isCold, type StoredEntry } from "./page-inventory.js";
 import type { Loss } from "./report.js";
 import type { SalvagePlan } from "./salvage-plan.js";
@@ -119,25 +120,21 @@ async function choose(
   const { found, plan, lostKeys } = salvage;
   const { number } = account.definition;
   const [values, damaged] = [stored.values.get(number) ?? [], stored.damaged.get(number) ?? []];
+  const { hides, hidesLater } = await hiddenKeys(found, plan);
   const remains = await keysInRemains(found, plan.lost, account.cold.table.recordBytes);
   const candidates: ColdCandidates = {
     values: notResident(recovered, account, values),
     damaged: notResident(recovered, account, damaged),
     onLostPages: plan.lost.length === 0 ? [] : remains.map((keys) => new Set([...keys, ...lostKeys])),
     pagesLost: plan.lost.length > 0,
-    mayHide: mayHide(found),
+    isHiding: hidesLater || found.pages.defects.length > 0,
+    mayHide: (key) => (hidesLater && account.demoted.has(key)) || hides(encodeColdKey(number, key)),
     isCut,
     replayLsn: plan.manifest?.replayLsn ?? 0,
   };
   const choice = chooseCold(account, candidates);
   if (choice) return choice;
   throw contradiction(found.directory, account.definition);
-}
-
-/** Whether a damaged or missing file may have had newer values. Write-ahead logs that are gone, or empty, nobody misses. */
-function mayHide({ pages, levelFiles: { version, logs } }: Examination): boolean {
-  const log = logs.findLast(({ current }) => current);
-  return version === undefined || pages.defects.length > 0 || log === undefined || log.bytes === 0;
 }
 
 /** Those whose keys have no row in the arenas, and are not among the deleted ones. */

@@ -7,6 +7,9 @@ export interface LevelTableFile {
   readonly number: number;
   readonly level: number;
   readonly bytes: number;
+  /** Its first and its last key. */
+  readonly smallest: Uint8Array;
+  readonly largest: Uint8Array;
 }
 
 export interface LevelVersion {
@@ -79,8 +82,9 @@ function applyEdit(version: Mutable<LevelVersion>, payload: Uint8Array): boolean
         break;
       case tags.newFile: {
         const [level, number, bytes] = [read.varint(), read.varint(), read.varint()];
-        if (!read.string() || !read.string() || Number.isNaN(level + number + bytes)) return false;
-        version.tables.set(number, { number, level, bytes });
+        const [smallest, largest] = [read.string(), read.string()].map((key) => key?.slice(0, -8));
+        if (!smallest || !largest || Number.isNaN(level + number + bytes)) return false;
+        version.tables.set(number, { number, level, bytes, smallest, largest });
         break;
       }
       default:

@@ -204,6 +204,28 @@ test("a page that is lost: its rows are gone, and no older value of them comes b
   assert.ok(gone > 0 && gone <= places, `${gone} of ${places}`);
 });
 
+test("a block that cannot be read takes rows of its keys, and no others", async ({ directory }) => {
+  const before = await rowsOf(directory);
+  const { pages, levelFiles } = await examine(directory, { remains: true });
+  await levelFiles.close();
+  const values = [...pages.entries.values()].flat().filter(({ proof }) => proof.kind === "cold");
+  const { file, offset } = values[values.length >> 1];
+  const path = join(directory, "shards", "0000", "pages", file.name);
+  const bytes = readFileSync(path);
+  // Keys and their lengths, before the value.
+  for (let at = offset - 12; at < offset; at++) bytes[at] ^= 0x55;
+  writeFileSync(path, bytes);
+  const { losses } = await repairStore(directory, { acceptLoss: true });
+  assert.equal(
+    losses.map(({ kind }) => kind),
+    ["cold row"],
+  );
+  const after = await rowsOf(directory);
+  for (const [key, row] of after) assert.equal(row, before.get(key), String(key));
+  assert.is(before.size - after.size, losses[0].rows);
+  assert.ok(losses[0].rows! > 0 && losses[0].rows! < 100, `${losses[0].rows}`);
+});
+
 test("records that are lost: what is left is what there was, but for rows that are named", async ({
   directory,
 }) => {
