@@ -16,6 +16,8 @@ export interface ChangeBatch {
   readonly frequency: Uint32Array;
   /** u32[n] */
   readonly lastStep: Uint32Array;
+  /** f32[n] by name, as of the later state; absent where the table has no counters, and where there are no rows. */
+  readonly counters?: CounterColumns;
   /** u8[n]: 1 where the row is new, 0 where it changed. */
   readonly added: Uint8Array;
   /** f64[n]: how far the weights have moved, by Euclid; 0 where the row is new. */

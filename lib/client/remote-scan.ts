@@ -91,10 +91,10 @@ function takeChanges(changed: ChangedRows): { value: ChangeBatch; cursor: Uint8A
   return { value: changeBatchOf(changed), cursor: changed.cursor };
 }
 
-function changeBatchOf({ table, reset, rows, removed }: ChangedRows): ChangeBatch {
+function changeBatchOf({ table, reset, rows, removed, counters: names }: ChangedRows): ChangeBatch {
   const { count: n, data } = rows;
   const places = columnPlaces(rows, 0);
-  const { keys, rows: values, state, frequency, lastStep } = receivedRows([], rows);
+  const { keys, rows: values, state, frequency, lastStep, counters } = receivedRows(names ?? [], rows);
   return {
     table,
     reset,
@@ -103,6 +103,7 @@ function changeBatchOf({ table, reset, rows, removed }: ChangedRows): ChangeBatc
     state,
     frequency,
     lastStep,
+    ...(counters && { counters }),
     added: places.added < 0 ? new Uint8Array(n) : data.slice(places.added, places.added + n),
     distance: places.distance < 0 ? new Float64Array(n) : float64Column(data, places.distance, n).slice(),
     removed: removed.slice(),

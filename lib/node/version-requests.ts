@@ -150,7 +150,13 @@ function largestRowBytes(
     if (version && "manifest" in version) definitions.push(...version.manifest.tables);
   }
   const wanted = definitions.filter(({ name }) => tables === undefined || tables.includes(name));
-  return Math.max(...wanted.map(({ dim, optimizer }) => 64 + 4 * (dim + stateFloats(optimizer, dim))), 64);
+  return Math.max(
+    ...wanted.map(
+      ({ dim, optimizer, counters }) =>
+        64 + 4 * (dim + stateFloats(optimizer, dim) + (counters?.names.length ?? 0)),
+    ),
+    64,
+  );
 }
 
 /** Brings a version into memory, for requests of this connection that say its number. */
@@ -192,12 +198,13 @@ const nothing: ChangeBatch = {
 };
 
 function changedRows(
-  { table, reset, keys, rows, state, frequency, lastStep, added, distance, removed }: ChangeBatch,
+  { table, reset, keys, rows, state, frequency, lastStep, counters, added, distance, removed }: ChangeBatch,
   cursor?: Uint8Array,
 ) {
   const count = keys.length;
   const dim = count === 0 ? 0 : rows.length / count;
   const stateFloats = count === 0 ? 0 : state.length / count;
+  const names = Object.keys(counters ?? {});
   const columns =
     count === 0
       ? 0
@@ -205,10 +212,22 @@ function changedRows(
         (stateFloats > 0 ? Column.State : 0) |
         Column.Counts |
         Column.LastStep |
+        (names.length > 0 ? Column.FirstCounter : 0) |
+        (names.length > 1 ? Column.SecondCounter : 0) |
         Column.Added |
         Column.Distance;
   const data =
-    count === 0 ? [] : [rows, ...(stateFloats > 0 ? [state] : []), frequency, lastStep, added, distance];
+    count === 0
+      ? []
+      : [
+          rows,
+          ...(stateFloats > 0 ? [state] : []),
+          frequency,
+          lastStep,
+          ...Object.values(counters ?? {}),
+          added,
+          distance,
+        ];
   return {
     kind: "ChangedRows",
     table,
@@ -216,6 +235,7 @@ function changedRows(
     rows: { count, dim, stateFloats, columns, keys, data },
     removed,
     cursor,
+    counters: names.length > 0 ? names : undefined,
   } as const;
 }
 

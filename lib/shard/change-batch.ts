@@ -1,4 +1,6 @@
+import { splitCounters } from "../api/counter-columns.js";
 import type { ChangeBatch } from "../api/row-batches.js";
+import type { ArenaTable } from "../table/arena-table.js";
 import type { ReadPage } from "./image-reader.js";
 
 /** Collects rows of one table. */
@@ -7,17 +9,20 @@ export class ChangeCollector {
   readonly #capacity: number;
   readonly #dim: number;
   readonly #stateFloats: number;
+  readonly #counterNames: readonly string[];
   #n = 0;
   #keys!: BigUint64Array;
   #rows!: Float32Array;
   #state!: Float32Array;
   #frequency!: Uint32Array;
   #lastStep!: Uint32Array;
+  #counters!: Float32Array;
   #added!: Uint8Array;
   #distance!: Float64Array;
 
-  constructor(table: string, { dim, stateFloats }: { dim: number; stateFloats: number }, capacity: number) {
-    this.table = table;
+  constructor({ definition, dim, stateFloats }: ArenaTable, capacity: number) {
+    this.table = definition.name;
+    this.#counterNames = definition.counters?.names ?? [];
     this.#dim = dim;
     this.#stateFloats = stateFloats;
     this.#capacity = capacity;
@@ -42,6 +47,8 @@ export class ChangeCollector {
     this.#state.set(page.state.subarray(i * floats, (i + 1) * floats), n * floats);
     this.#frequency[n] = page.frequency[i];
     this.#lastStep[n] = page.lastStep[i];
+    const counters = this.#counterNames.length;
+    this.#counters.set(page.counters.subarray(i * counters, (i + 1) * counters), n * counters);
     this.#added[n] = distance === undefined ? 1 : 0;
     this.#distance[n] = distance ?? 0;
   }
@@ -49,6 +56,7 @@ export class ChangeCollector {
   /** What was collected, with new arrays for what follows. */
   take(): ChangeBatch {
     const n = this.#n;
+    const names = this.#counterNames;
     const batch = {
       table: this.table,
       reset: false,
@@ -57,6 +65,9 @@ export class ChangeCollector {
       state: this.#state.subarray(0, n * this.#stateFloats),
       frequency: this.#frequency.subarray(0, n),
       lastStep: this.#lastStep.subarray(0, n),
+      ...(names.length > 0 && {
+        counters: splitCounters(names, this.#counters.subarray(0, n * names.length)),
+      }),
       added: this.#added.subarray(0, n),
       distance: this.#distance.subarray(0, n),
       removed: new BigUint64Array(0),
@@ -73,6 +84,7 @@ export class ChangeCollector {
     this.#state = new Float32Array(n * this.#stateFloats);
     this.#frequency = new Uint32Array(n);
     this.#lastStep = new Uint32Array(n);
+    this.#counters = new Float32Array(n * this.#counterNames.length);
     this.#added = new Uint8Array(n);
     this.#distance = new Float64Array(n);
   }

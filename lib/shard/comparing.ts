@@ -237,7 +237,7 @@ class Comparison {
     const { definition } = page.table;
     let collector = this.#collectors.get(definition.number);
     if (!collector) {
-      collector = new ChangeCollector(definition.name, page.table, this.#options.batchRows);
+      collector = new ChangeCollector(page.table, this.#options.batchRows);
       this.#collectors.set(definition.number, collector);
     }
     collector.add(page, row, distance);

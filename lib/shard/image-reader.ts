@@ -8,7 +8,7 @@ import type { Manifest } from "./manifest.js";
 import { claimAndLoad } from "./page-claiming.js";
 import { encodePageKey, type PageKey } from "./page-image.js";
 import { PageLedger } from "./page-ledger.js";
-import { beginRecovered, type Recovered } from "./recovered.js";
+import { beginRecovered, type Recovered, tableOf } from "./recovered.js";
 
 const slot = FIRST_PAGE;
 const liveBit = 0x8000_0000;
@@ -27,6 +27,8 @@ export interface ReadPage {
   readonly state: Float32Array;
   readonly frequency: Uint32Array;
   readonly lastStep: Uint32Array;
+  /** f32[n * counters], as of the state's instant. */
+  readonly counters: Float32Array;
   /** u32: the records themselves, `words` of them each, of which the first `usedWords` mean something. */
   readonly records: Uint32Array;
   readonly words: number;
@@ -45,6 +47,8 @@ export class ImageReader {
     this.#pages = pages;
     this.ledger = new PageLedger(manifest.pages);
     this.recovered = beginRecovered(arenas, manifest, { ledger: this.ledger });
+    for (const { number, epoch } of manifest.progress ?? [])
+      tableOf(this.recovered, number)?.describeEpoch(this.arena, epoch);
   }
 
   get arena(): Arena {
@@ -82,9 +86,9 @@ export class ImageReader {
   /** Takes whole records apart, one behind the other, as if they were those of a page. */
   readRecords(table: ArenaTable, given: Uint8Array): ReadPage {
     const { arena } = this;
-    const { dim, stateFloats, layout, recordBytes } = table;
+    const { dim, stateFloats, counters, layout, recordBytes } = table;
     const n = given.length / recordBytes;
-    arena.beginScratch(given.length + n * (8 + 4 * (dim + stateFloats)) + 6 * 64);
+    arena.beginScratch(given.length + n * (12 + 4 * (dim + stateFloats + counters)) + 8 * 64);
     const at = arena.takeScratch(given.length);
     const rows = arena.takeScratch(4 * n * dim);
     const states = arena.takeScratch(4 * n * stateFloats);
@@ -101,6 +105,7 @@ export class ImageReader {
       frequencies,
       steps,
     );
+    const counted = counters > 0 ? readCounters(arena, table, at, n) : 0;
     const words = recordBytes / 4;
     return {
       table,
@@ -111,6 +116,7 @@ export class ImageReader {
       state: arena.f32.slice(states / 4, states / 4 + n * stateFloats),
       frequency: arena.u32.slice(frequencies / 4, frequencies / 4 + n),
       lastStep: arena.u32.slice(steps / 4, steps / 4 + n),
+      counters: arena.f32.slice(counted / 4, counted / 4 + n * counters),
       records: arena.u32.slice(at / 4, at / 4 + n * words),
       words,
       usedWords: (layout.extrasOffset + layout.extrasBytes) / 4,
@@ -119,14 +125,15 @@ export class ImageReader {
 
   #columns(table: ArenaTable): ReadPage {
     const { arena } = this;
-    const { dim, stateFloats, layout } = table;
+    const { dim, stateFloats, counters, layout } = table;
     const places = arena.pagePlaces(slot);
-    arena.beginScratch(places * (16 + 4 * (dim + stateFloats)) + 6 * 64);
+    arena.beginScratch(places * (16 + 4 * (dim + stateFloats + counters)) + 7 * 64);
     const keys = arena.takeScratch(8 * places);
     const rows = arena.takeScratch(4 * places * dim);
     const states = arena.takeScratch(4 * places * stateFloats);
     const frequencies = arena.takeScratch(4 * places);
     const steps = arena.takeScratch(4 * places);
+    const counted = counters > 0 ? arena.takeScratch(4 * places * counters) : 0;
     const result = arena.kernel.scanPage(
       slot,
       0,
@@ -137,8 +144,9 @@ export class ImageReader {
       frequencies,
       steps,
     );
-    arena.refresh();
     const n = Number(result & 0xffff_ffffn);
+    if (counted > 0) arena.kernel.scanExtras(slot, 0, n, counted, 0);
+    arena.refresh();
     const words = table.recordBytes / 4;
     const first = (slot * PAGE_BYTES) / 4;
     const records = arena.u32.subarray(first, first + places * words);
@@ -155,11 +163,27 @@ export class ImageReader {
       state: arena.f32.subarray(states / 4, states / 4 + n * stateFloats),
       frequency: arena.u32.subarray(frequencies / 4, frequencies / 4 + n),
       lastStep: arena.u32.subarray(steps / 4, steps / 4 + n),
+      counters: arena.f32.subarray(counted / 4, counted / 4 + n * counters),
       records,
       words,
       usedWords: (layout.extrasOffset + layout.extrasBytes) / 4,
     };
   }
+}
+
+/** Reads counters of records that lie in scratch, one behind the other. Gives where they are. */
+function readCounters(
+  arena: Arena,
+  { index, counters, recordBytes }: ArenaTable,
+  records: number,
+  n: number,
+) {
+  const counted = arena.takeScratch(4 * n * counters);
+  // A record's address in scratch is as good as that of a row.
+  const positions = arena.takeScratch(4 * n);
+  for (let i = 0; i < n; i++) arena.u32[positions / 4 + i] = (records + i * recordBytes) / 8;
+  arena.kernel.readExtras(index, positions, n, counted, 0);
+  return counted;
 }
 
 /** Whether two records of one layout, at word `a` of one array and `b` of the other, are the same row of one key. */

@@ -60,8 +60,7 @@ async function exportToPath(
       dim: table.dim,
       stateFloats: options.state ? table.stateFloats : 0,
       description: describeTable(table.options),
-      // What changed comes without counters.
-      counters: removed ? [] : (table.options.counters?.names ?? []),
+      counters: table.options.counters?.names ?? [],
       changesOnly: removed !== undefined,
       expectedRows: (options.rows ?? removed) ? 0 : (await table.stats()).rows,
       sync,

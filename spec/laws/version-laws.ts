@@ -156,6 +156,39 @@ export function versionLaws(law: Law): void {
     ]);
   });
 
+  law("changes have the counters of their rows, as of the later state", async ({ store }) => {
+    const names = ["show", "click"];
+    const table = await store.table("counted", { dim: 2, optimizer, counters: { names, decay: 0.7 } });
+    const keys = BigUint64Array.from({ length: 40 }, (_, i) => BigInt(i));
+    const count = (some: BigUint64Array) => {
+      const counters = {
+        show: Float32Array.from(some, Number),
+        click: new Float32Array(some.length).fill(3),
+      };
+      return table.push(some, new Float32Array(2 * some.length).fill(0.5), { counters });
+    };
+    await count(keys);
+    await table.decay();
+    await store.checkpoint({ version: "a" });
+    await count(keys.subarray(10));
+    await store.checkpoint({ version: "b" });
+    await table.decay();
+    await table.decay();
+    for (const until of ["b", undefined]) {
+      const later = until === undefined ? store : await store.openVersion(until);
+      let rows = 0;
+      for await (const part of store.changes({ since: "a", ...(until && { until }), batch: 7 })) {
+        const n = part.keys.length;
+        rows += n;
+        const expected = { show: new Float32Array(n), click: new Float32Array(n) };
+        await (await later.table("counted")).pull(part.keys, { counters: expected });
+        if (n > 0) assert.equal(part.counters, expected);
+      }
+      assert.is(rows, 30);
+      if (until) await later.close();
+    }
+  });
+
   law("who stops reading changes, or aborts, leaves nothing behind", async ({ store }) => {
     const random = new Prng(3);
     await live(store, random, 400);

@@ -78,6 +78,38 @@ for (const target of ["rows.safetensors", "rows", "rows.parquet"]) {
   });
 }
 
+for (const target of ["rows.safetensors", "rows", "rows.parquet"]) {
+  test(`${target}: counters`, async ({ place, store }) => {
+    const counters = { names: ["show", "click"], decay: 0.9 };
+    const table = await store.table("counted", { ...options, counters });
+    const keys = someKeys(new Prng(5), 300);
+    const count = (some: BigUint64Array, show: number) =>
+      table.push(some, new Float32Array(5 * some.length).fill(0.1), {
+        counters: {
+          show: new Float32Array(some.length).fill(show),
+          click: new Float32Array(some.length).fill(2),
+        },
+      });
+    await count(keys, 3);
+    await table.decay();
+    await store.checkpoint({ version: "counted" });
+    const [first, second] = [place.path(`base-${target}`), place.path(`changes-${target}`)];
+    await exportTable(store, "counted", first, { state: true });
+    await count(keys.subarray(100), 7);
+    assert.is((await exportTable(store, "counted", second, { state: true, since: "counted" })).rows, 200);
+    const into = await place.open("into");
+    await importTable(into, "t", first);
+    assert.ok((await importTable(into, "t", second, { existing: "merge" })).counters);
+    sameRows(await scanAll(await into.table("t")), await scanAll(table), [...ALL, "counters"]);
+    // What has decayed since: rows of the file come as they are now.
+    await table.decay();
+    await exportTable(store, "counted", second, { state: true, since: "counted" });
+    await importTable(into, "t", second, { existing: "merge" });
+    const [found, now] = [await scanAll(await into.table("t")), await scanAll(table)];
+    for (const key of keys.subarray(100)) assert.equal(found.get(key)!.counters, now.get(key)!.counters);
+  });
+}
+
 test("a key that is both changed and removed, and text that is no keys", async ({ place, store, table }) => {
   const path = place.path("rows.safetensors");
   await table.delete((await firstKeys(table)).subarray(0, 3));

@@ -310,6 +310,7 @@ const makers: { readonly [K in Kind]: Maker<K> } = {
     rows: rowBatch(random),
     removed: keys(random, random.below(5)),
     cursor: maybe(random, () => bytes(random, random.below(20))),
+    counters: maybe(random, () => several(random, () => text(random))),
   }),
   GetMark: () => ({ kind: "GetMark" }),
   Mark: (random) => ({

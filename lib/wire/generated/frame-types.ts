@@ -158,6 +158,8 @@ export interface ChangedRows {
   readonly removed: BigUint64Array;
   /** Where to go on; absent: there are no more, and this one has none. */
   readonly cursor: Uint8Array | undefined;
+  /** Names of the counters that there are columns of. */
+  readonly counters: readonly string[] | undefined;
 }
 
 /** `ChangedRows` as it is given to be written: what has a default may be left out. */
@@ -168,6 +170,7 @@ export interface ChangedRowsInput {
   readonly rows: RowBatchInput;
   readonly removed: Bulk<BigUint64Array>;
   readonly cursor?: Uint8Array | undefined;
+  readonly counters?: readonly string[] | undefined;
 }
 
 /** Asks for the next rows that differ. Answered by `ChangedRows`. */

@@ -55,6 +55,7 @@ export const tables: readonly TableSchema[] = [
       { name: "rows", slot: 2, kind: "table", bytes: 4, required: true, feature: -1, table: 41 },
       { name: "removed", slot: 3, kind: "u64s", bytes: 4, required: true, feature: -1, elementBytes: 8, bulk: true },
       { name: "cursor", slot: 4, kind: "u8s", bytes: 4, required: false, feature: -1, elementBytes: 1 },
+      { name: "counters", slot: 5, kind: "strings", bytes: 4, required: false, feature: -1 },
     ],
   },
   {

@@ -86,8 +86,23 @@ cursorArray():Uint8Array|null {
   return offset ? new Uint8Array(this.bb!.bytes().buffer, this.bb!.bytes().byteOffset + this.bb!.__vector(this.bb_pos + offset), this.bb!.__vector_len(this.bb_pos + offset)) : null;
 }
 
+/**
+ * Names of the counters that there are columns of.
+ */
+counters(index: number):string
+counters(index: number,optionalEncoding:flatbuffers.Encoding):string|Uint8Array
+counters(index: number,optionalEncoding?:any):string|Uint8Array|null {
+  const offset = this.bb!.__offset(this.bb_pos, 14);
+  return offset ? this.bb!.__string(this.bb!.__vector(this.bb_pos + offset) + index * 4, optionalEncoding) : null;
+}
+
+countersLength():number {
+  const offset = this.bb!.__offset(this.bb_pos, 14);
+  return offset ? this.bb!.__vector_len(this.bb_pos + offset) : 0;
+}
+
 static startChangedRows(builder:flatbuffers.Builder) {
-  builder.startObject(5);
+  builder.startObject(6);
 }
 
 static addTable(builder:flatbuffers.Builder, tableOffset:flatbuffers.Offset) {
@@ -132,6 +147,22 @@ static createCursorVector(builder:flatbuffers.Builder, data:number[]|Uint8Array)
 
 static startCursorVector(builder:flatbuffers.Builder, numElems:number) {
   builder.startVector(1, numElems, 1);
+}
+
+static addCounters(builder:flatbuffers.Builder, countersOffset:flatbuffers.Offset) {
+  builder.addFieldOffset(5, countersOffset, 0);
+}
+
+static createCountersVector(builder:flatbuffers.Builder, data:flatbuffers.Offset[]):flatbuffers.Offset {
+  builder.startVector(4, data.length, 4);
+  for (let i = data.length - 1; i >= 0; i--) {
+    builder.addOffset(data[i]!);
+  }
+  return builder.endVector();
+}
+
+static startCountersVector(builder:flatbuffers.Builder, numElems:number) {
+  builder.startVector(4, numElems, 4);
 }
 
 static endChangedRows(builder:flatbuffers.Builder):flatbuffers.Offset {
