@@ -27,6 +27,8 @@ export interface ClientWorld {
   readonly keepVersions?: number | undefined;
   /** Waited for when a version has been closed that was opened with the store. */
   readonly versionClosed?: () => Promise<void>;
+  /** Bytes of rows that one frame of a write brings, about, unless the usual. */
+  readonly writeFrameBytes?: number | undefined;
   /** Where batches are planned; memories of its own unless given. */
   readonly memories?: PlanMemories;
 }
@@ -79,8 +81,8 @@ export async function connectIn(
   const cluster = new Cluster({ seeds, transport, clock, settings, worker, session });
   await openWithin(cluster, clock, deadlineMs);
   const requests = new Requests(cluster, calls);
-  const { keepVersions } = world;
-  const parts = { session, transfer, memories, openVersion, keepVersions, closed };
+  const { keepVersions, writeFrameBytes } = world;
+  const parts = { session, transfer, memories, openVersion, keepVersions, writeFrameBytes, closed };
   return new CheckedStore(new RemoteBackend(location, requests, parts));
 }
 

@@ -25,6 +25,8 @@ export interface Writer {
   readonly memories: PlanMemories;
   readonly order: WriteOrder;
   readonly session: bigint;
+  /** Bytes of rows that one frame brings, about, unless the usual. */
+  readonly frameBytes?: number | undefined;
 }
 
 /** Slots, both inclusive. */
@@ -52,7 +54,7 @@ export async function writeRows(
   call: Call,
 ): Promise<number> {
   const { cluster, memories } = writer;
-  const frameBytes = Math.min(usualFrameBytes, cluster.bulkBytes);
+  const frameBytes = Math.min(writer.frameBytes ?? usualFrameBytes, cluster.bulkBytes);
   const memory = memories.take();
   const loans = new Loans(() => memories.give(memory));
   try {

@@ -50,6 +50,8 @@ export interface RemoteBackendOptions {
   readonly openVersion: OpenVersion;
   /** Versions that there may be over several shards, where a checkpoint does not say. */
   readonly keepVersions?: number | undefined;
+  /** As Writer has it. */
+  readonly writeFrameBytes?: number | undefined;
   /** Waited for when the store is closed. */
   readonly closed: () => Promise<void>;
 }
@@ -77,8 +79,18 @@ export class RemoteBackend implements Backend<RemoteTable> {
   constructor(
     location: string,
     requests: Requests,
-    { session, transfer, memories, version, openVersion, keepVersions, closed }: RemoteBackendOptions,
+    {
+      session,
+      transfer,
+      memories,
+      version,
+      openVersion,
+      keepVersions,
+      closed,
+      ...rest
+    }: RemoteBackendOptions,
   ) {
+    const frameBytes = rest.writeFrameBytes;
     this.#version = version;
     this.#openVersion = openVersion;
     this.#versionsThere = new RemoteVersions(requests, keepVersions);
@@ -89,7 +101,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
     this.#cluster = requests.cluster;
     this.#session = session;
     this.#transfer = transfer;
-    this.#writer = { cluster: this.#cluster, memories, order: new WriteOrder(), session };
+    this.#writer = { cluster: this.#cluster, memories, order: new WriteOrder(), session, frameBytes };
   }
 
   // Tables: every shard has them all.

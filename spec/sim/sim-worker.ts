@@ -130,6 +130,8 @@ export class SimWorker {
             random: () => random.unit(),
             uniqueName: () => this.#who,
             memories,
+            // So small that a push is cut as large ones are.
+            writeFrameBytes: pick(random, [undefined, 60, 200]),
           },
           this.#world.address,
           { worker: this.name, session: this.session, deadlineMs, connectMs: 100 + random.below(2000) },
