@@ -4,7 +4,7 @@ import { liveStore } from "./lived-store.js";
 import { repairCase } from "./repair-case.js";
 
 // Store 8 has a table that is larger than its memory.
-const cases = Number(process.env.CASES ?? 12);
+const cases = Number(process.env.CASES ?? 10);
 const firstSeed = Number(process.env.SEED ?? 1);
 const perStore = 7;
 
