@@ -45,7 +45,7 @@ export class ServedCluster {
   readonly #options: Partial<ShardOptions>;
   readonly #settings: Partial<Record<keyof NodeSettings, unknown>>;
   map: SlotMap;
-  readonly #counts = noCounts();
+  readonly #counts = new Map<number, ReturnType<typeof noCounts>>();
   #workers = 0;
 
   private constructor(
@@ -81,6 +81,8 @@ export class ServedCluster {
     await disk.open(this.#options);
     const shard = disk.shard as Shard;
     const { settings } = resolveSettings({ flags: this.#settings }, { memoryBytes: 8 * 2 ** 30 });
+    const counts = noCounts();
+    this.#counts.set(number, counts);
     const service = new ShardService(shard, {
       software: "spec",
       node: "node",
@@ -89,7 +91,7 @@ export class ServedCluster {
       store: "07".repeat(16),
       settings,
       clock,
-      counts: this.#counts,
+      counts,
       broken: (cause) => this.failures.push(cause),
     });
     service.setMap(this.map);
@@ -103,7 +105,7 @@ export class ServedCluster {
 
   /** Bytes of messages that shards have received. */
   get bytesIn(): number {
-    return this.#counts.bytesIn;
+    return [...this.#counts.values()].reduce((sum, { bytesIn }) => sum + bytesIn, 0);
   }
 
   get services(): readonly ShardService[] {
