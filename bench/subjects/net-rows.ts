@@ -3,7 +3,7 @@ import { adagrad, connect, type Table } from "../../lib/index.js";
 import { Draws, keysOfRows } from "./keys.js";
 import { nanoseconds, type Reply, serveLines, settingsOf } from "./line-server.js";
 import type { ClientSettings, WireTable } from "./net-settings.js";
-import { CHUNK_BATCHES, gradientsOf, LEARNING_RATE } from "./rows-settings.js";
+import { gradientsOf, LEARNING_RATE } from "./rows-settings.js";
 
 const { address, tables: wanted, batch, seed, transfer = "f32" } = settingsOf<ClientSettings>();
 const store = await connect(address, { transfer });
@@ -16,10 +16,44 @@ function someGradients(floats: number): Float32Array {
   return gradientsKept.subarray(0, floats);
 }
 
+/** Keys that are drawn beforehand and taken in turn: as many as the client of Redis draws. */
+const DRAWN = 1 << 20;
+
 interface Filled {
   readonly table: Table;
   readonly dim: number;
   readonly draws: Draws;
+}
+
+/** Requests of `size` keys of each of several tables, drawn once. */
+class Requests {
+  readonly #requests: readonly (readonly BigUint64Array[])[];
+  #next = 0;
+
+  constructor(parts: readonly Filled[], size: number) {
+    const count = Math.max(1, Math.ceil(DRAWN / (size * parts.length)));
+    const columns = parts.map(({ draws }) => draws.batches("uniform", count, size));
+    this.#requests = Array.from({ length: count }, (_, i) => columns.map((column) => column[i]));
+  }
+
+  /** Keys of each table. */
+  next(): readonly BigUint64Array[] {
+    return this.#requests[this.#next++ % this.#requests.length];
+  }
+}
+
+const drawn = new Map<string, Requests>();
+
+function requestsOf(names: readonly string[], size: number): Requests {
+  const label = `${names.join()} ${size}`;
+  const requests =
+    drawn.get(label) ??
+    new Requests(
+      names.map((name) => tables.get(name)!),
+      size,
+    );
+  drawn.set(label, requests);
+  return requests;
 }
 
 async function open({ name, dim, rows, level, storage }: WireTable): Promise<Filled> {
@@ -44,32 +78,22 @@ async function open({ name, dim, rows, level, storage }: WireTable): Promise<Fil
 const tables = new Map<string, Filled>();
 for (const one of wanted) tables.set(one.name, await open(one));
 
-/** What was spent between two looks: rows, time, processor time of this process. */
-async function spending(
-  rows: number,
-  work: () => Promise<unknown>,
-): Promise<{ ns: number; cpu: number; rows: number }> {
+/** Has `lanes` work beside each other for `limitMs`: each gives the rows of one request. What was spent: rows, time, processor time. */
+async function during(limitMs: number, lanes: readonly (() => Promise<number>)[]): Promise<Reply> {
   const before = process.cpuUsage();
   const start = nanoseconds();
-  await work();
+  const until = start + limitMs * 1e6;
+  let rows = 0;
+  const run = async (lane: () => Promise<number>) => {
+    while (nanoseconds() < until) {
+      const visited = await lane();
+      rows += visited;
+    }
+  };
+  await Promise.all(lanes.map(run));
   const ns = nanoseconds() - start;
   const { user, system } = process.cpuUsage(before);
   return { rows, ns, cpu: user + system };
-}
-
-/** Runs pieces of work for `limitMs`, and adds up what they spent. */
-async function during(
-  limitMs: number,
-  piece: () => Promise<{ ns: number; cpu: number; rows: number }>,
-): Promise<Reply> {
-  const sum = { rows: 0, ns: 0, cpu: 0 };
-  while (sum.ns < limitMs * 1e6) {
-    const { rows, ns, cpu } = await piece();
-    sum.rows += rows;
-    sum.ns += ns;
-    sum.cpu += cpu;
-  }
-  return sum;
 }
 
 /** Pulls or pushes, `atOnce` batches at a time. */
@@ -80,23 +104,19 @@ function visit(
   atOnce: number,
   size = batch,
 ): Promise<Reply> {
-  const { table, dim, draws } = tables.get(name)!;
-  const intos = Array.from({ length: atOnce }, () => new Float32Array(size * dim));
+  const { table, dim } = tables.get(name)!;
+  const requests = requestsOf([name], size);
   const gradients = someGradients(size * dim);
-  // Small batches come in numbers; a short try is one of few.
-  const chunk = Math.max(atOnce, Math.min(CHUNK_BATCHES, limitMs / 4), Math.min(4 * limitMs, 65_536 / size));
-  return during(limitMs, () => {
-    const batches = draws.batches("uniform", Math.ceil(chunk), size);
-    let next = 0;
-    const lane = async (into: Float32Array) => {
-      while (next < batches.length) {
-        const keys = batches[next++];
-        if (operation === "pull") await table.pull(keys, { into });
-        else await table.push(keys, gradients);
-      }
+  const lanes = Array.from({ length: atOnce }, () => {
+    const into = new Float32Array(size * dim);
+    return async () => {
+      const [keys] = requests.next();
+      if (operation === "pull") await table.pull(keys, { into });
+      else await table.push(keys, gradients);
+      return size;
     };
-    return spending(batches.length * size, () => Promise.all(intos.map(lane)));
   });
+  return during(limitMs, lanes);
 }
 
 /** Pulls or pushes `size` keys of each of several tables as one request, one request after the other. */
@@ -107,41 +127,30 @@ function together(
   size: number,
 ): Promise<Reply> {
   const parts = names.map((name) => tables.get(name)!);
+  const requests = requestsOf(names, size);
   const intos = parts.map(({ dim }) => new Float32Array(size * dim));
-  const gradients = someGradients(size * Math.max(...parts.map(({ dim }) => dim)));
-  const times = Math.min(8, Math.ceil(limitMs / 8));
-  return during(limitMs, () => {
-    const drawn = Array.from({ length: times }, () =>
-      parts.map(({ draws }) => draws.batches("uniform", 1, size)[0]),
-    );
-    return spending(times * size * parts.length, async () => {
-      for (const keys of drawn) {
-        if (operation === "pull")
-          await store.pull(parts.map(({ table }, i) => ({ table, keys: keys[i], into: intos[i] })));
-        else
-          await store.push(
-            parts.map(({ table, dim }, i) => ({
-              table,
-              keys: keys[i],
-              gradients: gradients.subarray(0, size * dim),
-            })),
-          );
-      }
-    });
-  });
+  const gradients = parts.map(({ dim }) => someGradients(size * dim));
+  const lane = async () => {
+    const keys = requests.next();
+    if (operation === "pull")
+      await store.pull(parts.map(({ table }, i) => ({ table, keys: keys[i], into: intos[i] })));
+    else await store.push(parts.map(({ table }, i) => ({ table, keys: keys[i], gradients: gradients[i] })));
+    return size * parts.length;
+  };
+  return during(limitMs, [lane]);
 }
 
 /** Pulls `size` keys, one request after the other; times in milliseconds. */
 async function latency(name: string, limitMs: number, size: number): Promise<Reply> {
-  const { table, dim, draws } = tables.get(name)!;
+  const { table, dim } = tables.get(name)!;
+  const requests = requestsOf([name], size);
   const into = new Float32Array(size * dim);
   const times: number[] = [];
   for (const until = performance.now() + limitMs; performance.now() < until; ) {
-    for (const keys of draws.batches("uniform", 64, size)) {
-      const start = performance.now();
-      await table.pull(keys, { into });
-      times.push(performance.now() - start);
-    }
+    const [keys] = requests.next();
+    const start = performance.now();
+    await table.pull(keys, { into });
+    times.push(performance.now() - start);
   }
   return percentiles(times);
 }
@@ -151,9 +160,9 @@ async function latency(name: string, limitMs: number, size: number): Promise<Rep
  * request was due.
  */
 async function load(name: string, limitMs: number, size: number, rate: number): Promise<Reply> {
-  const { table, dim, draws } = tables.get(name)!;
+  const { table, dim } = tables.get(name)!;
   const requests = Math.ceil((rate * limitMs) / 1000);
-  const pool = draws.batches("uniform", 256, size);
+  const pool = requestsOf([name], size);
   const intos = Array.from({ length: 64 }, () => new Float32Array(size * dim));
   const times: number[] = [];
   const running: Promise<void>[] = [];
@@ -162,7 +171,7 @@ async function load(name: string, limitMs: number, size: number, rate: number): 
     const due = Math.min(requests, Math.floor(((performance.now() - start) * rate) / 1000));
     for (; sent < due; sent++) {
       const at = start + (sent * 1000) / rate;
-      const pulled = table.pull(pool[sent % pool.length], { into: intos[sent % intos.length] });
+      const pulled = table.pull(pool.next()[0], { into: intos[sent % intos.length] });
       running.push(pulled.then(() => void times.push(performance.now() - at)));
     }
     await new Promise((resolve) => setImmediate(resolve));
