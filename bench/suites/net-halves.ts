@@ -52,7 +52,7 @@ async function raced(
       rate: (_, ms) => client.rate("pull", table, ms, atOnce),
     });
   }
-  const rates = await race(racers, ["pull", roundMs], rounds);
+  const rates = await race(racers, ["pull", roundMs], rounds, { settle: true });
   return target(name, ratioOf(rates.get("f16")!, rates.get("f32")!), {
     peerName: "f32",
     note: name === "net-f16-shaped" ? `pulls of dim 64 over a link of ${GIGABITS} Gbit/s` : "pulls of dim 64",

@@ -8,7 +8,7 @@ import type { WireTable } from "../subjects/net-settings.js";
 import type { Suite, SuiteContext } from "../suite.js";
 import { halves } from "./net-halves.js";
 import { plotNet } from "./net-plots.js";
-import { bestAtOnce, processorTime, startWire, type Wire, wireTable } from "./net-subjects.js";
+import { bestAtOnce, processorTime, startWire, type Wire, warmUp, wireTable } from "./net-subjects.js";
 
 /** Cores from which two shards can be faster than one. */
 const CORES_FOR_SHARDS = 4;
@@ -69,7 +69,7 @@ async function againstRedis(context: SuiteContext, { client }: Wire, dim: 64 | 1
     const own = racerOf(client, table, atOnce);
     if (redis) {
       const peer = await redis.racer(operation, roundMs);
-      const rates = await race([own, peer], [operation, roundMs], rounds);
+      const rates = await race([own, peer], [operation, roundMs], rounds, { settle: true });
       figures.push(
         target(`net-${operation}-${dim}`, ratioOf(rates.get(own.name)!, rates.get("Redis")!), {
           peerName: "Redis",
@@ -170,6 +170,7 @@ async function twoShards(context: SuiteContext, one: Wire): Promise<Figure[]> {
   const figures: Figure[] = [];
   const words = ["rows-64", roundMs, 2] as const;
   const times: number[][] = [[], []];
+  for (const operation of ["pull", "push"] as const) await warmUp(two.client, operation, "rows-64", roundMs);
   for (let round = 0; round <= rounds; round++)
     for (const [i, wire] of sides.entries()) {
       const pulled = await processorTime(wire, "pull", ...words);
