@@ -70,7 +70,8 @@ export async function workerProcess(
     if (message.kind === "done") result = message;
     else onProgress(message);
   });
-  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  // Its last word may be heard after its end: not after that of the channel.
+  await once(child, "disconnect");
   if (!result) throw await children.failure(child);
   return result;
 }
@@ -79,8 +80,10 @@ export async function workerProcess(
 export class Children {
   readonly #running = new Map<ChildProcess, { readonly name: string; err: string }>();
   readonly #said = new WeakMap<ChildProcess, { readonly name: string; err: string }>();
+  #over = false;
 
   spawn(name: string, args: readonly string[]): ChildProcess {
+    if (this.#over) throw new Error(`${name} is not started any more: all are ended`);
     const child = spawn(process.execPath, [...args], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       serialization: "advanced",
@@ -109,8 +112,9 @@ export class Children {
     for (const child of this.#running.keys()) child.kill("SIGKILL");
   }
 
-  /** The same, and waits until they are gone. */
+  /** The same, and waits until they are gone. No more are started. */
   async endAll(): Promise<void> {
+    this.#over = true;
     await Promise.all([...this.#running.keys()].map((child) => this.end(child, "SIGKILL")));
   }
 
