@@ -105,6 +105,7 @@ class Story {
   #store: Store | undefined;
   #judged = 0;
   #downMs = 0;
+  #over = false;
 
   constructor(options: StoryOptions, directory: string, children: Children, display: Display) {
     this.#options = options;
@@ -153,8 +154,9 @@ class Story {
     return this.#report({ task, quality, single, results, counted, repeated, seconds });
   }
 
-  /** Nothing is drawn and nobody is asked any more. */
+  /** Nothing is drawn, and nobody is asked or waited for any more. */
   end(): void {
+    this.#over = true;
     clearInterval(this.#drawing);
     // Calls that wait for nodes that are gone would wait for long.
     void this.#store?.close();
@@ -213,7 +215,10 @@ class Story {
 
   async #killInTheMiddle(task: Task): Promise<void> {
     const victim = this.#nodes.find(({ name }) => name === victimName)!;
-    while (this.#share(task) < killAt) await pause(20);
+    while (this.#share(task) < killAt) {
+      await pause(20);
+      if (this.#over) return;
+    }
     const killedMs = performance.now();
     await victim.kill();
     this.#display.say(
@@ -230,7 +235,7 @@ class Story {
   /** Judges after every few epochs that all workers have finished. */
   async #watch(task: Task, judge: () => Promise<Quality>): Promise<void> {
     const every = Math.max(1, Math.floor(this.#epochs / 6));
-    while (this.#judged + every <= this.#epochs && this.#share(task) < 1) {
+    while (!this.#over && this.#judged + every <= this.#epochs && this.#share(task) < 1) {
       const finished = Math.min(...this.#progress.map((progress) => progress?.epoch ?? 0));
       if (finished < this.#judged + every) {
         await pause(50);

@@ -1,10 +1,11 @@
 // The cluster's story as a process: nodes, workers, a kill, and nothing left behind.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { COMMAND, runCommand } from "../cli/run-command.js";
@@ -62,6 +63,31 @@ test("Ctrl-C ends nodes and workers; a directory that is not new is refused", as
   assert.is(again.code, 2);
   assert.match(again.err, /^error INVALID_OPTIONS: found .* with something in it, expected a new directory/);
 });
+
+test("a worker that dies ends the story, with its name", async ({ directory }) => {
+  const dir = join(directory, "nodes");
+  const story = spawn(process.execPath, [COMMAND, "demo", "--cluster", "--epochs", "9", "--dir", dir], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const ended = once(story, "exit");
+  await said(story, "serve; look at them");
+  process.kill(await childOf(story.pid!, '"worker-2"'), "SIGKILL");
+  await said(story, "worker-2 ended with SIGKILL");
+  assert.equal(await ended, [1, null]);
+  await assertGone(dir);
+});
+
+/** The child process of `parent` with `word` in its command line, as soon as there is one. */
+async function childOf(parent: number, word: string): Promise<number> {
+  for (;;) {
+    const { stdout } = await promisify(execFile)("ps", ["-A", "-o", "pid=,ppid=,args="]);
+    const child = stdout
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/))
+      .find(([, ppid, ...args]) => Number(ppid) === parent && args.join(" ").includes(word));
+    if (child) return Number(child[0]);
+  }
+}
 
 async function said(child: ChildProcess, text: string): Promise<void> {
   let err = "";
