@@ -4,32 +4,15 @@
 import type { EvictionRequest, Table } from "../../lib/api/store-types.js";
 import { Prng } from "../../lib/base/prng.js";
 import type { EmbeddedStore } from "../../lib/embedded/embedded-store.js";
-import { decodeRows, RECORD, SECTION } from "../../lib/shard/records.js";
-import type { ShardLog } from "../../lib/shard/shard-state.js";
+import { RECORD } from "../../lib/shard/records.js";
 import { MemoryDisk } from "../embedded/memory-store.js";
 import { randomFloats, randomKeys } from "../laws/twin.js";
 import { combinedOptions, evictionOf } from "./combined-tables.js";
-import { type Change, CombinedWorld, firstOf } from "./combined-world.js";
+import { type Change, CombinedWorld, demand, firstOf, type Span, stateOfVersion } from "./combined-world.js";
+import { turns } from "./fault-fixture.js";
 import { LifeClock } from "./life-clock.js";
+import { watchLog } from "./log-watch.js";
 import { recordsOf } from "./record-dump.js";
-
-/** States that something may be a copy of: a beginning, and the changes that may have followed. */
-interface Span {
-  readonly begin: CombinedWorld;
-  readonly changes: readonly Change[];
-}
-
-/** Kinds of sections of what a shard does by itself. */
-const ownKinds: ReadonlySet<number> = new Set([
-  SECTION.evict,
-  SECTION.promote,
-  SECTION.demote,
-  SECTION.evictCold,
-]);
-
-const turns = async (n: number) => {
-  for (let i = 0; i < n; i++) await new Promise((resolve) => setImmediate(resolve));
-};
 
 export class CombinedLife {
   readonly #disk: MemoryDisk;
@@ -149,18 +132,15 @@ export class CombinedLife {
 
   /** Learns from the log when a write takes effect. */
   #watchLog(): void {
-    const log = this.#disk.shard!.state.log as { append: ShardLog["append"] };
-    const append = log.append.bind(log);
-    log.append = (type, flags, given) => {
-      const lsn = append(type, flags, given);
-      const record = type === RECORD.rows ? decodeRows(Buffer.concat(given as Uint8Array[])) : undefined;
-      const waiting = this.#waiting;
-      if (waiting && !waiting.done && record?.parts.every(({ kind }) => !ownKinds.has(kind))) {
+    watchLog(this.#disk.shard!, {
+      evicted: () => {},
+      asked: (type) => {
+        const waiting = this.#waiting;
+        if (type !== RECORD.rows || !waiting || waiting.done) return;
         this.#placed = this.#become(waiting.change);
         waiting.done = true;
-      }
-      return lsn;
-    };
+      },
+    });
   }
 
   /** Makes a change to a table. Returns the number of what there is then. */
@@ -361,12 +341,8 @@ export class CombinedLife {
   async #someVersion(): Promise<string | undefined> {
     const name = [...this.#versions.keys()][this.#random.below(Math.max(1, this.#versions.size))];
     if (name === undefined) return undefined;
-    const version = await this.#store.openVersion(name);
-    const { begin, changes } = this.#versions.get(name)!;
-    const found = await firstOf(begin, changes, 0, (world) => world.difference(version));
-    if (typeof found === "string") throw new Error(`version ${name} is none of its states:\n${found}`);
-    await version.close();
-    this.#versions.set(name, { begin: found.world, changes: [] });
+    const begin = await stateOfVersion(this.#store, name, this.#versions.get(name)!);
+    this.#versions.set(name, { begin, changes: [] });
     return name;
   }
 
@@ -554,8 +530,4 @@ export class CombinedLife {
     }
     return worlds;
   }
-}
-
-function demand(wrong: string | undefined): void {
-  if (wrong !== undefined) throw new Error(wrong);
 }

@@ -152,3 +152,23 @@ export async function firstOf(
   }
   return found.join("\n");
 }
+
+/** States that something may be a copy of: a beginning, and the changes that may have followed. */
+export interface Span {
+  readonly begin: CombinedWorld;
+  readonly changes: readonly Change[];
+}
+
+/** The state of a span that a version has. @throws where it has none */
+export async function stateOfVersion(store: Store, name: string, span: Span): Promise<CombinedWorld> {
+  const version = await store.openVersion(name);
+  const found = await firstOf(span.begin, span.changes, 0, (world) => world.difference(version));
+  if (typeof found === "string") throw new Error(`version ${name} is none of its states:\n${found}`);
+  await version.close();
+  return found.world;
+}
+
+/** @throws where something is wrong, in these words */
+export function demand(wrong: string | undefined): void {
+  if (wrong !== undefined) throw new Error(wrong);
+}

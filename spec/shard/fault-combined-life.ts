@@ -10,7 +10,7 @@ import { RECORD } from "../../lib/shard/records.js";
 import type { Shard } from "../../lib/shard/shard.js";
 import { randomFloats, randomKeys } from "../laws/twin.js";
 import { combinedOptions, evictionOf } from "./combined-tables.js";
-import { type Change, CombinedWorld, firstOf } from "./combined-world.js";
+import { type Change, CombinedWorld, demand, firstOf, type Span, stateOfVersion } from "./combined-world.js";
 import { FaultyMachine, turns } from "./fault-fixture.js";
 import type { LifeOptions } from "./fault-life.js";
 import { LifeClock } from "./life-clock.js";
@@ -18,12 +18,6 @@ import { watchLog } from "./log-watch.js";
 
 /** `hotRows`: rows that a table keeps in memory, the others being cold. */
 export type FaultCombinedOptions = Required<Omit<LifeOptions, "operations">>;
-
-/** States that something may be a copy of: a beginning, and the changes that may have followed. */
-interface Span {
-  readonly begin: CombinedWorld;
-  readonly changes: readonly Change[];
-}
 
 /** A change that was asked for, until its record is in the log. */
 interface Asked {
@@ -351,12 +345,8 @@ export class FaultCombinedLife {
     const name = [...this.#versions.keys()][this.#random.below(Math.max(1, this.#versions.size))];
     if (name === undefined) return undefined;
     await this.#heal();
-    const version = await this.#store.openVersion(name);
-    const { begin, changes } = this.#versions.get(name)!;
-    const found = await firstOf(begin, changes, 0, (world) => world.difference(version));
-    if (typeof found === "string") throw new Error(`version ${name} is none of its states:\n${found}`);
-    await version.close();
-    this.#versions.set(name, { begin: found.world, changes: [] });
+    const begin = await stateOfVersion(this.#store, name, this.#versions.get(name)!);
+    this.#versions.set(name, { begin, changes: [] });
     return name;
   }
 
@@ -493,8 +483,4 @@ export class FaultCombinedLife {
     // Opening, and a rollback, make durable what there is.
     this.#acknowledged = { os: 0, fsync: 0 };
   }
-}
-
-function demand(wrong: string | undefined): void {
-  if (wrong !== undefined) throw new Error(wrong);
 }
