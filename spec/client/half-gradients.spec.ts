@@ -5,7 +5,7 @@ import { Prng } from "../../lib/base/prng.js";
 import { adagrad, type Store, sgd, type Table, uniform } from "../../lib/index.js";
 import { throughHalves } from "../laws/halves.js";
 import { codeOf, randomFloats, randomKeys, same } from "../laws/twin.js";
-import { ServedCluster } from "./served-cluster.js";
+import { openBoth } from "./exact-and-rounded.js";
 
 const test = suite("half gradients");
 const initializer = uniform(-1, 1);
@@ -13,7 +13,7 @@ const initializer = uniform(-1, 1);
 for (const shards of [1, 8]) {
   test(`${shards} shards: keys that repeat, some or none; counts, counters, several tables`, async () => {
     const random = new Prng(shards);
-    const { exact, rounded, end } = await open(shards);
+    const { exact, rounded, end } = await openBoth(shards, { gradients: "f16" });
     for (const dim of [1, 7, 64]) {
       const counters = { names: ["show"] };
       const options = { dim, optimizer: adagrad({ learningRate: 0.1 }), initializer, counters };
@@ -49,7 +49,7 @@ for (const shards of [1, 8]) {
   });
 
   test(`${shards} shards: a map that changes meanwhile, and frames of more rows than one takes`, async () => {
-    const { cluster, exact, rounded, end } = await open(shards);
+    const { cluster, exact, rounded, end } = await openBoth(shards, { gradients: "f16" });
     const options = { dim: 64, optimizer: sgd({ learningRate: 1 }), seed: 3n };
     const [there, here] = [await exact.table("exact", options), await rounded.table("half", options)];
     const random = new Prng(5);
@@ -68,7 +68,7 @@ for (const shards of [1, 8]) {
 }
 
 test("half of the bytes; those of tensors, and what is assigned, stay as they are", async () => {
-  const { cluster, exact, rounded, end } = await open(1);
+  const { cluster, exact, rounded, end } = await openBoth(1, { gradients: "f16" });
   const options = { dim: 64, optimizer: sgd({ learningRate: 1 }) };
   const keys = BigUint64Array.from({ length: 1000 }, (_, i) => BigInt(i));
   const values = randomFloats(new Prng(1), keys.length * 64);
@@ -94,7 +94,7 @@ test("half of the bytes; those of tensors, and what is assigned, stay as they ar
 });
 
 test("what is not finite is refused, or skipped, as ever; gradients that there are not are refused", async () => {
-  const { cluster, rounded, end } = await open(1);
+  const { cluster, rounded, end } = await openBoth(1, { gradients: "f16" });
   const keys = BigUint64Array.of(1n, 2n);
   const bad = Float32Array.of(1, Number.NaN);
   const options = { dim: 1, optimizer: sgd({ learningRate: 1 }) };
@@ -110,18 +110,6 @@ test("what is not finite is refused, or skipped, as ever; gradients that there a
   assert.is(await codeOf(() => cluster.connect({ gradients: "bf16" as "f16" })), "INVALID_OPTIONS");
   await end();
 });
-
-async function open(shards: number) {
-  const cluster = await ServedCluster.open(shards);
-  const [exact, rounded] = [await cluster.connect(), await cluster.connect({ gradients: "f16" })];
-  const end = async () => {
-    await exact.close();
-    await rounded.close();
-    await cluster.stop();
-    assert.equal(cluster.failures, []);
-  };
-  return { cluster, exact, rounded, end };
-}
 
 /** Gradients whose sums are those of `gradients`, float32 in the order of occurrence, as binary16: at a key's first place, else zeros. */
 function roundedSums(keys: BigUint64Array, gradients: Float32Array, dim: number): Float32Array {

@@ -5,6 +5,7 @@ import { Prng } from "../../lib/base/prng.js";
 import { adagrad, type Store, type Table, uniform } from "../../lib/index.js";
 import { throughHalves } from "../laws/halves.js";
 import { codeOf, randomFloats, randomKeys, same } from "../laws/twin.js";
+import { openBoth } from "./exact-and-rounded.js";
 import { ServedCluster } from "./served-cluster.js";
 
 const test = suite("half transfer");
@@ -14,7 +15,7 @@ const initializer = uniform(-1e5, 1e5);
 for (const shards of [1, 8]) {
   test(`${shards} shards: rounded rows, state as it is, whatever is stored and asked`, async () => {
     const random = new Prng(shards);
-    const { exact, rounded, end } = await open(shards);
+    const { exact, rounded, end } = await openBoth(shards, { transfer: "f16" });
     for (const [storage, dim] of [
       ["f32", 64],
       ["f32", 7],
@@ -43,7 +44,7 @@ for (const shards of [1, 8]) {
 
   test(`${shards} shards: several tables, counters and creation`, async () => {
     const random = new Prng(10 + shards);
-    const { exact, rounded, end } = await open(shards);
+    const { exact, rounded, end } = await openBoth(shards, { transfer: "f16" });
     const counters = { names: ["show", "click"], decay: 0.5 };
     const stores = [exact, rounded];
     const [there, here] = await Promise.all(
@@ -65,7 +66,7 @@ for (const shards of [1, 8]) {
   });
 
   test(`${shards} shards: a map that changes meanwhile`, async () => {
-    const { cluster, exact, rounded, end } = await open(shards);
+    const { cluster, exact, rounded, end } = await openBoth(shards, { transfer: "f16" });
     const options = { dim: 20, optimizer, initializer };
     const [there, here] = [await exact.table("t", options), await rounded.table("t")];
     const keys = randomKeys(new Prng(5), 9000, 1 << 30);
@@ -79,7 +80,7 @@ for (const shards of [1, 8]) {
 }
 
 test("what is beyond binary16 stays finite, and what is not finite stays what it is", async () => {
-  const { exact, rounded, end } = await open(1);
+  const { exact, rounded, end } = await openBoth(1, { transfer: "f16" });
   await exact.table("t", { dim: 8, optimizer });
   const table = await rounded.table("t");
   const row = Float32Array.of(65504, 65520, -1e30, 2 ** -26, 1 + 2 ** -11, 1 + 3 * 2 ** -11, -0, 1e-7);
@@ -90,7 +91,7 @@ test("what is beyond binary16 stays finite, and what is not finite stays what it
 });
 
 test("tensors are exact unless their transfer is chosen, too", async () => {
-  const { cluster, exact, rounded, end } = await open(8);
+  const { cluster, exact, rounded, end } = await openBoth(8, { transfer: "f16" });
   const values = randomFloats(new Prng(3), 10_000);
   const tensor = await exact.tensor("w", { shape: [100, 100], optimizer });
   await tensor.assign(values);
@@ -107,26 +108,6 @@ test("a transfer that there is not is refused", async () => {
     assert.is(await codeOf(() => cluster.connect(options as object)), "INVALID_OPTIONS");
   await cluster.stop();
 });
-
-interface Both {
-  readonly cluster: ServedCluster;
-  readonly exact: Store;
-  readonly rounded: Store;
-  readonly end: () => Promise<void>;
-}
-
-/** A cluster, and a client of each kind. */
-async function open(shards: number): Promise<Both> {
-  const cluster = await ServedCluster.open(shards);
-  const [exact, rounded] = [await cluster.connect(), await cluster.connect({ transfer: "f16" })];
-  const end = async () => {
-    await exact.close();
-    await rounded.close();
-    await cluster.stop();
-    assert.equal(cluster.failures, []);
-  };
-  return { cluster, exact, rounded, end };
-}
 
 async function compare(
   there: Table,
