@@ -6,6 +6,12 @@ import { type Call, RequestFailure } from "./call.js";
 import type { Asking, Channel } from "./channel.js";
 import type { Cluster } from "./cluster.js";
 
+/**
+ * Bytes of keys and rows that one request brings or asks for, about: enough for half a batch of 16,384 rows of dimension 64, so that one
+ * owner of two takes one request, and the only one two, which overlap with their answers.
+ */
+export const usualRequestBytes = 5 << 19;
+
 /** What is asked, and who takes what is answered. */
 export interface Inquiry {
   readonly body: BodyInput;

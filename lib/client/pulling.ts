@@ -6,13 +6,10 @@ import type { PullInput, Rows, RowsPart } from "../wire/generated/frame-types.js
 import { type Call, type Part, settleAll } from "./call.js";
 import { unexpected } from "./channel.js";
 import type { Cluster } from "./cluster.js";
-import { Exchange } from "./exchange.js";
+import { Exchange, usualRequestBytes } from "./exchange.js";
 import type { PlanMemories } from "./plan-memory.js";
 import { PullPlan, pullPlanBytes, type RemoteRead } from "./pull-plan.js";
 import { beginOf } from "./routing.js";
-
-/** Bytes of keys and rows that one request asks for, about: the node answers it in as many frames as suit the caches. */
-const usualRequestBytes = 2 << 20;
 
 /** Reads rows. The reads' arrays are borrowed until it settles. @throws as `Table.pull`, and UNAVAILABLE, DEADLINE, PARTIAL */
 export async function pullRows(

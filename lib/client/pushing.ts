@@ -6,16 +6,13 @@ import { Ack, type BodyInput, type WriteInput } from "../wire/generated/frame-ty
 import { type Call, type Part, settleAll } from "./call.js";
 import { unexpected } from "./channel.js";
 import type { Cluster } from "./cluster.js";
-import { Exchange } from "./exchange.js";
+import { Exchange, usualRequestBytes } from "./exchange.js";
 import { demandFeature } from "./features.js";
 import type { PlanMemories } from "./plan-memory.js";
 import { Loans } from "./pulling.js";
 import { beginOf } from "./routing.js";
 import type { WriteOrder } from "./write-order.js";
 import { type RemoteWrite, valueBytesOf, WritePlan, writePlanBytes } from "./write-plan.js";
-
-/** Bytes of rows that one frame brings, about. */
-const usualFrameBytes = 2 << 20;
 
 const acks: Readonly<Record<AckName, Ack>> = { memory: Ack.Memory, os: Ack.Os, fsync: Ack.Fsync };
 
@@ -54,7 +51,7 @@ export async function writeRows(
   call: Call,
 ): Promise<number> {
   const { cluster, memories } = writer;
-  const frameBytes = Math.min(writer.frameBytes ?? usualFrameBytes, cluster.bulkBytes);
+  const frameBytes = Math.min(writer.frameBytes ?? usualRequestBytes, cluster.bulkBytes);
   const memory = memories.take();
   const loans = new Loans(() => memories.give(memory));
   try {
