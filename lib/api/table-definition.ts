@@ -52,7 +52,8 @@ export interface TableOptions extends StorageOptions {
   /** Counters of each row, which decay. */
   readonly counters?: CountersOptions;
   /**
-   * Bytes of memory for rows and index, 1 MiB at least; rows beyond them are kept in LevelDB, those pushed least first.
+   * Bytes of memory for rows and index, of all shards together, 1 MiB at least; rows beyond them are kept in LevelDB,
+   * those pushed least first.
    * All rows are in memory unless given. Logged tables only, and no tensors.
    */
   readonly memory?: number;

@@ -2,6 +2,7 @@
 import type { Arena } from "../table/arena.js";
 import { restored } from "./cold-restoring.js";
 import type { ColdRows } from "./cold-rows.js";
+import type { ColdStage } from "./cold-stage.js";
 import { type ColdValues, readColdValues } from "./cold-values.js";
 import type { ShardState } from "./shard-state.js";
 
@@ -67,11 +68,12 @@ function takeKnown(cold: ColdRows, keys: BigUint64Array): Known {
   const halves = new Uint32Array(keys.buffer, keys.byteOffset, 2 * keys.length);
   const slots = new Int32Array(keys.length).fill(-1);
   const values: Uint8Array[] = [];
+  const { stage } = cold;
   const ranks = new Uint32Array(keys.length);
   let unknown = 0;
   for (let i = 0; i < keys.length; i++) {
-    const entry = cold.stage.find(halves[2 * i], halves[2 * i + 1]);
-    if (entry >= 0) slots[i] = values.push(cold.stage.value(entry).slice()) - 1;
+    const entry = stage ? stage.find(halves[2 * i], halves[2 * i + 1]) : -1;
+    if (entry >= 0) slots[i] = values.push(stage!.value(entry).slice()) - 1;
     else if (cold.deleted.size === 0 || !cold.deleted.has(keys[i])) ranks[unknown++] = i;
   }
   const unknownKeys = new BigUint64Array(unknown);
@@ -88,7 +90,7 @@ async function readUnknown(state: ShardState, cold: ColdRows, known: Known): Pro
   cold.watches.add(ceased);
   try {
     const read = await readColdValues(state.pages, state.arenas.front, cold, known.unknown);
-    keep(cold, known.unknown, read, ceased);
+    keep(cold, cold.stageFor(state.share), known.unknown, read, ceased);
     return joined(cold, known, read);
   } finally {
     cold.watches.delete(ceased);
@@ -96,13 +98,19 @@ async function readUnknown(state: ShardState, cold: ColdRows, known: Known): Pro
 }
 
 /** Keeps what was read for whoever asks next, but not of rows that have ceased to be cold. */
-function keep(cold: ColdRows, keys: BigUint64Array, read: ColdValues, ceased: ReadonlySet<bigint>): void {
+function keep(
+  cold: ColdRows,
+  stage: ColdStage,
+  keys: BigUint64Array,
+  read: ColdValues,
+  ceased: ReadonlySet<bigint>,
+): void {
   const halves = new Uint32Array(keys.buffer);
   for (let i = 0; i < keys.length; i++) {
     const slot = read.slots[i];
     if (slot < 0 || (ceased.size > 0 && ceased.has(keys[i]))) continue;
     const at = slot * cold.valueBytes;
-    cold.stage.add(halves[2 * i], halves[2 * i + 1], read.bytes.subarray(at, at + cold.valueBytes));
+    stage.add(halves[2 * i], halves[2 * i + 1], read.bytes.subarray(at, at + cold.valueBytes));
   }
 }
 

@@ -1,6 +1,7 @@
 import type { ArenaTable } from "../table/arena-table.js";
 import { ColdStage } from "./cold-stage.js";
 import { valueHeaderBytes } from "./cold-values.js";
+import { partOf, type Share } from "./share.js";
 
 /** What a manifest says of a table's cold rows, as of its `replayLsn`. */
 export interface ColdNote {
@@ -11,7 +12,7 @@ export interface ColdNote {
   readonly digest: string;
 }
 
-/** Bytes of values that were read not long ago, at most, and the part of the table's memory that they may take. */
+/** Bytes of values that were read not long ago, at most, and the part of the table's memory that they may take besides it. */
 const mostStageBytes = 32 << 20;
 const stagePart = 8;
 
@@ -28,7 +29,8 @@ export class ColdRows {
   readonly deleted = new Map<bigint, number>();
   /** Whether the page store may have values of this table at all. */
   written = false;
-  readonly stage: ColdStage;
+  /** Values that were read not long ago; undefined before the first. */
+  stage: ColdStage | undefined;
   /** Of each read or demotion under way the keys that have become cold, or ceased to be, or gone, since it began. */
   readonly watches = new Set<Set<bigint>>();
   /** Rows read since the store was opened: that were resident; that were cold. */
@@ -44,8 +46,13 @@ export class ColdRows {
 
   constructor(table: ArenaTable) {
     this.table = table;
-    const bytes = Math.min(mostStageBytes, (table.definition.memory ?? 0) / stagePart);
-    this.stage = new ColdStage(this.valueBytes, Math.floor(bytes / this.valueBytes));
+  }
+
+  /** Where values are kept that were read, of a shard with that share of the table. */
+  stageFor(share: Share | undefined): ColdStage {
+    const bytes = Math.min(mostStageBytes, memoryOf(this.table, share) / stagePart);
+    this.stage ??= new ColdStage(this.valueBytes, Math.floor(bytes / this.valueBytes));
+    return this.stage;
   }
 
   /** Bytes of a value: header and record. */
@@ -71,7 +78,7 @@ export class ColdRows {
   /** The values of keys that were kept at hand are no longer to be used. */
   forgetStaged(keys: BigUint64Array): void {
     const halves = new Uint32Array(keys.buffer, keys.byteOffset, 2 * keys.length);
-    for (let i = 0; i < keys.length; i++) this.stage.remove(halves[2 * i], halves[2 * i + 1]);
+    for (let i = 0; i < keys.length; i++) this.stage?.remove(halves[2 * i], halves[2 * i + 1]);
   }
 
   /** A row is gone. Where the page store has still the value of an earlier one of its key, that has not counted since then. */
@@ -89,6 +96,11 @@ export class ColdRows {
   take(rows: number, digest: bigint): void {
     this.add(-rows, -digest);
   }
+}
+
+/** Bytes that a table may take in the memory of a shard that has that share of it; 0 without a limit. */
+export function memoryOf({ definition }: ArenaTable, share: Share | undefined): number {
+  return definition.memory === undefined ? 0 : partOf(definition.memory, share);
 }
 
 /** What a manifest says of the cold rows that there are now. */

@@ -6,7 +6,7 @@ import type { Checkpointing } from "./checkpointing.js";
 import { lookUpCold, missingKeys } from "./cold-lookup.js";
 import { ColdPurging } from "./cold-purging.js";
 import { coldOccurrences, containsColdRows, pullColdRows } from "./cold-reading.js";
-import { type ColdRows, coldRowsOf } from "./cold-rows.js";
+import { type ColdRows, coldRowsOf, memoryOf } from "./cold-rows.js";
 import type { ColdValues } from "./cold-values.js";
 import {
   type ColdEviction,
@@ -133,7 +133,7 @@ export class ColdTier {
     const found = new Uint8Array(keys.length);
     guarded(this.#state, () => containsRows(this.#state.arenas, table, keys, found));
     const missing = missingKeys(this.#state.arenas.front, keys, found);
-    const most = cold.stage.capacity;
+    const most = cold.stageFor(this.#state.share).capacity;
     await this.#track(Promise.resolve(lookUpCold(this.#state, cold, missing.keys.slice(0, most))));
   }
 
@@ -270,7 +270,9 @@ export class ColdTier {
     if (given !== undefined) return given;
     const { all } = this.#state.arenas;
     const index = all.reduce((sum, arena) => sum + table.indexPages(arena), 0);
-    return table.rowsPerPage * Math.max(1, Math.floor((table.definition.memory ?? 0) / PAGE_BYTES) - index);
+    return (
+      table.rowsPerPage * Math.max(1, Math.floor(memoryOf(table, this.#state.share) / PAGE_BYTES) - index)
+    );
   }
 
   /** Notes a read under way, and a failure of the page store. */
@@ -351,10 +353,12 @@ function takeWanted(cold: ColdRows): ColdValues {
   const slots = new Int32Array(keys.length).fill(-1);
   const bytes = new Uint8Array(keys.length * cold.valueBytes);
   let count = 0;
+  const { stage } = cold;
+  if (!stage) return { slots, count, bytes };
   for (let i = 0; i < keys.length; i++) {
-    const entry = cold.stage.find(halves[2 * i], halves[2 * i + 1]);
+    const entry = stage.find(halves[2 * i], halves[2 * i + 1]);
     if (entry < 0) continue;
-    bytes.set(cold.stage.value(entry), count * cold.valueBytes);
+    bytes.set(stage.value(entry), count * cold.valueBytes);
     slots[i] = count++;
   }
   return { slots, count, bytes };

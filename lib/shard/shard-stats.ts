@@ -2,10 +2,11 @@
 import { rowStorageOf } from "../api/row-storage.js";
 import type { ColdStats, StoreStats, TableStats, WorkerStats } from "../api/store-types.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import type { ColdRows } from "./cold-rows.js";
+import { type ColdRows, memoryOf } from "./cold-rows.js";
 import { versionBytes } from "./image-use.js";
 import type { Shard } from "./shard.js";
 import { lastLsn } from "./shard-state.js";
+import type { Share } from "./share.js";
 
 /** All but where it is. */
 export type ShardStats = Omit<StoreStats, "directory" | "format">;
@@ -82,12 +83,15 @@ export function tableStats(shard: Shard, table: ArenaTable): TableStats {
       },
     }),
     ...(definition.eviction && { evicted: { ...shard.evictionCounts(table) } }),
-    ...(coldRows && { cold: coldStats(coldRows) }),
+    ...(coldRows && { cold: coldStats(coldRows, shard.state.share) }),
     ...(definition.tensor && { shape: definition.tensor.shape }),
   };
 }
 
-function coldStats({ table, rows, hits, misses, promotions, demotions }: ColdRows): ColdStats {
-  const memory = table.definition.memory ?? 0;
+function coldStats(
+  { table, rows, hits, misses, promotions, demotions }: ColdRows,
+  share: Share | undefined,
+): ColdStats {
+  const memory = memoryOf(table, share);
   return { memory, rows, hits, misses, promotions, demotions };
 }

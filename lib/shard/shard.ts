@@ -285,6 +285,7 @@ export class Shard {
   takeShare(share: Share): void {
     this.#state.share = share;
     this.#evicting.resume();
+    this.#coldTier.consider();
   }
 
   /** Rows that a table has let go since the shard was opened. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { adagrad, openStore, type Store } from "../../lib/index.js";
+import { adagrad, openStore, type Store, sgd } from "../../lib/index.js";
 import { runHere } from "../cli/run-command.js";
 import { codeOf, keysOfNumbers } from "../laws/twin.js";
 
@@ -91,6 +91,27 @@ test("rows that all of its shards evict are told", async ({ directory }) => {
   end();
   await items.push(keys, new Float32Array(keys.length * 8));
   assert.is(await items.evict({ belowFrequency: 9 }), keys.length);
+  await store.close();
+});
+
+test("a limit of memory is for all of its shards together", async ({ directory }) => {
+  const store = await openStore(directory, { threads: 2 });
+  const dim = 500;
+  const memory = 4 << 20;
+  const items = await store.table("items", { dim, optimizer: sgd({ learningRate: 1 }), seed: 7n, memory });
+  const initial = await items.pull(keysOfNumbers(...Array(3000).keys()));
+  for (let from = 0; from < 3000; from += 100) {
+    const some = BigUint64Array.from({ length: 100 }, (_, i) => BigInt(from + i));
+    await items.push(some, new Float32Array(100 * dim).fill(-1));
+    const { bytes } = await items.stats();
+    assert.ok(bytes <= memory, `${bytes} bytes after ${from + 100} rows`);
+  }
+  const { rows, bytes, cold } = await items.stats();
+  assert.is(rows, 3000);
+  assert.is(cold!.memory, memory);
+  assert.ok(cold!.rows > 1000 && bytes > memory / 2, `${cold!.rows} cold rows, ${bytes} bytes`);
+  const now = await items.pull(keysOfNumbers(...Array(3000).keys()));
+  assert.ok(now.every((weight, i) => weight === Math.fround(initial[i] + 1)));
   await store.close();
 });
 
