@@ -34,9 +34,7 @@ export function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
     );
     store<u32>(RECORDS + ((<usize>i) << 2), <u32>record);
   }
-  const last = (span - 1) & ~7;
-  for (let line: usize = 0; line < last; line += 64) touchAll(RECORDS, n, line);
-  touchAll(RECORDS, n, last);
+  touchRecords(n, (span - 1) & ~7);
   for (let i = 0; i < n; i++) {
     const record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
     const key = load<u64>(keys + ((<usize>i) << 3));
@@ -61,5 +59,33 @@ export function touchAll(addresses: usize, n: i32, offset: usize): void {
     sink ^= load<u32>(<usize>load<u32>(at, 12) + offset);
   }
   for (; at < end; at += 4) sink ^= load<u32>(<usize>load<u32>(at) + offset);
+  store<u32>(SINK, sink);
+}
+
+/**
+ * Loads a word of each cache line of `n` RECORDS, the last one `last` bytes behind their beginnings. Long records row by row,
+ * four lines at a time, short ones line by line: each is the faster way.
+ */
+function touchRecords(n: i32, last: usize): void {
+  if (last < 256) {
+    for (let line: usize = 0; line < last; line += 64) touchAll(RECORDS, n, line);
+    touchAll(RECORDS, n, last);
+    return;
+  }
+  let sink: u32 = 0;
+  const quads = last & ~255;
+  const end = RECORDS + ((<usize>n) << 2);
+  for (let at = RECORDS; at < end; at += 4) {
+    let line = <usize>load<u32>(at);
+    const stop = line + last;
+    for (const whole = line + quads; line < whole; line += 256) {
+      sink ^= load<u32>(line);
+      sink ^= load<u32>(line, 64);
+      sink ^= load<u32>(line, 128);
+      sink ^= load<u32>(line, 192);
+    }
+    for (; line < stop; line += 64) sink ^= load<u32>(line);
+    sink ^= load<u32>(stop);
+  }
   store<u32>(SINK, sink);
 }
