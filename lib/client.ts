@@ -6,5 +6,6 @@ export { adagrad, adam, adamW, ftrl, rowWiseAdagrad, sgd } from "./api/optimizer
 export type * from "./api/store-types.js";
 export { EmbershardError, ERRORS, type ErrorCode } from "./base/errors.js";
 export { LIMITS } from "./base/limits.js";
+export type { GradientType, TransferType } from "./client/client-options.js";
 export { type ConnectOptions, connect } from "./client/connect.js";
 export { type FailedPart, PartialError } from "./client/partial-error.js";

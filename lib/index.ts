@@ -30,6 +30,7 @@ export {
 export type * from "./api/store-types.js";
 export { EmbershardError, ERRORS, type ErrorCode } from "./base/errors.js";
 export { LIMITS } from "./base/limits.js";
+export type { GradientType, TransferType } from "./client/client-options.js";
 export { type ConnectOptions, connect } from "./client/connect.js";
 export { type FailedPart, PartialError } from "./client/partial-error.js";
 export {

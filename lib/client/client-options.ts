@@ -22,25 +22,30 @@ export interface ConnectOptions {
    */
   readonly mask?: "zero" | "random";
   /**
-   * What weights come as when tables are pulled. "f16" takes half of the bytes: each weight is rounded to the nearest binary16,
-   * and what is finite and beyond 65,504 becomes 65,504. State and counters stay as they are. "f32" unless given.
+   * What weights come as when tables are pulled. "f16" and "bf16" take half of the bytes, "int8" a quarter, and a scale for each row: each
+   * row comes as a table of that `storage` would store it, rounded to the nearest. State and counters stay as they are. "f32" unless given.
    */
-  readonly transfer?: "f32" | "f16";
-  /** As `transfer`, when tensors are pulled. "f32" unless given. */
-  readonly tensorTransfer?: "f32" | "f16";
+  readonly transfer?: TransferType;
+  /** As `transfer`, when tensors are pulled; a row is a block of one. "f32" unless given. */
+  readonly tensorTransfer?: TransferType;
   /**
-   * What gradients go as when tables are pushed to. "f16" takes half of the bytes: those of equal keys are summed, and the sums
+   * What gradients go as when tables are pushed to. "f16" and "bf16" take half of the bytes: those of equal keys are summed, and the sums
    * rounded as weights are in `transfer`. Gradients of tensors stay as they are. "f32" unless given.
    */
-  readonly gradients?: "f32" | "f16";
+  readonly gradients?: GradientType;
 }
+
+/** What weights can come as. */
+export type TransferType = "f32" | "f16" | "bf16" | "int8";
+/** What gradients can go as. */
+export type GradientType = "f32" | "f16" | "bf16";
 
 /** What weights come as in pulls, and gradients go as. */
 export interface Transfer {
-  readonly tables: "f32" | "f16";
-  readonly tensors: "f32" | "f16";
+  readonly tables: TransferType;
+  readonly tensors: TransferType;
   /** Those of tables. */
-  readonly gradients: "f32" | "f16";
+  readonly gradients: GradientType;
 }
 
 export interface ClientSettings {
@@ -53,6 +58,8 @@ export interface ClientSettings {
   readonly transfer: Transfer;
 }
 
+const transferTypes: readonly TransferType[] = ["f32", "f16", "bf16", "int8"];
+const gradientTypes: readonly GradientType[] = ["f32", "f16", "bf16"];
 /** Bytes of a worker's name, at most. */
 const workerBytes = 200;
 
@@ -67,9 +74,9 @@ export function readClientOptions(options: unknown): ClientSettings {
     tries: read.integer("tries", 0, 2 ** 31 - 1, 0),
     mask: read.choice("mask", ["zero", "random"], "zero"),
     transfer: {
-      tables: read.choice("transfer", ["f32", "f16"], "f32"),
-      tensors: read.choice("tensorTransfer", ["f32", "f16"], "f32"),
-      gradients: read.choice("gradients", ["f32", "f16"], "f32"),
+      tables: read.choice("transfer", transferTypes, "f32"),
+      tensors: read.choice("tensorTransfer", transferTypes, "f32"),
+      gradients: read.choice("gradients", gradientTypes, "f32"),
     },
   };
   read.end();

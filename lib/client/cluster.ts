@@ -13,7 +13,7 @@ import { slotMapOf } from "./slot-maps.js";
 
 /** Slots that this version's kernel tells keys by. */
 const slotCount = 16_384;
-const features = featureBits("counters", "f16", "versions", "watch");
+const features = featureBits("f16", "bf16", "int8", "counters", "versions", "watch");
 
 export interface ClusterOptions {
   readonly seeds: readonly Address[];

@@ -1,9 +1,15 @@
 // One table's part of a pull: what is asked for, where it arrives, and how it gets to where it was asked for.
 import type { TableRead } from "../api/backend.js";
-import { type ColumnShape, columnPlaces, elementBytes } from "../wire/columns.js";
+import { type ColumnPlaces, type ColumnShape, columnPlaces, elementBytes } from "../wire/columns.js";
 import { Column, ElementType, type PullPartInput } from "../wire/generated/frame-types.js";
 import type { Cluster } from "./cluster.js";
-import { type Column32, chunkBytes, type Halves, HalvesForCaller, HalvesInPlace } from "./half-columns.js";
+import {
+  type Column32,
+  chunkBytes,
+  type NarrowColumn,
+  NarrowForCaller,
+  NarrowInPlace,
+} from "./narrow-columns.js";
 import type { PlanMemory } from "./plan-memory.js";
 import type { RemoteTable } from "./remote-table.js";
 import { type Route, routeByOwner, routeBytes, routeToOne } from "./routing.js";
@@ -21,7 +27,7 @@ export function pullPlanBytes(read: RemoteRead): number {
   const rowBytes =
     4 * (read.table.dim + (read.state ? read.table.stateFloats : 0) + read.table.counters.length);
   return (
-    n * (8 + 28 + 8 + 4 + 4 + 4 + 1 + rowBytes) + routeBytes(n) + 4 * chunkBytes + 5 * rowBytes + 16 * 64
+    n * (8 + 28 + 8 + 4 + 4 + 4 + 4 + 1 + rowBytes) + routeBytes(n) + 4 * chunkBytes + 5 * rowBytes + 16 * 64
   );
 }
 
@@ -32,7 +38,8 @@ export class PullPlan {
   /** u32[keys given]: the plan position of each; 0 where they are the same. */
   readonly #places: number;
   readonly #values: Column32;
-  readonly #halves: Halves | undefined;
+  /** Where weights arrive that come as less than float32. */
+  readonly #narrow: NarrowColumn | undefined;
   readonly #state: Column32 | undefined;
   readonly #counters: Column32 | undefined;
   readonly #found: Uint8Array | undefined;
@@ -66,11 +73,11 @@ export class PullPlan {
     this.#values = column(table.dim, read.into) as Column32;
     this.#state = column(table.stateFloats, read.state);
     this.#counters = column(table.counters.length, read.counters);
-    if (table.element === ElementType.F16)
-      this.#halves =
+    if (table.element !== ElementType.F32)
+      this.#narrow =
         this.#places === 0
-          ? new HalvesForCaller(memory, this.#values, n)
-          : new HalvesInPlace(memory, this.#values);
+          ? new NarrowForCaller(memory, this.#values, table.element, n)
+          : new NarrowInPlace(memory, this.#values, table.element, distinct);
     if (read.found) {
       const at = memory.take(distinct);
       this.#found = this.#places === 0 ? read.found : memory.bytes.subarray(at, at + distinct);
@@ -132,7 +139,9 @@ export class PullPlan {
   /** Bytes of rows that one key brings. */
   get rowBytes(): number {
     const floats = (this.#state?.width ?? 0) + (this.#counters?.width ?? 0);
-    return elementBytes(this.read.table.element) * this.#values.width + 4 * floats;
+    const { element } = this.read.table;
+    const scale = element === ElementType.Int8 ? 4 : 0;
+    return elementBytes(element) * this.#values.width + scale + 4 * floats;
   }
 
   /** u64[] of plan positions. */
@@ -140,30 +149,24 @@ export class PullPlan {
     return this.#memory.u64.subarray(this.route.keys / 8 + from, this.route.keys / 8 + to);
   }
 
-  /** Where weights and state of plan positions go, in the order in which they come. */
+  /** Where weights, their scales if they have any, and state of plan positions go, in the order in which they come. */
   targets(from: number, to: number): Uint8Array[] {
-    const targets = [this.#halves?.bytes(from, to) ?? bytesOf(this.#values, from, to)];
+    const targets = this.#narrow?.targets(from, to) ?? [bytesOf(this.#values, from, to)];
     if (this.#state) targets.push(bytesOf(this.#state, from, to));
     return targets;
   }
 
   /** Weights of plan positions have come to their target. */
   arrived(from: number, to: number): void {
-    this.#halves?.widen(from, to);
+    this.#narrow?.widen(from, to);
   }
 
   /** Takes the columns of plan positions from `from` on out of `data`, where they begin at `at`. */
   copy(data: Uint8Array, at: number, from: number, count: number): void {
     const places = columnPlaces(this.shape(count), at);
-    const take = ({ view, width }: Column32, place: number) =>
-      bytesOf({ view, width, at: 0 }, from, from + count).set(
-        data.subarray(place, place + 4 * count * width),
-      );
-    if (this.#halves) {
-      const bytes = this.#halves.bytes(from, from + count);
-      bytes.set(data.subarray(places.values, places.values + bytes.length));
-    } else take(this.#values, places.values);
-    if (this.#state) take(this.#state, places.state);
+    const begins = placesOfTargets(places);
+    for (const [i, target] of this.targets(from, from + count).entries())
+      target.set(data.subarray(begins[i], begins[i] + target.length));
     if (!this.#counters) return;
     const { view, width } = this.#counters;
     [places.firstCounter, places.secondCounter].slice(0, width).forEach((place, c) => {
@@ -220,6 +223,11 @@ export class PullPlan {
       into.set(f32.subarray(out / 4, out / 4 + count * width), from * width);
     }
   }
+}
+
+/** Where what goes to a plan's targets begins. */
+export function placesOfTargets({ values, scales, state }: ColumnPlaces): number[] {
+  return [values, scales, state].filter((at) => at >= 0);
 }
 
 function bytesOf({ view, width }: Column32, from: number, to: number): Uint8Array {

@@ -7,8 +7,9 @@ import { type Call, type Part, settleAll } from "./call.js";
 import { unexpected } from "./channel.js";
 import type { Cluster } from "./cluster.js";
 import { Exchange, usualRequestBytes } from "./exchange.js";
+import { demandElements } from "./features.js";
 import type { PlanMemories } from "./plan-memory.js";
-import { PullPlan, pullPlanBytes, type RemoteRead } from "./pull-plan.js";
+import { PullPlan, placesOfTargets, pullPlanBytes, type RemoteRead } from "./pull-plan.js";
 import { beginOf } from "./routing.js";
 
 /** Reads rows. The reads' arrays are borrowed until it settles. @throws as `Table.pull`, and UNAVAILABLE, DEADLINE, PARTIAL */
@@ -127,6 +128,8 @@ class PullPart implements Part {
 
   async attempt(call: Call): Promise<void> {
     const channel = await this.#exchange.reach(this.#cluster, this.owner, call);
+    const elements = this.#stretches.map(({ plan }) => plan.read.table.element);
+    demandElements(channel, elements, "rows");
     let missing = this.keys;
     this.#loans.begin();
     await this.#exchange.ask(channel, call, {
@@ -202,9 +205,8 @@ class PullPart implements Part {
       const { plan, from } = this.#stretch(rows);
       const places = columnPlaces(plan.shape(rows.count), at);
       const begin = from + rows.first;
-      const [values, state] = plan.targets(begin, begin + rows.count);
-      put(values, places.values);
-      if (state) put(state, places.state);
+      const begins = placesOfTargets(places);
+      for (const [i, target] of plan.targets(begin, begin + rows.count).entries()) put(target, begins[i]);
     }
     if (bytes > at) views.push(new Uint8Array(bytes - at));
     return views;

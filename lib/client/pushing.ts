@@ -7,7 +7,7 @@ import { type Call, type Part, settleAll } from "./call.js";
 import { unexpected } from "./channel.js";
 import type { Cluster } from "./cluster.js";
 import { Exchange, usualRequestBytes } from "./exchange.js";
-import { demandFeature } from "./features.js";
+import { demandElements } from "./features.js";
 import type { PlanMemories } from "./plan-memory.js";
 import { Loans } from "./pulling.js";
 import { beginOf } from "./routing.js";
@@ -165,8 +165,8 @@ class WritePart implements Part {
     const { cluster } = this.#writer;
     if (this.#place?.turn) await call.within(this.#place.turn);
     const channel = await this.#exchange.reach(cluster, this.owner, call);
-    if (this.#load.stretches.some(({ plan }) => plan.inHalves))
-      demandFeature(channel, "f16", "gradients as f16");
+    const elements = this.#load.stretches.map(({ plan }) => plan.element);
+    demandElements(channel, elements, "gradients");
     cluster.noteWrite(this.owner);
     this.#loans.begin();
     await this.#exchange.ask(channel, call, {

@@ -1,6 +1,7 @@
 import type { TableHandle } from "../api/backend.js";
 import { stateFloats } from "../api/optimizers.js";
 import { parseDefinition, type TableDefinition } from "../api/table-definition.js";
+import { elementOf } from "../wire/columns.js";
 import { ElementType, type TableReply } from "../wire/generated/frame-types.js";
 import type { Transfer } from "./client-options.js";
 
@@ -30,9 +31,8 @@ export class RemoteTable implements TableHandle {
     this.placement = reply.placement;
     this.dim = reply.dim;
     this.stateFloats = stateFloats(this.definition.optimizer, reply.dim);
-    this.element =
-      transfer[reply.tensor ? "tensors" : "tables"] === "f16" ? ElementType.F16 : ElementType.F32;
-    this.gradients = !reply.tensor && transfer.gradients === "f16" ? ElementType.F16 : ElementType.F32;
+    this.element = elementOf(transfer[reply.tensor ? "tensors" : "tables"]);
+    this.gradients = reply.tensor ? ElementType.F32 : elementOf(transfer.gradients);
     this.counters = this.definition.counters?.names ?? [];
   }
 }

@@ -4,6 +4,7 @@ import { nonFinite } from "../api/arguments.js";
 import type { RowWrite } from "../api/backend.js";
 import { distinctSlots } from "../kernel/equal-keys.js";
 import type { Chunk } from "../wire/bulk.js";
+import { elementBytes } from "../wire/columns.js";
 import { Column, ElementType, type WritePartInput } from "../wire/generated/frame-types.js";
 import type { Cluster } from "./cluster.js";
 import type { PlanMemory } from "./plan-memory.js";
@@ -42,18 +43,18 @@ export function writePlanBytes(write: RemoteWrite): number {
   const n = write.keys.length;
   const counters = write.counters ? 16 * n + 8 * n * write.table.counters.length : 0;
   const staged = 2 * n * (8 + rowBytesOf(write)) + 4 * distinctSlots(n) + counters + routeBytes(n) + 32 * 64;
-  const halves = goesInHalves(write) ? 2 * n * write.table.dim + 64 : 0;
-  return halves + Math.max(staged, write.kind === "push" ? placingBytes(write) : 0);
+  const narrow = elementOf(write) === ElementType.F32 ? 0 : valueBytesOf(write) * n + 64;
+  return narrow + Math.max(staged, write.kind === "push" ? placingBytes(write) : 0);
 }
 
 /** Bytes that the values of a row take in a frame. */
 export function valueBytesOf(write: RemoteWrite): number {
-  return (goesInHalves(write) ? 2 : 4) * write.table.dim;
+  return elementBytes(elementOf(write)) * write.table.dim;
 }
 
-/** Whether its values go as binary16. */
-function goesInHalves({ kind, table }: RemoteWrite): boolean {
-  return kind === "push" && table.gradients === ElementType.F16;
+/** What its values go as. Not int8. */
+function elementOf({ kind, table }: RemoteWrite): ElementType {
+  return kind === "push" ? table.gradients : ElementType.F32;
 }
 
 export class WritePlan {
@@ -64,8 +65,10 @@ export class WritePlan {
   readonly #memory: PlanMemory;
   readonly #columns: Columns;
   readonly #columnMask: number;
-  /** Values as binary16, which go instead of them; 0 where they go as they are. */
-  readonly #halves: number;
+  /** What values go as. */
+  readonly element: ElementType;
+  /** Values as less than float32, which go instead of them; 0 where they go as they are. */
+  readonly #narrow: number;
 
   /** @throws NON_FINITE naming the key, where the table refuses such gradients; rows are never taken with such values */
   constructor(memory: PlanMemory, cluster: Cluster, write: RemoteWrite, cut: boolean) {
@@ -98,19 +101,15 @@ export class WritePlan {
       (lastSteps ? Column.LastStep : 0) |
       (counters.length > 0 ? Column.FirstCounter : 0) |
       (counters.length > 1 ? Column.SecondCounter : 0);
-    this.#halves = values && goesInHalves(write) ? this.#halved(values) : 0;
+    this.element = elementOf(write);
+    this.#narrow = values && this.element !== ElementType.F32 ? this.#narrowed(values) : 0;
   }
 
-  #halved(values: number): number {
-    const n = this.route.n * this.write.table.dim;
-    const into = this.#memory.take(2 * n);
-    this.#memory.kernel.writeHalves(values, into, n);
+  #narrowed(values: number): number {
+    const { n } = this.route;
+    const into = this.#memory.take(n * valueBytesOf(this.write));
+    this.#memory.kernel.narrowRows(values, n, this.write.table.dim, into, 0, this.element);
     return into;
-  }
-
-  /** Whether a frame of it needs that a node takes binary16. */
-  get inHalves(): boolean {
-    return this.#halves !== 0;
   }
 
   #inOrder(staged: Rows): Columns {
@@ -135,14 +134,9 @@ export class WritePlan {
   /** Bytes of a row in a frame. */
   get rowBytes(): number {
     const { values, states, counts, lastSteps, counters } = this.#columns;
-    const { dim, stateFloats } = this.write.table;
-    const floats =
-      (values ? dim : 0) +
-      (states ? stateFloats : 0) +
-      (counts ? 1 : 0) +
-      (lastSteps ? 1 : 0) +
-      counters.length;
-    return 8 + 4 * floats - (this.#halves ? 2 * dim : 0);
+    const { stateFloats } = this.write.table;
+    const numbers = (states ? stateFloats : 0) + (counts ? 1 : 0) + (lastSteps ? 1 : 0) + counters.length;
+    return 8 + (values ? valueBytesOf(this.write) : 0) + 4 * numbers;
   }
 
   /** The first position from `from` to `to` whose slot has at least this rank, given the ranks of slots. */
@@ -168,7 +162,7 @@ export class WritePlan {
       count: to - from,
       dim: table.dim,
       stateFloats: this.#columns.states ? table.stateFloats : 0,
-      element: this.#halves ? ElementType.F16 : ElementType.F32,
+      element: this.element,
       columns: this.#columnMask,
       ...(kind === "push" && { learningRate }),
     };
@@ -180,14 +174,13 @@ export class WritePlan {
 
   /** The columns of positions, in the order of frames. */
   columns(from: number, to: number): Chunk[] {
-    const { dim, stateFloats } = this.write.table;
+    const { stateFloats } = this.write.table;
     const { values, states, counts, lastSteps, counters } = this.#columns;
     const chunks: Chunk[] = [];
     const put = (at: number, bytes: number) => {
       if (at !== 0) chunks.push(this.#memory.bytes.subarray(at + bytes * from, at + bytes * to));
     };
-    if (this.#halves) put(this.#halves, 2 * dim);
-    else put(values, 4 * dim);
+    put(this.#narrow || values, valueBytesOf(this.write));
     put(states, 4 * stateFloats);
     put(counts, 4);
     put(lastSteps, 4);

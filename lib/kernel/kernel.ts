@@ -30,7 +30,19 @@ export interface KernelExports {
     useFallback: number,
     fallback: number,
   ): void;
-  pullHalves: KernelExports["pullRows"];
+  pullNarrow(
+    table: number,
+    keys: number,
+    n: number,
+    into: number,
+    scales: number,
+    states: number,
+    found: number,
+    useFallback: number,
+    fallback: number,
+    type: number,
+  ): void;
+  pullScales(table: number, keys: number, n: number, into: number, initial: number): void;
   pullCounters(table: number, keys: number, n: number, into: number): void;
   containsRows(table: number, keys: number, n: number, found: number): number;
   pushRows(
@@ -228,8 +240,8 @@ export interface KernelExports {
   orderByArena(slots: number, arenaOf: number, n: number, arenas: number, order: number, ends: number): void;
   gatherRows(from: number, order: number, n: number, bytes: number, into: number): void;
   scatterRows(from: number, order: number, n: number, bytes: number, into: number): void;
-  readHalves(from: number, into: number, n: number): void;
-  writeHalves(from: number, into: number, n: number): void;
+  narrowRows(from: number, n: number, dim: number, into: number, scales: number, type: number): void;
+  widenRows(from: number, scales: number, n: number, dim: number, into: number, type: number): void;
   applyRows(t: number, rows: number, gradients: number, n: number, learningRate: number, step: number): void;
   initialRow(t: number, key: bigint, into: number): void;
   initialState(t: number, into: number): void;

@@ -5,7 +5,7 @@ import { featureBits } from "../wire/handshake.js";
 import type { NodeSettings } from "./setting-table.js";
 
 /** What this node can do beyond the protocol's core. */
-export const offeredFeatures = featureBits("counters", "f16", "versions", "watch");
+export const offeredFeatures = featureBits("f16", "bf16", "int8", "counters", "versions", "watch");
 
 /** Requests of a connection without an answer, at most. */
 export const inFlightRequests = 4096;

@@ -3,10 +3,10 @@ import { splitCounters } from "../api/counter-columns.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import { type FramePart, frameDataBytes } from "../shard/frame-gathering.js";
-import { toHalves } from "../shard/halves.js";
+import { storedScales, toNarrow } from "../shard/narrow.js";
 import type { RowWrite } from "../shard/staging.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { elementBytes } from "../wire/columns.js";
+import { elementBytes, elementName } from "../wire/columns.js";
 import type { Frame, FrameInput } from "../wire/frame.js";
 import {
   Column,
@@ -64,9 +64,7 @@ function wantedOf(context: RequestContext, { parts, keys }: Pull, creates: boole
   return wanted.map((one) => ({ ...one, keys: one.keys.slice() }));
 }
 
-function demandColumns({ definition }: ArenaTable, { element, columns }: PullPart): void {
-  if (element !== ElementType.F32 && element !== ElementType.F16)
-    throw unsupported("rows that are neither float32 nor float16");
+function demandColumns({ definition }: ArenaTable, { columns }: PullPart): void {
   if ((columns & (Column.Counts | Column.LastStep)) !== 0)
     throw unsupported("frequencies and steps in a pull: scan has them");
   const counters = definition.counters?.names.length ?? 0;
@@ -164,7 +162,11 @@ function sendRest(
 /** Bytes of a row in an answer. */
 function rowBytes({ table, part: { columns, element } }: Wanted): number {
   const has = (column: number) => ((columns & column) === 0 ? 0 : 1);
-  const others = has(Column.State) * table.stateFloats + has(Column.FirstCounter) + has(Column.SecondCounter);
+  const others =
+    has(Column.State) * table.stateFloats +
+    has(Column.FirstCounter) +
+    has(Column.SecondCounter) +
+    (element === ElementType.Int8 ? 1 : 0);
   return elementBytes(element) * table.dim + 4 * others;
 }
 
@@ -279,8 +281,14 @@ function gatheredPart({ wanted: { table, keys, part }, first, count }: Stretch):
     state: (columns & Column.State) !== 0,
     counters,
     fallback: defaultValue,
-    half: part.element === ElementType.F16,
+    narrow: narrowOf(part),
   };
+}
+
+/** What weights are sent as, unless as float32. */
+function narrowOf({ element }: PullPart): FramePart["narrow"] {
+  const name = elementName(element);
+  return name === "f32" ? undefined : name;
 }
 
 function partOf({ wanted: { table, part: wanted }, part, first, count }: Stretch): RowsPartInput {
@@ -296,7 +304,7 @@ function readStretch(
   { shard }: RequestContext,
   { wanted: { table, keys, part }, first, count: n }: Stretch,
   found: Uint8Array | undefined,
-): { columns: () => (Float32Array | Uint16Array)[]; wait: Promise<void> | undefined } {
+): { columns: () => (Float32Array | Uint8Array)[]; wait: Promise<void> | undefined } {
   const has = (column: number) => (part.columns & column) !== 0;
   const into = new Float32Array(n * table.dim);
   const state =
@@ -305,14 +313,19 @@ function readStretch(
   const counted = has(Column.FirstCounter | Column.SecondCounter);
   const counters = counted ? new Float32Array(n * names.length) : undefined;
   const own = keys.subarray(first, first + n);
-  const wait = shard.pull({ table, keys: own, into, found, state, counters, fallback: part.defaultValue });
-  const columns = (): (Float32Array | Uint16Array)[] => {
+  const narrow = narrowOf(part);
+  const scales = narrow && storedScales(table, narrow, n);
+  const fallback = part.defaultValue;
+  const wait = shard.pull({ table, keys: own, into, found, state, counters, fallback, scales });
+  const columns = (): (Float32Array | Uint8Array)[] => {
     const split = counters ? splitCounters(names, counters) : {};
     const asked = [Column.FirstCounter, Column.SecondCounter].flatMap((column, i) =>
       has(column) ? [split[names[i]]] : [],
     );
-    const values = part.element === ElementType.F16 ? toHalves(shard.state, into) : into;
-    return [values, ...(state ? [state] : []), ...asked];
+    const rest = [...(state ? [state] : []), ...asked];
+    if (narrow === undefined) return [into, ...rest];
+    const { numbers, scales: given } = toNarrow(shard.state, narrow, into, table.dim, scales);
+    return [numbers, ...(given ? [given] : []), ...rest];
   };
   return { columns, wait };
 }

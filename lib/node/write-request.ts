@@ -6,12 +6,18 @@ import { joinCounters } from "../api/counter-columns.js";
 import type { Ack } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
-import { fromHalves } from "../shard/halves.js";
+import { fromNarrow } from "../shard/narrow.js";
 import type { PushOrigin } from "../shard/sequences.js";
 import type { RowWrite } from "../shard/staging.js";
 import type { ShardRequest } from "../shard/writing.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { type ColumnPlaces, float32Column, placesOfParts, uint32Column } from "../wire/columns.js";
+import {
+  type ColumnPlaces,
+  elementName,
+  float32Column,
+  placesOfParts,
+  uint32Column,
+} from "../wire/columns.js";
 import type { Frame } from "../wire/frame.js";
 import {
   type Assign,
@@ -161,8 +167,8 @@ function writesOf(context: RequestContext, { kind, parts, keys, data }: Push | A
 
 function demandShape(table: ArenaTable, { dim, stateFloats, element }: WritePart): void {
   const { definition } = table;
-  if (element !== ElementType.F32 && element !== ElementType.F16)
-    throw unsupported("values that are neither float32 nor float16");
+  if (element === ElementType.Int8)
+    throw unsupported("rows or gradients that are written as int8: send float32, float16 or bfloat16");
   if (dim !== table.dim || (stateFloats !== 0 && stateFloats !== table.stateFloats))
     throw new EmbershardError(
       "TABLE_MISMATCH",
@@ -192,15 +198,16 @@ function pushOf(
   };
 }
 
-/** Weights or gradients, f32[n * dim]: a view over the message, or what its halves say. */
+/** Weights or gradients, f32[n * dim]: a view over the message, or what its narrower numbers say. Not int8. */
 function valuesOf(
   { shard }: RequestContext,
   { count, dim, element }: WritePart,
   data: Uint8Array,
   { values }: ColumnPlaces,
 ): Float32Array {
-  if (element === ElementType.F16)
-    return fromHalves(shard.state, data.subarray(values, values + 2 * count * dim));
+  const name = elementName(element);
+  if (name === "f16" || name === "bf16")
+    return fromNarrow(shard.state, name, data.subarray(values, values + 2 * count * dim));
   return float32Column(data, values, count * dim);
 }
 

@@ -106,7 +106,10 @@ function deliverRows(
 ): void {
   if (count === 0) return;
   const { table, valueBytes } = cold;
-  const { index, dim, stateFloats, counters } = table;
+  const { index, dim, stateFloats, counters, layout } = table;
+  // Where a value's record has the scale of a row of int8.
+  const scaleAt = valueHeaderBytes + layout.stateOffset - 4;
+  const given = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const piece = Math.max(1, Math.floor(pieceBytes / valueBytes));
   for (let from = 0; from < count; from += piece) {
     const n = Math.min(piece, count - from);
@@ -127,6 +130,7 @@ function deliverRows(
       read.into.set(f32.subarray(rows / 4 + slot * dim, rows / 4 + (slot + 1) * dim), place * dim);
       if (states) copyFloats(f32, states / 4 + slot * stateFloats, read.state!, place, stateFloats);
       if (counted) copyFloats(f32, counted / 4 + slot * counters, read.counters!, place, counters);
+      if (read.scales) read.scales[place] = given.getFloat32((from + slot) * valueBytes + scaleAt, true);
       read.found![place] = 1;
       cold.misses++;
     }

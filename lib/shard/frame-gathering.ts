@@ -1,7 +1,8 @@
 // Rows for an answer that goes out as it lies here: room for a front, then the columns of each table, in kernel memory.
 import { EmbershardError } from "../base/errors.js";
+import { ELEMENT_BYTES, STORAGES } from "../kernel/storage.js";
 import type { ArenaTable } from "../table/arena-table.js";
-import { toHalves } from "./halves.js";
+import { type NarrowType, storedScales, toNarrow } from "./narrow.js";
 import { pullRows, readCounters } from "./reading.js";
 import type { ShardState } from "./shard-state.js";
 
@@ -10,14 +11,14 @@ export interface FramePart {
   readonly table: ArenaTable;
   /** u64[n]; borrowed for the call. */
   readonly keys: BigUint64Array;
-  /** Behind the weights, f32[n * dim], state, f32[n * stateFloats], if the table has any. */
+  /** Behind the weights, f32[n * dim] or what `narrow` says, state, f32[n * stateFloats], if the table has any. */
   readonly state?: boolean | undefined;
   /** Behind that, for each of these indices of counters, f32[n]. */
   readonly counters?: readonly number[] | undefined;
   /** Read instead of the initial value where there is no row. */
   readonly fallback?: number | undefined;
-  /** The weights as f16, rounded to the nearest. */
-  readonly half?: boolean | undefined;
+  /** The weights as a narrower type, rounded to the nearest; of int8 the scales, f32[n], are a column behind them. */
+  readonly narrow?: NarrowType | undefined;
 }
 
 /** Views that are valid until the next call of the shard. */
@@ -32,6 +33,7 @@ export interface GatheredFrame {
 interface Places {
   readonly rows: number;
   /** 0 where there is none: rows come first. */
+  readonly scales: number;
   readonly state: number;
   readonly counters: readonly number[];
   readonly end: number;
@@ -76,7 +78,7 @@ export function frameDataBytes(parts: readonly FramePart[]): number {
   return parts.reduce((from, part) => placesOf(part, from).end, 0);
 }
 
-function placesOf({ table, keys, half, state, counters = [] }: FramePart, from: number): Places {
+function placesOf({ table, keys, narrow, state, counters = [] }: FramePart, from: number): Places {
   const n = keys.length;
   let end = from;
   const place = (bytes: number): number => {
@@ -84,9 +86,10 @@ function placesOf({ table, keys, half, state, counters = [] }: FramePart, from: 
     end = at + bytes;
     return at;
   };
-  const rows = place((half ? 2 : 4) * n * table.dim);
+  const rows = place(ELEMENT_BYTES[narrow ?? "f32"] * n * table.dim);
+  const scales = narrow === "int8" ? place(4 * n) : 0;
   const stateAt = state && table.stateFloats > 0 ? place(4 * n * table.stateFloats) : 0;
-  return { rows, state: stateAt, counters: counters.map(() => place(4 * n)), end };
+  return { rows, scales, state: stateAt, counters: counters.map(() => place(4 * n)), end };
 }
 
 /** One arena: the kernel writes rows where they are sent from. */
@@ -104,25 +107,36 @@ function gatherHere(
   const found = arena.takeScratch(n);
   const keysAt = arena.takeScratch(8 * n);
   // Padding lies in the 8 bytes before a column: no byte of others' goes out.
-  for (const { rows, state, counters } of places)
-    for (const at of [rows, state, ...counters])
+  for (const { rows, scales, state, counters } of places)
+    for (const at of [rows, scales, state, ...counters])
       if (at > 0) arena.bytes.fill(0, frame + frontBytes + at - 8, frame + frontBytes + at);
   let from = 0;
-  for (const [p, { table, keys, half, fallback }] of parts.entries()) {
+  for (const [p, { table, keys, narrow, fallback }] of parts.entries()) {
     const at = keysAt + 8 * from;
     arena.u64.set(keys, at / 8);
-    const { rows, state } = places[p];
-    const pull = half ? arena.kernel.pullHalves : arena.kernel.pullRows;
-    pull(
-      table.index,
-      at,
-      keys.length,
-      frame + frontBytes + rows,
-      state && frame + frontBytes + state,
-      found + from,
-      fallback === undefined ? 0 : 1,
-      fallback ?? 0,
-    );
+    const n = keys.length;
+    const data = frame + frontBytes;
+    const { rows, scales, state } = places[p];
+    const states = state && data + state;
+    const falls = fallback === undefined ? 0 : 1;
+    const { pullRows, pullNarrow } = arena.kernel;
+    if (narrow === undefined)
+      pullRows(table.index, at, n, data + rows, states, found + from, falls, fallback ?? 0);
+    else {
+      const type = STORAGES[narrow];
+      pullNarrow(
+        table.index,
+        at,
+        n,
+        data + rows,
+        scales && data + scales,
+        states,
+        found + from,
+        falls,
+        fallback ?? 0,
+        type,
+      );
+    }
     from += keys.length;
   }
   return {
@@ -144,11 +158,12 @@ function gatherCopies(
   const bytes = new Uint8Array(frontBytes + dataBytes);
   const found = new Uint8Array(n);
   let from = 0;
-  for (const [p, { table, keys, half, fallback }] of parts.entries()) {
+  for (const [p, { table, keys, narrow, fallback }] of parts.entries()) {
     const column = (at: number, floats: number) =>
       new Float32Array(bytes.buffer, frontBytes + at, keys.length * floats);
-    const { rows, state } = places[p];
-    const into = half ? new Float32Array(keys.length * table.dim) : column(rows, table.dim);
+    const { rows, scales, state } = places[p];
+    const into = narrow ? new Float32Array(keys.length * table.dim) : column(rows, table.dim);
+    const stored = narrow && storedScales(table, narrow, keys.length);
     pullRows(arenas, {
       table,
       keys,
@@ -156,8 +171,13 @@ function gatherCopies(
       state: state ? column(state, table.stateFloats) : undefined,
       found: found.subarray(from, from + keys.length),
       fallback,
+      scales: stored,
     });
-    if (half) new Uint16Array(bytes.buffer, frontBytes + rows, into.length).set(toHalves(shard, into));
+    if (narrow) {
+      const narrowed = toNarrow(shard, narrow, into, table.dim, stored);
+      bytes.set(narrowed.numbers, frontBytes + rows);
+      if (narrowed.scales) column(scales, 1).set(narrowed.scales);
+    }
     from += keys.length;
   }
   return { bytes, found };

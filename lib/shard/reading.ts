@@ -6,7 +6,13 @@ import type { ArenaSet } from "./arena-set.js";
 import { carry, orderingBytes, orderKeys } from "./runs.js";
 
 /** What to read, and the caller's arrays to read it into. */
-export type RowRead = TableRead<ArenaTable>;
+export interface RowRead extends TableRead<ArenaTable> {
+  /**
+   * Of a table of int8, f32[n] of negative numbers: gets the scales that rows are stored with, or would be if there were any; those of
+   * keys that read as `fallback` stay.
+   */
+  readonly scales?: Float32Array | undefined;
+}
 
 /** Bytes of rows after which a chunk is handed to the caller, while it is in the cache. */
 const chunkBytes = 131_072;
@@ -22,6 +28,7 @@ export function pullRows(set: ArenaSet, read: RowRead): void {
     else pullScattered(set, read, from, n, rowBytes);
   }
   if (read.counters) read.counters.set(readCounters(set, table, keys));
+  if (read.scales) readScales(set, read, read.scales);
 }
 
 interface Columns {
@@ -188,6 +195,25 @@ export function readCounters(set: ArenaSet, table: ArenaTable, keys: BigUint64Ar
     }
   }
   return into;
+}
+
+function readScales(set: ArenaSet, { table, keys, fallback }: RowRead, scales: Float32Array): void {
+  const chunk = 8192;
+  for (let from = 0; from < keys.length; from += chunk) {
+    const n = Math.min(chunk, keys.length - from);
+    const here = scales.subarray(from, from + n);
+    // A row is in one arena: the others leave its place alone. The first one comes last, and knows then which keys have none.
+    for (const arena of [...set.all].reverse()) {
+      arena.beginScratch(12 * n + 2 * 64);
+      const at = arena.takeScratch(8 * n);
+      const into = arena.takeScratch(4 * n);
+      arena.u64.set(keys.subarray(from, from + n), at / 8);
+      arena.f32.set(here, into / 4);
+      const initial = arena === set.all[0] && fallback === undefined ? 1 : 0;
+      arena.kernel.pullScales(table.index, at, n, into, initial);
+      here.set(arena.f32.subarray(into / 4, into / 4 + n));
+    }
+  }
 }
 
 /** Writes 1 to u8[n] where the key has a row. */

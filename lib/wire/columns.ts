@@ -31,6 +31,18 @@ export interface ColumnPlaces {
 }
 
 const elementBytesOf = [4, 2, 2, 1] as const;
+const elementNames = ["f32", "f16", "bf16", "int8"] as const;
+
+/** What an element type is called elsewhere; those but float32 are the features that they need. */
+export type ElementName = (typeof elementNames)[number];
+
+export function elementName(element: ElementType): ElementName {
+  return elementNames[element];
+}
+
+export function elementOf(name: ElementName): ElementType {
+  return elementNames.indexOf(name) as ElementType;
+}
 
 /** Bytes of a number. */
 export function elementBytes(element: ElementType): number {

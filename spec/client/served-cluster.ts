@@ -2,7 +2,7 @@
 import { type Clock, wakefulClock } from "../../lib/base/clock.js";
 import { connectIn } from "../../lib/client/open-client.js";
 import type { ConnectOptions, Store } from "../../lib/index.js";
-import type { Listener } from "../../lib/net/connection.js";
+import type { ConnectingTransport, Listener } from "../../lib/net/connection.js";
 import { LoopbackNetwork } from "../../lib/net/loopback.js";
 import type { NodeSettings } from "../../lib/node/setting-table.js";
 import { resolveSettings } from "../../lib/node/settings.js";
@@ -118,10 +118,14 @@ export class ServedCluster {
     for (const { service } of this.#members) service.setMap(map);
   }
 
-  connect(options: ConnectOptions = {}, from = "client"): Promise<Store> {
+  connect(
+    options: ConnectOptions = {},
+    from = "client",
+    transport: ConnectingTransport = this.network.transport(from),
+  ): Promise<Store> {
     return connectIn(
       {
-        transport: this.network.transport(from),
+        transport,
         clock,
         random: Math.random,
         uniqueName: () => `worker ${++this.#workers}`,

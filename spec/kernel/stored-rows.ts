@@ -1,6 +1,8 @@
 import { defineTable } from "../../lib/api/table-definition.js";
 import { constant, sgd, type TableOptions } from "../../lib/index.js";
 import { R_WEIGHTS } from "../../lib/kernel/layout.js";
+import { ELEMENT_BYTES, STORAGES } from "../../lib/kernel/storage.js";
+import type { NarrowType } from "../../lib/shard/narrow.js";
 import { Arena } from "../../lib/table/arena.js";
 import { ArenaTable } from "../../lib/table/arena-table.js";
 
@@ -40,16 +42,24 @@ export class StoredRows {
     return this.#arena.f32.slice(run.values / 4, run.values / 4 + keys.length * this.table.dim);
   }
 
-  /** Weights as binary16, and the number behind them, which was 0xabcd. */
-  readHalves(keys: BigUint64Array, fallback?: number): { halves: Uint16Array; guard: number } {
-    const numbers = keys.length * this.table.dim;
-    const run = this.#run(keys, new Float32Array(numbers));
+  /** Weights as a type, the scales of int8, and the bytes behind both, which were 0xab. */
+  readNarrow(type: NarrowType, keys: BigUint64Array, fallback?: number) {
+    const n = keys.length;
+    const run = this.#run(keys, new Float32Array(n * (this.table.dim + 2)));
     const arena = this.#arena;
-    const end = run.values / 2 + numbers;
-    arena.u16[end] = 0xabcd;
+    const scales = run.values;
+    const numbers = scales + 4 * n + 4;
+    const end = numbers + n * this.table.dim * ELEMENT_BYTES[type];
+    const guards = [scales + 4 * n, end];
+    for (const at of guards) arena.bytes[at] = 0xab;
     const falls = fallback === undefined ? 0 : 1;
-    arena.kernel.pullHalves(0, run.keys, run.n, run.values, 0, 0, falls, fallback ?? 0);
-    return { halves: arena.u16.slice(run.values / 2, end), guard: arena.u16[end] };
+    const given = type === "int8" ? scales : 0;
+    arena.kernel.pullNarrow(0, run.keys, n, numbers, given, 0, 0, falls, fallback ?? 0, STORAGES[type]);
+    return {
+      numbers: arena.bytes.slice(numbers, end),
+      scales: arena.f32.slice(scales / 4, scales / 4 + n),
+      guards: guards.map((at) => arena.bytes[at]),
+    };
   }
 
   /** A copy of a key's record from its weights on. */

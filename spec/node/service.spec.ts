@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { adagrad, sgd } from "../../lib/api/optimizers.js";
 import { Prng } from "../../lib/base/prng.js";
-import { fromHalves, toHalves } from "../../lib/shard/halves.js";
+import { fromNarrow, toNarrow } from "../../lib/shard/narrow.js";
 import { float32Column, placesOfParts, uint32Column } from "../../lib/wire/columns.js";
 import { Column } from "../../lib/wire/generated/frame-types.js";
 import { keysFrom, named, ServedShard, writePart } from "./served-shard.js";
@@ -345,14 +345,14 @@ test("half precision: gradients come and rows go as f16, in frames of half the b
     const n = 7;
     // What halves hold exactly.
     const values = Float32Array.from({ length: 8 * n }, () => (random.below(2000) - 1000) / 64);
-    const halves = toHalves(served.shard.state, values);
-    assert.equal(fromHalves(served.shard.state, new Uint8Array(halves.buffer)), values);
+    const halves = toNarrow(served.shard.state, "f16", values, 1).numbers;
+    assert.equal(fromNarrow(served.shard.state, "f16", halves), values);
     await peer.ask("Done", {
       kind: "Push",
       write: {},
       parts: [writePart(a, n, { element: 1 }), writePart(b, n, { element: 1 })],
       keys: BigUint64Array.of(...keysFrom(0, n), ...keysFrom(50, n)),
-      data: [halves.slice(0, 3 * n), halves.slice(3 * n)],
+      data: [halves.slice(0, 6 * n), halves.slice(6 * n)],
     });
     const columns = Column.Values | Column.State | Column.FirstCounter;
     const pull = (element: 0 | 1) =>
@@ -368,9 +368,12 @@ test("half precision: gradients come and rows go as f16, in frames of half the b
     const [whole, half] = [await pull(0), await pull(1)];
     const [wholeAt, halfAt] = [placesOfParts(whole.parts), placesOfParts(half.parts)];
     for (const [i, dim] of [3, 5].entries()) {
-      const expected = toHalves(served.shard.state, floats(whole.data, n * dim, wholeAt[i].values));
+      const exact = floats(whole.data, n * dim, wholeAt[i].values);
       const at = halfAt[i].values;
-      assert.equal(half.data.slice(at, at + 2 * n * dim), new Uint8Array(expected.buffer));
+      assert.equal(
+        half.data.slice(at, at + 2 * n * dim),
+        toNarrow(served.shard.state, "f16", exact, dim).numbers,
+      );
     }
     assert.equal(floats(half.data, 5 * n, halfAt[1].state), floats(whole.data, 5 * n, wholeAt[1].state));
     assert.equal(floats(half.data, n, halfAt[1].firstCounter), new Float32Array(n).fill(1));

@@ -130,7 +130,7 @@ export class WirePeer implements Connection {
 
   async hello(more: Partial<HelloInput> = {}): Promise<Welcome> {
     const { major, minor } = PROTOCOL;
-    const features = featureBits("counters", "f16", "versions", "watch");
+    const features = featureBits("f16", "bf16", "int8", "counters", "versions", "watch");
     this.welcomed = await this.ask("Welcome", {
       kind: "Hello",
       major,

@@ -3,10 +3,13 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Prng } from "../../lib/base/prng.js";
 import { adagrad, EmbershardError, sgd, type TableOptions, uniform } from "../../lib/index.js";
+import { ELEMENT_BYTES } from "../../lib/kernel/storage.js";
 import { type FramePart, frameDataBytes } from "../../lib/shard/frame-gathering.js";
+import type { NarrowType } from "../../lib/shard/narrow.js";
+import type { RowRead } from "../../lib/shard/reading.js";
 import type { Shard } from "../../lib/shard/shard.js";
 import type { ArenaTable } from "../../lib/table/arena-table.js";
-import { floatsOfHalves, throughHalves } from "../laws/halves.js";
+import { narrowTypes, through, unstableRow, widened } from "../laws/narrow.js";
 import { randomFloats, same } from "../laws/twin.js";
 import { FaultyMachine } from "./fault-fixture.js";
 
@@ -15,6 +18,7 @@ const kinds: Readonly<Record<string, TableOptions>> = {
   odd: { dim: 5, optimizer: adagrad({ learningRate: 0.1 }), initializer },
   one: { dim: 1, optimizer: sgd({ learningRate: 0.1 }), initializer },
   halves: { dim: 7, optimizer: adagrad({ learningRate: 0.1 }), initializer, storage: "f16" },
+  bytes: { dim: 5, optimizer: adagrad({ learningRate: 0.1 }), initializer, storage: "int8" },
   counted: {
     dim: 3,
     optimizer: adagrad({ learningRate: 0.1 }),
@@ -30,7 +34,7 @@ function someParts(random: Prng, tables: readonly ArenaTable[], keysBelow: numbe
     return {
       table,
       keys: BigUint64Array.from({ length: n }, () => BigInt(random.below(keysBelow))),
-      half: random.below(2) === 0,
+      narrow: [undefined, ...narrowTypes][random.below(4)],
       state: random.below(2) === 0,
       counters: table.counters > 0 ? [[], [0], [1], [0, 1]][random.below(4)] : undefined,
       fallback: random.below(3) === 0 ? 0.25 : undefined,
@@ -70,20 +74,21 @@ function compare(shard: Shard, parts: readonly FramePart[], frontBytes: number):
     return next;
   };
   let from = 0;
-  for (const [p, { table, keys, half, state, counters = [] }] of parts.entries()) {
+  for (const [p, { table, keys, narrow, state, counters = [] }] of parts.entries()) {
     const column = (floats: number) => {
       at = pad(at);
       const column = new Float32Array(bytes.slice(at, at + 4 * floats).buffer);
       at += 4 * floats;
       return column;
     };
-    const halvesColumn = (numbers: number) => {
+    const narrowColumns = (type: NarrowType) => {
       at = pad(at);
-      const column = floatsOfHalves(new Uint16Array(bytes.slice(at, at + 2 * numbers).buffer));
-      at += 2 * numbers;
-      return column;
+      const numbers = bytes.slice(at, at + ELEMENT_BYTES[type] * keys.length * table.dim);
+      at += numbers.length;
+      return widened(type, numbers, type === "int8" ? column(keys.length) : undefined, table.dim);
     };
-    if (half) same(halvesColumn(keys.length * table.dim), throughHalves(expected[p].into), "halves");
+    if (narrow)
+      same(narrowColumns(narrow), narrowed(narrow, expected[p]), `${table.definition.name} as ${narrow}`);
     else same(column(keys.length * table.dim), expected[p].into, "weights");
     if (state && table.stateFloats > 0)
       assert.equal(column(keys.length * table.stateFloats), expected[p].state, "state");
@@ -100,6 +105,16 @@ function compare(shard: Shard, parts: readonly FramePart[], frontBytes: number):
   assert.is(from, found.length);
 }
 
+/** What rows read as that come as a type: those that are stored so as they are. */
+function narrowed(type: NarrowType, { table, into, found, fallback }: RowRead): Float32Array {
+  const rows = through(type, into, table.dim);
+  if (table.definition.storage === type)
+    for (let i = 0; i < found!.length; i++)
+      if (found![i] === 1 || fallback === undefined)
+        rows.set(into.subarray(i * table.dim, (i + 1) * table.dim), i * table.dim);
+  return rows;
+}
+
 /** Bytes of others lie where the next frame will. */
 function dirtyScratch({ state }: Shard): void {
   const { front } = state.arenas;
@@ -113,7 +128,13 @@ async function fill(shard: Shard, random: Prng, names: readonly string[]): Promi
     const table = shard.tables.get(name)!;
     const keys = BigUint64Array.from({ length: 300 }, () => BigInt(random.below(1000)));
     const values = randomFloats(random, 300 * table.dim);
-    await shard.write([{ table, kind: "push", keys, values, learningRate: 0.1 }], { ack: "memory", step: 1 });
+    const write = { ack: "memory", step: 1 } as const;
+    await shard.write([{ table, kind: "push", keys, values, learningRate: 0.1 }], write);
+    if (name !== "bytes") continue;
+    const some = keys.slice(0, 100);
+    const row = unstableRow(table.dim);
+    const rows = Float32Array.from({ length: 100 * table.dim }, (_, i) => row[i % table.dim]);
+    await shard.write([{ table, kind: "assign", keys: some, values: rows, learningRate: 0 }], write);
   }
 }
 

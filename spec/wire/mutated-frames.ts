@@ -1,7 +1,7 @@
 // Valid frames with changes: each is refused with a coded error, or read without a byte from outside of it.
 import { EmbershardError } from "../../lib/base/errors.js";
 import type { Prng } from "../../lib/base/prng.js";
-import { columnPlaces, float32Column } from "../../lib/wire/columns.js";
+import { columnPlaces, elementBytes, float32Column } from "../../lib/wire/columns.js";
 import type { Frame, Terms } from "../../lib/wire/frame.js";
 import { readFrame, readFront } from "../../lib/wire/frame-reader.js";
 import { FrameWriter } from "../../lib/wire/frame-writer.js";
@@ -140,8 +140,12 @@ function insideOf(frame: Frame, place: Uint8Array, at: number, messageBytes: num
   if (body.kind === "Push" || body.kind === "Assign" || body.kind === "Rows") {
     let from = 0;
     for (const part of body.parts) {
-      const { end, values } = columnPlaces(part, from);
-      if (part.element === 0 && values >= 0) walk(float32Column(body.data, values, part.count * part.dim));
+      const { end, values, scales } = columnPlaces(part, from);
+      const numbers = part.count * part.dim;
+      if (part.element === 0 && values >= 0) walk(float32Column(body.data, values, numbers));
+      else if (values + numbers * elementBytes(part.element) > body.data.length)
+        throw new Error(`${numbers} numbers from ${values} of ${body.data.length} bytes`);
+      if (scales >= 0) walk(float32Column(body.data, scales, part.count));
       from = end;
     }
   }

@@ -27,6 +27,7 @@ export {
 export { readExtras, scanExtras, writeCounters } from "./extras";
 export { checkSlots, hashStrings, slotsOf, xxh64 } from "./hash";
 export { initialRow } from "./initialize";
+export { pullNarrow, pullScales } from "./narrow-reading";
 export { applyRows, initialState } from "./optimize";
 export {
   claimPage,
@@ -46,7 +47,6 @@ export {
   keysOfRecords,
   nextPageOf,
   pullCounters,
-  pullHalves,
   pullRows,
   readRecords,
   scanPage,
@@ -74,7 +74,7 @@ export {
   writeHistory,
   writeRows,
 } from "./rows";
-export { readHalves, writeHalves } from "./storage/columns";
+export { narrowRows, widenRows } from "./storage/narrow";
 export { findVictims, sampleScores, scoreRecords } from "./victims";
 
 /** Where the module's static data ends: before PAGE_LSNS, which a spec holds it to. */

@@ -20,14 +20,11 @@ import {
   T_STATE,
   T_STATE_BYTES,
   T_STATE_OFFSET,
-  T_STORAGE,
 } from "./layout";
 import { BLOCK, lookUp, RECORDS } from "./look-up";
 import { metaOf } from "./pages";
 import { tableAt } from "./places";
-import { F16 } from "./storage/codes";
-import { copyHalves, fillHalves, writeHalves } from "./storage/columns";
-import { keptHalves, keptState, keptWeights, weightsOf } from "./storage/staged";
+import { keptState, keptWeights } from "./storage/staged";
 import { isPlain, readState, readWeights } from "./storage/values";
 
 /**
@@ -62,47 +59,6 @@ export function pullRows(
       } else {
         if (useFallback) fillFloats(into, weights, fallback);
         else keptWeights(t, load<u64>(keys + ((<usize>(from + i)) << 3)), into);
-        if (states != 0) keptState(t, states);
-      }
-      into += weights;
-      if (states != 0) states += state;
-      if (found != 0) store<u8>(found + <usize>(from + i), record != 0 ? 1 : 0);
-    }
-  }
-}
-
-/**
- * As pullRows, but weights are written as binary16, u16[n * dim]: each the nearest, as rows of f16 are stored. Rows that are stored so are
- * copied.
- */
-export function pullHalves(
-  table: u32,
-  keys: usize,
-  n: i32,
-  into: usize,
-  states: usize,
-  found: usize,
-  useFallback: i32,
-  fallback: f32,
-): void {
-  const t = tableAt(table);
-  const dim = load<u32>(t, T_DIM);
-  const weights = (<usize>dim) << 1;
-  const state = (<usize>load<u32>(t, T_STATE)) << 2;
-  const stored = <u32>load<u8>(t, T_STORAGE) == F16;
-  const span = <usize>load<u32>(t, T_STATE_OFFSET) + (states != 0 ? <usize>load<u32>(t, T_STATE_BYTES) : 0);
-  for (let from = 0; from < n; from += BLOCK) {
-    const block = min(BLOCK, n - from);
-    lookUp(t, keys + ((<usize>from) << 3), block, span);
-    for (let i = 0; i < block; i++) {
-      const record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
-      if (record != 0) {
-        if (stored) copyHalves(record + R_WEIGHTS, into, weights);
-        else writeHalves(weightsOf(t, record), into, dim);
-        if (states != 0) readState(t, record, states);
-      } else {
-        if (useFallback) fillHalves(into, dim, fallback);
-        else keptHalves(t, load<u64>(keys + ((<usize>(from + i)) << 3)), into);
         if (states != 0) keptState(t, states);
       }
       into += weights;

@@ -1,5 +1,4 @@
 // Runs of numbers of 16 bits from and to float32. `n` is any number; pointers have any alignment.
-import { copyFloats } from "../floats";
 import { bfloatToFloat, floatToBfloat, floatToBfloatByChance } from "./bfloat";
 import { bitsOf, countersOf, keyOf, nextCounters } from "./chance";
 import { floatToHalf, floatToHalfByChance, halfToFloat } from "./half";
@@ -15,19 +14,6 @@ export function readHalves(from: usize, into: usize, n: u32): void {
     v128.store(REST, halfToFloat(v128.load_ext<i16>(REST)));
     giveFloats(into, n & 3);
   }
-}
-
-/** Copies `bytes`, a multiple of 2. */
-export function copyHalves(from: usize, into: usize, bytes: usize): void {
-  const whole = bytes & ~3;
-  copyFloats(from, into, whole);
-  if (bytes & 2) store<u16>(into + whole, load<u16>(from + whole));
-}
-
-/** Writes the half that is nearest to `value` to u16[n]. */
-export function fillHalves(into: usize, n: u32, value: f32): void {
-  const half = <u16>i32x4.extract_lane(floatToHalf(f32x4.splat(value)), 0);
-  for (const end = into + ((<usize>n) << 1); into < end; into += 2) store<u16>(into, half);
 }
 
 export function readBfloats(from: usize, into: usize, n: u32): void {

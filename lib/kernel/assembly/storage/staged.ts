@@ -4,7 +4,6 @@ import { initialRow } from "../initialize";
 import { R_WEIGHTS, T_DIM, T_STATE, T_STATE_OFFSET, T_STORAGE } from "../layout";
 import { applyRows, initialState } from "../optimize";
 import { F32 } from "./codes";
-import { writeHalves } from "./columns";
 import { isPlain, readState, readWeights, writePushed, writeState, writeWeights } from "./values";
 
 /** The largest: dim 4,096, Adam with a count. */
@@ -12,9 +11,9 @@ export const STAGED_BYTES: u32 = 49184;
 /** Bytes of them that are worked on at a time: they stay in the nearest cache beside as many gradients. */
 const RUN_BYTES: u32 = 16384;
 const RUN_RECORDS: u32 = 256;
-/** Of them, behind where the weights of any record end: 4,096 floats. */
-const KEPT: usize = 32768;
 const STAGED = memory.data(49184, 16);
+/** Of them, behind where the weights of any record end: 4,096 floats, for one row, until the next call of what works on records here. */
+export const ROW: usize = STAGED + 32768;
 const POSITIONS = memory.data(256 * 4, 16);
 
 /** As applyRows, for records of any storage. Their step and frequency are those after the push. */
@@ -71,11 +70,11 @@ export function keptWeights(t: usize, key: u64, into: usize): void {
   readWeights(t, STAGED, into);
 }
 
-/** As keptWeights, as binary16. */
-export function keptHalves(t: usize, key: u64, into: usize): void {
-  const weights = STAGED + KEPT;
-  keptWeights(t, key, weights);
-  writeHalves(weights, into, load<u32>(t, T_DIM));
+/** A record of the weights that a key without a row reads, as the table stores them, until the next call: without a beginning, and without state. */
+export function keptRecord(t: usize, key: u64): usize {
+  initialRow(t, key, ROW);
+  writeWeights(t, STAGED, ROW);
+  return STAGED;
 }
 
 /** What a key without a row reads as its state. */

@@ -102,7 +102,7 @@ function writeWide(t: usize, record: usize, from: usize): void {
 }
 
 /** Of int8 weights: the scale lies before the state. */
-function scaleAt(t: usize, record: usize): usize {
+export function scaleAt(t: usize, record: usize): usize {
   return record + <usize>load<u32>(t, T_STATE_OFFSET) - 4;
 }
 
