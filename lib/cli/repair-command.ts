@@ -55,9 +55,10 @@ export function repairText(report: RepairReport, heading: (text: string) => stri
   return `${lines.join("\n")}\n`;
 }
 
-function lossText({ message, tables, keys }: Loss): string[] {
+function lossText({ kind, message, tables, rows, keys }: Loss): string[] {
   const lines = ["", `  ${message}`];
   if (tables && tables.length > 0) lines.push(`  tables: ${tables.join(", ")}`);
+  if (kind === "page" && rows !== undefined) lines.push(`  rows: ${countText(rows)} at most`);
   if (keys && keys.length > 0)
     lines.push(
       `  keys among them: ${keys.slice(0, 20).join(", ")}${keys.length > 20 ? ", ... (--json has more)" : ""}`,

@@ -5,6 +5,7 @@ import { decodeJson, decodeRows, encodeJson, RECORD } from "../shard/records.js"
 import type { LogRecord } from "../store/segment-scan.js";
 import { makeTable, parts } from "../table/candidates.js";
 import type { LogChain } from "./log-chain.js";
+import type { PageHint } from "./page-hints.js";
 import type { Loss } from "./report.js";
 import { filterRows, type RowPlace, removingKinds } from "./row-filter.js";
 import type { MendedPage, SalvagePlan } from "./salvage-plan.js";
@@ -19,8 +20,8 @@ export interface SalvagedRecord {
 
 /** Bits of an address that lie within a page: an address is a byte's number / 8. */
 const pageShift = 14;
-/** Keys of a lost page that a report names. */
-const mostKeys = 1000;
+/** Keys of a lost page that a report names: all that it can have. */
+const mostKeys = 10_000;
 
 interface LostPage {
   readonly page: MendedPage;
@@ -28,7 +29,16 @@ interface LostPage {
   readonly live: Set<number>;
   /** Rows that were written to later and cannot be had. */
   readonly keys: Set<bigint>;
+  /** Rows that an image tells of, but for those that the log makes or takes away. */
+  readonly told: Set<bigint>;
+  readonly hint: PageHint | undefined;
   tables: Set<string>;
+}
+
+/** What is told of a lost page by what nothing proves. */
+export interface ToldPage {
+  readonly hint: PageHint;
+  readonly keys: readonly bigint[];
 }
 
 /** One pass over the records of a plan. */
@@ -38,11 +48,21 @@ export class RecordSalvage {
   readonly #mended = new Map<string, MendedPage>();
   readonly #tables: ReturnType<typeof tablesOf>;
 
-  constructor(plan: SalvagePlan) {
+  /** `told` of lost pages, in their order, is for `losses`. */
+  constructor(plan: SalvagePlan, told: readonly (ToldPage | undefined)[] = []) {
     this.#plan = plan;
     this.#tables = tablesOf(plan.manifest);
-    for (const page of plan.lost)
-      this.#lost.set(placeOf(page), { page, live: new Set(), keys: new Set(), tables: new Set() });
+    for (const [i, page] of plan.lost.entries()) {
+      const name = told[i]?.hint.table.definition.name;
+      this.#lost.set(placeOf(page), {
+        page,
+        live: new Set(),
+        keys: new Set(),
+        told: new Set(told[i]?.keys),
+        hint: told[i]?.hint,
+        tables: new Set(name === undefined ? [] : [name]),
+      });
+    }
     for (const page of plan.mended) this.#mended.set(placeOf(page), page);
   }
 
@@ -87,12 +107,14 @@ export class RecordSalvage {
     if (creates) {
       lost.live.add(address);
       lost.keys.delete(key);
+      lost.told.delete(key);
       return true;
     }
     const live = lost.live.has(address);
     if (removingKinds.has(kind)) {
       lost.live.delete(address);
       lost.keys.delete(key);
+      lost.told.delete(key);
     } else if (!live) lost.keys.add(key);
     return live;
   }
@@ -112,18 +134,20 @@ export class RecordSalvage {
     return new Set([...this.#lost.values()].flatMap(({ keys }) => [...keys]));
   }
 
-  /** The lost pages, with the keys of their rows as far as records name them. Demands that `records` was read to its end. */
+  /** The lost pages, with the keys of their rows as far as records and images name them. Demands that `records` was read to its end. */
   losses(): Loss[] {
-    return [...this.#lost.values()].map(({ page, keys, tables }): Loss => {
+    return [...this.#lost.values()].map(({ page, keys, told, hint, tables }): Loss => {
       const names = page.table ? [page.table.definition.name] : [...tables];
       const of = names.length > 0 ? ` of table ${names.map((name) => `"${name}"`).join(", ")}` : "";
+      const rows = hint?.table.candidates === undefined && hint?.table.dim === 0 ? "candidates" : "rows";
       return {
         kind: "page",
         page: page.page,
         arena: page.arena,
         tables: names,
-        keys: [...keys].slice(0, mostKeys).map(String),
-        message: `the rows of page ${page.page} of arena ${page.arena}${of} are gone, but for those that were made after checkpoint ${this.#plan.manifest?.generation} began`,
+        ...(hint && { rows: Math.max(hint.rows, keys.size) }),
+        keys: [...new Set([...told, ...keys])].slice(0, mostKeys).map(String),
+        message: `the ${rows} of page ${page.page} of arena ${page.arena}${of} are gone, but for those that were made after checkpoint ${this.#plan.manifest?.generation} began`,
       };
     });
   }

@@ -14,8 +14,9 @@ import { type Examination, examine, examineShards, imagesOf } from "./examinatio
 import { identify } from "./identification.js";
 import { LogChain } from "./log-chain.js";
 import { followLog } from "./log-inventory.js";
+import { keysOf, PageHints } from "./page-hints.js";
 import { demandWanted, type StoredEntry } from "./page-inventory.js";
-import { RecordSalvage } from "./record-salvage.js";
+import { RecordSalvage, type ToldPage } from "./record-salvage.js";
 import type { Finding, Loss, RepairProgress, RepairReport } from "./report.js";
 import { planSalvage, type SalvagePlan } from "./salvage-plan.js";
 import { copyShard } from "./shard-copy.js";
@@ -109,7 +110,7 @@ async function repairShard(
   const { directory, shard } = found;
   const chain = await LogChain.find(filesIn(join(directory, logFolder(shard))), found.log, found.logIdentity);
   const plan = await planOrRefuse(found, chain);
-  const salvage = new RecordSalvage(plan);
+  const salvage = new RecordSalvage(plan, await toldPages(found, plan));
   // Twice: what is lost is known before anything is made.
   for await (const _ of salvage.records(chain)) demandWanted(signal);
   const versions = versionsOf(found);
@@ -124,6 +125,17 @@ async function repairShard(
   const lostKeys = salvage.lostKeys();
   losses.push(...(await settleColdRows(builder.directory, { found, plan, accounts, lostKeys })));
   return losses;
+}
+
+/** What is told of each page that is lost. */
+async function toldPages({ pages }: Examination, plan: SalvagePlan): Promise<(ToldPage | undefined)[]> {
+  const hints = new PageHints(pages, tablesOf(plan.manifest));
+  const told: (ToldPage | undefined)[] = [];
+  for (const page of plan.lost) {
+    const hint = hints.of(page);
+    told.push(hint && { hint, keys: await keysOf(hint) });
+  }
+  return told;
 }
 
 async function demandNotOpen(directory: string): Promise<void> {
@@ -174,7 +186,7 @@ function versionsOf(found: Examination): { entries: StoredEntry[]; losses: Loss[
       losses.push({
         kind: "version",
         version: name,
-        message: `version "${name}" is gone: ${images.length - whole.length} of its ${images.length} pages are damaged`,
+        message: `version "${name}" is gone: ${images.length - whole.length} of its ${images.length} pages ${images.length - whole.length === 1 ? "is" : "are"} damaged`,
       });
   }
   const known = new Set([

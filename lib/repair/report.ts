@@ -101,11 +101,12 @@ export interface Loss {
   readonly page?: number;
   /** As far as they can be known. */
   readonly tables?: readonly string[];
-  /** Of cold rows: how many are gone. */
+  /** Of cold rows: how many are gone. Of a page: how many at most, where that can be known. */
   readonly rows?: number;
   /**
-   * Keys of lost rows, decimal, at most 1,000. Of a page those that records of the log name. Of cold rows, where there are more
-   * keys than rows: which of them had a row nobody knows; where there are less, the others are not known.
+   * Keys of lost rows, decimal. Of a page, at most 10,000: those that records of the log name, and those that its damaged image
+   * tells, some of which may be wrong, or an older image of it. Of cold rows, at most 1,000: where there are more keys than rows,
+   * which of them had a row nobody knows; where there are less, the others are not known.
    */
   readonly keys?: readonly string[];
   /** Records of the log, both ends inclusive. */

@@ -26,8 +26,8 @@ export type Proof =
   | { readonly kind: "cold"; readonly table: number; readonly written: number; readonly checksum: bigint }
   /** Nobody knows what it is; nothing that this version reads refers to it. */
   | { readonly kind: "unknown" }
-  /** Its bytes do not add up. */
-  | { readonly kind: "damaged"; readonly reason: string };
+  /** Its bytes do not add up. `header`: of the image of a page, where that says what its key says; nothing proves it. */
+  | { readonly kind: "damaged"; readonly reason: string; readonly header?: PageHeader };
 
 type ValueReader = (key: Uint8Array, value: Uint8Array, hash: ValueHash) => Proof;
 
@@ -99,7 +99,7 @@ function readPage(keyBytes: Uint8Array, value: Uint8Array, hash: ValueHash): Pro
       reason: `it is the image of page ${header.page} of arena ${header.arena}, generation ${header.generation}`,
     };
   if (hash(pageHeaderBytes, header.bodyBytes, hash(0, 56, 0n)) !== header.checksum)
-    return { kind: "damaged", reason: "it does not match its checksum" };
+    return { kind: "damaged", reason: "it does not match its checksum", header };
   return { kind: "page", header };
 }
 

@@ -13,6 +13,7 @@ import type { ArenaTable } from "../table/arena-table.js";
 import { makeTable, parts } from "../table/candidates.js";
 import { type Examination, imagesOf, type NamedImage } from "./examination.js";
 import { followLog } from "./log-inventory.js";
+import { PageHints } from "./page-hints.js";
 import { currentEntry, isCold, type PageInventory, type StoredEntry } from "./page-inventory.js";
 import type { Affected, Finding, Part, Severity } from "./report.js";
 import { logFolder, pagesFolder } from "./shard-files.js";
@@ -29,7 +30,7 @@ export function judge(found: Examination): Finding[] {
   const images = imageLists(found.pages);
   judgeFiles(found, findings);
   judgeManifest(found, manifestEntry, manifest, findings);
-  if (manifest) judgeImages(images(manifest), tables, { shard }, findings);
+  if (manifest) judgeImages(images(manifest), tables, found, findings);
   judgeVersions(found, images, findings);
   judgeCold(found, tables, findings);
   judgeRemains(found, manifest, images, findings);
@@ -120,25 +121,25 @@ function imageLists(pages: PageInventory): ImageLists {
 function judgeImages(
   images: readonly NamedImage[],
   tables: ReadonlyMap<number, ArenaTable>,
-  { shard, version }: { readonly shard: number; readonly version?: string },
+  { pages, shard, version }: Pick<Examination, "pages" | "shard"> & { readonly version?: string },
   findings: Finding[],
 ): void {
   const folder = pagesFolder(shard);
+  const hints = new PageHints(pages, tables);
   for (const { arena, page, generation, entry } of images) {
     const what = `page ${page} of arena ${arena}, generation ${generation}`;
-    const more = { what, ...(version !== undefined && { affects: { versions: [version] } }) };
-    if (!entry) {
+    const fault = entry && imageFault(entry, tables);
+    if (entry && fault === undefined) continue;
+    const hint = hints.of({ arena, page, generation });
+    const affects = {
+      ...(hint && { tables: [hint.table.definition.name], rows: hint.rows }),
+      ...(version !== undefined && { versions: [version] }),
+    };
+    if (!entry || fault === undefined) {
+      const more = { what, affects };
       findings.push(finding("damage", version ? "version" : "page", folder, "it is missing", more));
       continue;
     }
-    const fault = imageFault(entry, tables);
-    if (fault === undefined) continue;
-    const table = entry.proof.kind === "page" ? tables.get(entry.proof.header.table) : undefined;
-    const affects = {
-      ...(table && { tables: [table.definition.name] }),
-      rows: table?.rowsPerPage,
-      ...(version !== undefined && { versions: [version] }),
-    };
     findings.push(
       finding("damage", version ? "version" : "page", join(folder, entry.file.name), fault, {
         offset: entry.offset,
@@ -174,7 +175,7 @@ function judgeVersions(found: Examination, images: ImageLists, findings: Finding
       judgeImages(
         images(entry.proof.manifest),
         tablesOf(entry.proof.manifest),
-        { shard, version: name },
+        { ...found, version: name },
         findings,
       );
     else if (entry.proof.kind === "damaged")
