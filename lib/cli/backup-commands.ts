@@ -54,7 +54,8 @@ export function restoreCommand(output: Output): Command {
     .option("--json", "print JSON")
     .action(async (from: string, directory: string, { at, json }: { at?: number; json?: boolean }) => {
       const info = await shown(output, (options) => restoreStore(from, directory, { ...options, at }));
-      output.out.write(json ? `${JSON.stringify(info)}\n` : backupsText([info], output.heading));
+      const text = () => `restored to ${directory}\n\n${backupsText([info], output.heading)}`;
+      output.out.write(json ? `${JSON.stringify(info)}\n` : text());
     });
   return teach(command, [
     "embershard restore /backups/model ./model",

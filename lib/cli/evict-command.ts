@@ -6,7 +6,7 @@ import { evictRows } from "../embedded/evict-request.js";
 import { openClosed } from "./closed-store.js";
 import { teach, wholeNumber } from "./options.js";
 import type { Output } from "./output.js";
-import { countText } from "./text-table.js";
+import { plural } from "./text-table.js";
 
 interface EvictOptions {
   readonly table: string;
@@ -40,11 +40,11 @@ export function evictCommand(output: Output): Command {
       if (Object.keys(request).length !== 1)
         throw new EmbershardError(
           "INVALID_OPTIONS",
-          "give one of --rows, --older-than-steps, --older-than-ms, --below-norm, --below-frequency, --below-score; see embershard evict --help",
+          "give exactly one of --rows, --older-than-steps, --older-than-ms, --below-norm, --below-frequency, --below-score; see embershard evict --help",
         );
       const done = await evict(directory, { table, ...request });
       output.out.write(
-        json ? `${JSON.stringify(done)}\n` : `${countText(done.evicted)} rows evicted from ${table}\n`,
+        json ? `${JSON.stringify(done)}\n` : `${plural(done.evicted, "row")} evicted from ${table}\n`,
       );
     });
   return teach(command, [

@@ -20,7 +20,7 @@ import { cancellable } from "./cancellation.js";
 import { openClosed } from "./closed-store.js";
 import { teach, wholeNumber } from "./options.js";
 import type { Output } from "./output.js";
-import { bytesText, countText } from "./text-table.js";
+import { bytesText, countText, plural } from "./text-table.js";
 
 const formats = ["safetensors", "npy", "parquet"];
 
@@ -67,7 +67,7 @@ export function exportCommand(output: Output, environment: NodeJS.ProcessEnv): C
         exportTable(store, table, request.path, { ...options, ...rest }),
       );
       const gone = since === undefined ? "" : `, ${countText(report.removed)} removed`;
-      const text = `${countText(report.rows)} rows${gone}, ${bytesText(report.bytes)} in ${report.files.join(", ")}\n`;
+      const text = `${plural(report.rows, "row")}${gone}, ${bytesText(report.bytes)} in ${whereOf(request.path, report)}\n`;
       output.out.write(json ? `${JSON.stringify(report)}\n` : text);
     });
   return teach(command, [
@@ -116,11 +116,16 @@ export function importCommand(output: Output, environment: NodeJS.ProcessEnv): C
   ]);
 }
 
+/** One file by its name, several by their directory. */
+function whereOf(target: string, { files }: ExportReport): string {
+  return files.length === 1 ? files[0] : `${files.length} files in ${target}`;
+}
+
 function importText(table: string, { rows, deleted, created, state, history }: ImportReport): string {
   const made = created ? "new table" : "table";
   const others = deleted > 0 ? `, ${countText(deleted)} deleted` : "";
   const counts = history ? "" : ", without frequencies";
-  return `${countText(rows)} rows into ${made} ${table}${others}; optimizer state: ${state}${counts}\n`;
+  return `${plural(rows, "row")} into ${made} ${table}${others}; optimizer state: ${state}${counts}\n`;
 }
 
 function shared(command: Command, path: string, what: string): Command {

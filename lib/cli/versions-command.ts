@@ -123,11 +123,24 @@ function deleteCommand(output: Output): Command {
     .argument("<names...>", "the versions")
     .option("--json", "print JSON")
     .action(async (directory: string, names: string[], { json }: Common) => {
+      const deleted = [...new Set(names)];
       await atDesk(directory, output, async (desk) => {
-        for (const name of names) await desk.delete(name);
+        demandKnown(deleted, await desk.list());
+        for (const name of deleted) await desk.delete(name);
       });
-      output.out.write(json ? `${JSON.stringify({ deleted: names })}\n` : `deleted ${names.join(", ")}\n`);
+      output.out.write(json ? `${JSON.stringify({ deleted })}\n` : `deleted ${deleted.join(", ")}\n`);
     });
+}
+
+/** All of them are deleted, or none. @throws VERSION_NOT_FOUND */
+function demandKnown(names: readonly string[], versions: readonly VersionInfo[]): void {
+  const missing = names.filter((name) => !versions.some((version) => version.name === name));
+  if (missing.length === 0) return;
+  const there = versions.map(({ name }) => `"${name}"`).join(", ");
+  throw new EmbershardError(
+    "VERSION_NOT_FOUND",
+    `no version ${missing.map((name) => `"${name}"`).join(", ")}: there are ${there || "none"}; nothing was deleted`,
+  );
 }
 
 /** Has the owner of a store do the work, or opens it for that; Ctrl-C ends it. */
@@ -175,15 +188,24 @@ export async function openDesk(
   if (directory.startsWith(scheme)) return deskOf(await connect(directory));
   const client = await connectControl(directory);
   if (client === undefined) return deskOf(await openOrAsk(directory));
-  const ask = async <T>(method: string, params: unknown, { signal, onProgress }: VersionWork = {}) =>
+  const ask = async <T>(
+    method: string,
+    params: unknown,
+    { signal, onProgress, aborted }: VersionWork & { aborted?: string } = {},
+  ) =>
     (await client.ask(`versions.${method}`, params, {
       signal,
+      aborted,
       onProgress: (progress) => progress && onProgress?.(progress as VersionProgress),
     })) as T;
   const desk: VersionDesk = {
     list: () => ask("list", {}),
-    create: (version, work) => ask("create", version, work),
-    diff: (question, work) => ask("diff", question, work),
+    create: (version, work) =>
+      ask("create", version, {
+        ...work,
+        aborted: "making the version was aborted: `versions list` says whether it is there",
+      }),
+    diff: (question, work) => ask("diff", question, { ...work, aborted: "the comparison was aborted" }),
     rollback: (name) => ask("rollback", { name }),
     delete: (name) => ask("delete", { name }),
     rows: (question) => ask("rows", question),

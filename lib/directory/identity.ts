@@ -52,7 +52,7 @@ export async function inspectDirectory(
     if (create) return undefined;
     throw new EmbershardError(
       "NOT_A_STORE",
-      `${directory} holds no store: open it with create: true to make one`,
+      `${directory} holds no store: expected the directory of one; openStore makes one unless create is false`,
     );
   }
   if (names.includes("shards")) {
@@ -79,7 +79,7 @@ async function listDirectory(directory: string, create: boolean): Promise<string
     if (code === "ENOENT")
       throw new EmbershardError(
         "NOT_A_STORE",
-        `${directory} does not exist: open it with create: true to make a store`,
+        `${directory} does not exist: expected the directory of a store; openStore makes one unless create is false`,
         { cause },
       );
     if (code === "ENOTDIR")

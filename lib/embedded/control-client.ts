@@ -6,6 +6,8 @@ export interface AskOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told how far the owner is, in JSON as the method gives it; null while it has not said. */
   readonly onProgress?: ((progress: unknown) => void) | undefined;
+  /** What ABORTED says; what was asked for was aborted, unless given. */
+  readonly aborted?: string | undefined;
 }
 
 export interface ControlClient {
@@ -77,7 +79,13 @@ function clientOf(socket: Socket, directory: string, timeoutMs: number): Control
   };
   const fail = (message: string) => end(new EmbershardError("IO", message));
   socket.setEncoding("utf8");
-  socket.setTimeout(timeoutMs, () => fail(`the owner of ${directory} did not answer within ${timeoutMs} ms`));
+  const silent = () => fail(`the owner of ${directory} did not answer within ${timeoutMs} ms`);
+  socket.setTimeout(timeoutMs, () => {
+    // Where it was this process that stood still, the answer is there, and read before the next timer.
+    const later = setTimeout(silent, 1_000);
+    socket.once("data", () => clearTimeout(later));
+    socket.once("close", () => clearTimeout(later));
+  });
   socket.on("error", (error) => fail(`the connection to the owner of ${directory} broke: ${error.message}`));
   const closed = `the connection to the owner of ${directory} is closed: connect again`;
   socket.on("close", () => fail(closed));
@@ -92,9 +100,9 @@ function clientOf(socket: Socket, directory: string, timeoutMs: number): Control
     }
   });
   return {
-    async ask(method, params, { signal, onProgress } = {}) {
-      const abort = () =>
-        end(new EmbershardError("ABORTED", `${method} was aborted`, { cause: signal?.reason }));
+    async ask(method, params, { signal, onProgress, aborted } = {}) {
+      const message = aborted ?? `${method} was aborted`;
+      const abort = () => end(new EmbershardError("ABORTED", message, { cause: signal?.reason }));
       signal?.addEventListener("abort", abort, { once: true });
       try {
         return await new Promise((resolve, reject) => {

@@ -113,11 +113,13 @@ export function planModel(options: PlanOptions): ModelPlan {
   const sum = (of: (share: number) => number) =>
     parts.reduce((all, { share, peak }) => all + of(Math.max(share, peak)), 0);
   const memoryBytes = sum(pagesWith) * pageBytes;
-  const imageBytes = sum((part) =>
-    stored.reduce(
-      (bytes, { rows, table }) =>
-        bytes + rows * part * table.recordBytes + rowPages(table, rows * part) * pageHeaderBytes,
-      0,
+  const imageBytes = Math.ceil(
+    sum((part) =>
+      stored.reduce(
+        (bytes, { rows, table }) =>
+          bytes + rows * part * table.recordBytes + rowPages(table, rows * part) * pageHeaderBytes,
+        0,
+      ),
     ),
   );
   const pushBytes = bytesPerPush(

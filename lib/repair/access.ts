@@ -73,6 +73,7 @@ export async function withFiles<T>(
         { checkpoint },
         {
           signal: signal ? AbortSignal.any([signal, ended.signal]) : ended.signal,
+          aborted: "it was aborted; nothing was changed",
           onProgress: (progress) => {
             const { held } = (progress ?? {}) as HoldProgress;
             if (!held) return;

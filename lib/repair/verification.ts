@@ -292,7 +292,7 @@ function judgeLog(
             "note",
             "log",
             at(file),
-            `${reason}: a torn end, as a crash leaves; nothing of it was durable`,
+            `${reason}: the log ends there; a crash leaves that, and a file that is used again; nothing behind it was durable`,
             {
               offset,
             },

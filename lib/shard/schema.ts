@@ -69,7 +69,7 @@ export function noTable(
   const there = listed([...tables.keys()]);
   return new EmbershardError(
     "TABLE_NOT_FOUND",
-    `no table "${name}": ${advice === undefined ? "" : `${advice}; `}there ${there}`,
+    `no table "${name}": there ${there}${advice === undefined ? "" : `; ${advice}`}`,
   );
 }
 

@@ -175,7 +175,7 @@ export class Shard {
         this.#coldTier.consider();
         return { result: known, lsn };
       }
-      if (options === undefined) throw noTable(name, "give options to make it", this.#state.tables);
+      if (options === undefined) throw noTable(name, "options make one", this.#state.tables);
       return this.#make(newTable(this.#state, name, options, tensor));
     });
   }

@@ -54,6 +54,12 @@ async function namesIn(path: string): Promise<string[]> {
   try {
     return await readdir(path);
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOTDIR")
+      throw new EmbershardError(
+        "INVALID_OPTIONS",
+        `${path}: it is a file, expected a directory of .npy files, since its name ends with neither .safetensors nor .parquet: say its format`,
+        { cause },
+      );
     throw ioError(path, cause);
   }
 }

@@ -5,9 +5,9 @@ import { EmbershardError } from "../base/errors.js";
 /** What the system said about a path, as our error. */
 export function ioError(path: string, cause: unknown): EmbershardError {
   if (cause instanceof EmbershardError) return cause;
-  return new EmbershardError("IO", `${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-    cause,
-  });
+  const { code, message = String(cause) } = (cause ?? {}) as NodeJS.ErrnoException;
+  const what = code === "ENOENT" ? "there is no such file or directory" : message;
+  return new EmbershardError("IO", `${path}: ${what}`, { cause });
 }
 
 /** A file that is read at any place. */

@@ -40,8 +40,8 @@ test("rows go from an open store, through its owner, and from a closed one", asy
 test("it wants to be told which rows, once, and of which table", async ({ directory }) => {
   const { store } = await openSample(directory);
   for (const [args, code, says] of [
-    [["--table", "items"], 2, /give one of/],
-    [["--table", "items", "--rows", "1", "--below-norm", "1"], 2, /give one of/],
+    [["--table", "items"], 2, /give exactly one of/],
+    [["--table", "items", "--rows", "1", "--below-norm", "1"], 2, /give exactly one of/],
     [["--table", "items", "--rows", "-1"], 2, /whole number/],
     [["--rows", "1"], 2, /--table/],
     [["--table", "none", "--rows", "1"], 1, /TABLE_NOT_FOUND/],

@@ -70,7 +70,12 @@ for (const live of [true, false]) {
     assert.is(await first(store), 1);
     assert.is((await store.stats()).versions.count, 2);
     if (!live) await store.close();
-    assert.equal(await embershard("delete", "one", "two"), { deleted: ["one", "two"] });
+    const nope = await runHere(["versions", "delete", directory, "one", "nope"]);
+    assert.match(
+      nope.err,
+      /VERSION_NOT_FOUND: no version "nope": there are "one", "two"; nothing was deleted\n$/,
+    );
+    assert.equal(await embershard("delete", "one", "two", "one"), { deleted: ["one", "two"] });
     assert.equal(await embershard("list"), { versions: [] });
     const missing = await runHere(["versions", "rollback", directory, "one"]);
     assert.is(missing.code, 1);

@@ -79,7 +79,7 @@ const tableCases: Case[] = [
     "table, that is not there",
     ({ store }) => store.table("none"),
     "TABLE_NOT_FOUND",
-    /"none".*options to make it.*"t"/,
+    /"none".*"t".*options make one/,
   ],
   [
     "table, of a tensor's name",

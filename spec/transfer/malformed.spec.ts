@@ -98,7 +98,21 @@ test("npy", async ({ place }) => {
   rmSync(`${path}/table.json`);
   await importTable(store, "t", path, { existing: "merge" });
   assert.is((await (await store.table("t")).stats()).rows, 3);
-  await refused(store, place.path("nowhere"), "no directory", "IO", /ENOENT/);
+  await refused(
+    store,
+    place.path("nowhere"),
+    "no directory",
+    "IO",
+    /nowhere: there is no such file or directory$/,
+  );
+  writeFileSync(place.path("words.csv"), "1,2");
+  const csv = [
+    place.path("words.csv"),
+    "a file",
+    "INVALID_OPTIONS",
+    /neither \.safetensors nor \.parquet/,
+  ] as const;
+  await refused(store, ...csv);
 });
 
 test("Parquet: cut off anywhere, and lies in its footer and its pages", async ({ place }) => {
