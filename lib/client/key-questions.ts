@@ -65,14 +65,14 @@ async function forEachFrame(
   const memory = memories.take();
   try {
     const route = routed(memory, cluster, placement, keys);
-    const { u32, u64 } = memory;
+    const { u64 } = memory;
+    const order = orderOf(memory, route);
     for (const owner of cluster.owners) {
       const end = route.ends[owner];
       for (let from = beginOf(route, owner); from < end; from += frameKeys) {
         const to = Math.min(end, from + frameKeys);
         const own = u64.slice(route.keys / 8 + from, route.keys / 8 + to);
-        const order = u32.slice(route.order / 4 + from, route.order / 4 + to);
-        frames.push(ask(owner, { table, fingerprint, count: to - from }, own, order));
+        frames.push(ask(owner, { table, fingerprint, count: to - from }, own, order.subarray(from, to)));
       }
     }
   } finally {
@@ -88,4 +88,11 @@ function routed(memory: PlanMemory, cluster: Cluster, placement: bigint, keys: B
   const at = memory.take(8 * n);
   memory.u64.set(keys, at / 8);
   return routeBySlot(memory, cluster, placement, at, n);
+}
+
+/** By place in the order: where its key was given. */
+function orderOf({ u32 }: PlanMemory, { n, places }: Route): Uint32Array {
+  const order = new Uint32Array(n);
+  for (let i = 0; i < n; i++) order[u32[places / 4 + i]] = i;
+  return order;
 }

@@ -11,13 +11,9 @@ import {
   NarrowInPlace,
 } from "./narrow-columns.js";
 import type { PlanMemory } from "./plan-memory.js";
+import { PullOrder, pullOrderBytes } from "./pull-order.js";
 import type { RemoteTable } from "./remote-table.js";
-import { type Route, routeByOwner, routeBytes, routeToOne } from "./routing.js";
-
-/** Keys that are looked at to see whether many come more than once. */
-const sampleKeys = 1024;
-/** Of the sample, the share of repeats from which each key is asked for once. */
-const manyRepeats = 1 / 16;
+import type { Route } from "./routing.js";
 
 export type RemoteRead = TableRead<RemoteTable>;
 
@@ -26,17 +22,15 @@ export function pullPlanBytes(read: RemoteRead): number {
   const n = read.keys.length;
   const rowBytes =
     4 * (read.table.dim + (read.state ? read.table.stateFloats : 0) + read.table.counters.length);
-  return (
-    n * (8 + 28 + 8 + 4 + 4 + 4 + 4 + 1 + rowBytes) + routeBytes(n) + 4 * chunkBytes + 5 * rowBytes + 16 * 64
-  );
+  return pullOrderBytes(n) + n * (4 + 1 + rowBytes) + 2 * chunkBytes + rowBytes + 16 * 64;
 }
 
 export class PullPlan {
   readonly read: RemoteRead;
-  readonly route: Route;
   readonly #memory: PlanMemory;
-  /** u32[keys given]: the plan position of each; 0 where they are the same. */
-  readonly #places: number;
+  readonly #order: PullOrder;
+  /** Room for rows in the order of the keys that were given, on their way to the caller's arrays. */
+  readonly #chunk: number;
   readonly #values: Column32;
   /** Where weights arrive that come as less than float32. */
   readonly #narrow: NarrowColumn | undefined;
@@ -49,24 +43,14 @@ export class PullPlan {
     this.#memory = memory;
     const { table } = read;
     const n = read.keys.length;
-    const given = memory.take(8 * n);
-    memory.u64.set(read.keys, given / 8);
-    const ranks = repeatsOften(read.keys) ? memory.take(4 * n) : 0;
-    let keys = given;
-    let distinct = n;
-    if (ranks !== 0) {
-      keys = memory.take(8 * n);
-      distinct = memory.kernel.uniqueKeys(given, n, memory.take(28 * n), keys, ranks);
-    }
-    const { owners } = cluster;
-    this.route =
-      owners.length === 1
-        ? routeToOne(owners[0], cluster.map.owners.length, keys, distinct)
-        : routeByOwner(memory, cluster, table.placement, keys, distinct);
-    this.#places = ranks === 0 && this.route.order === 0 ? 0 : this.#placesOf(ranks, n);
+    const windowKeys = Math.max(1, Math.floor(chunkBytes / (4 * table.dim)));
+    this.#order = new PullOrder(memory, cluster, table.placement, read.keys, windowKeys);
+    const inPlace = this.#order.places === 0;
+    const distinct = this.#order.route.n;
+    this.#chunk = inPlace ? 0 : memory.take(chunkBytes + 4 * Math.max(table.dim, table.stateFloats));
     const column = (width: number, own: Float32Array | undefined): Column32 | undefined => {
       if (own === undefined || width === 0) return undefined;
-      if (this.#places === 0) return { view: own, width, at: 0 };
+      if (inPlace) return { view: own, width, at: 0 };
       const at = memory.take(4 * distinct * width);
       return { view: memory.f32.subarray(at / 4, at / 4 + distinct * width), width, at };
     };
@@ -74,13 +58,12 @@ export class PullPlan {
     this.#state = column(table.stateFloats, read.state);
     this.#counters = column(table.counters.length, read.counters);
     if (table.element !== ElementType.F32)
-      this.#narrow =
-        this.#places === 0
-          ? new NarrowForCaller(memory, this.#values, table.element, n)
-          : new NarrowInPlace(memory, this.#values, table.element, distinct);
+      this.#narrow = inPlace
+        ? new NarrowForCaller(memory, this.#values, table.element, n)
+        : new NarrowInPlace(memory, this.#values, table.element, distinct);
     if (read.found) {
       const at = memory.take(distinct);
-      this.#found = this.#places === 0 ? read.found : memory.bytes.subarray(at, at + distinct);
+      this.#found = inPlace ? read.found : memory.bytes.subarray(at, at + distinct);
     }
   }
 
@@ -93,19 +76,8 @@ export class PullPlan {
     return this.#found !== undefined;
   }
 
-  #placesOf(ranks: number, n: number): number {
-    const { u32 } = this.#memory;
-    const { order } = this.route;
-    const places = this.#memory.take(4 * n);
-    const inverse = this.#memory.take(4 * n);
-    if (order === 0) {
-      u32.copyWithin(places / 4, ranks / 4, ranks / 4 + n);
-      return places;
-    }
-    const target = (ranks === 0 ? places : inverse) / 4;
-    for (let place = 0; place < this.route.n; place++) u32[target + u32[order / 4 + place]] = place;
-    if (ranks !== 0) for (let i = 0; i < n; i++) u32[places / 4 + i] = u32[inverse / 4 + u32[ranks / 4 + i]];
-    return places;
+  get route(): Route {
+    return this.#order.route;
   }
 
   /** The part of a request for plan positions `from` to `to`. */
@@ -156,9 +128,17 @@ export class PullPlan {
     return targets;
   }
 
-  /** Weights of plan positions have come to their target. */
-  arrived(from: number, to: number): void {
+  /** All columns of plan positions of an owner's have come to their targets. */
+  arrived(owner: number, from: number, to: number): void {
     this.#narrow?.widen(from, to);
+    if (this.#order.places === 0) return;
+    this.#order.arrived(owner, from, to);
+    this.#handOver();
+  }
+
+  /** Rows that have come will come again: what has not been handed to the caller waits for `deliver`. */
+  hold(): void {
+    this.#order.hold();
   }
 
   /** Takes the columns of plan positions from `from` on out of `data`, where they begin at `at`. */
@@ -199,27 +179,37 @@ export class PullPlan {
     };
   }
 
-  /** Hands what has arrived to the caller's arrays, in the order of the keys that were given. */
+  /** All has come: hands to the caller's arrays what has not been handed over. */
   deliver(): void {
-    if (this.#places === 0) return;
-    const { read } = this;
-    this.#scatter(this.#values, read.into);
-    if (this.#state) this.#scatter(this.#state, read.state as Float32Array);
-    if (this.#counters) this.#scatter(this.#counters, read.counters as Float32Array);
+    const { places } = this.#order;
+    if (places === 0) return;
+    this.#order.complete();
+    this.#handOver();
     if (!this.#found) return;
     const { u32 } = this.#memory;
-    const found = read.found as Uint8Array;
-    for (let i = 0; i < found.length; i++) found[i] = this.#found[u32[this.#places / 4 + i]];
+    const found = this.read.found as Uint8Array;
+    for (let i = 0; i < found.length; i++) found[i] = this.#found[u32[places / 4 + i]];
   }
 
-  #scatter({ width, at }: Column32, into: Float32Array): void {
+  /** Hands rows to the caller's arrays, in the order of the keys that were given: those of as many keys as have all of theirs. */
+  #handOver(): void {
+    const { into, state, counters } = this.read;
+    for (let window = this.#order.next(); window; window = this.#order.next()) {
+      const { from, to } = window;
+      this.#gather(this.#values, into, from, to);
+      if (this.#state) this.#gather(this.#state, state as Float32Array, from, to);
+      if (this.#counters) this.#gather(this.#counters, counters as Float32Array, from, to);
+    }
+  }
+
+  #gather({ width, at }: Column32, into: Float32Array, begin: number, end: number): void {
     const { kernel, f32 } = this.#memory;
-    const n = this.read.keys.length;
-    const chunk = Math.max(1, Math.floor(chunkBytes / (4 * width)));
-    const out = this.#memory.take(chunkBytes + 4 * width);
-    for (let from = 0; from < n; from += chunk) {
-      const count = Math.min(chunk, n - from);
-      kernel.gatherRows(at, this.#places + 4 * from, count, 4 * width, out);
+    const { places } = this.#order;
+    const out = this.#chunk;
+    const most = Math.max(1, Math.floor(chunkBytes / (4 * width)));
+    for (let from = begin; from < end; from += most) {
+      const count = Math.min(most, end - from);
+      kernel.gatherRows(at, places + 4 * from, count, 4 * width, out);
       into.set(f32.subarray(out / 4, out / 4 + count * width), from * width);
     }
   }
@@ -237,23 +227,3 @@ function bytesOf({ view, width }: Column32, from: number, to: number): Uint8Arra
 function counterColumns(counters: number): number {
   return counters > 1 ? Column.FirstCounter | Column.SecondCounter : Column.FirstCounter;
 }
-
-/** Looks at some of the keys. Whether each is asked for once matters for speed only. */
-function repeatsOften(keys: BigUint64Array): boolean {
-  const n = Math.min(keys.length, sampleKeys);
-  const words = new Uint32Array(keys.buffer, keys.byteOffset, 2 * n);
-  sampled.fill(0);
-  let repeats = 0;
-  for (let i = 0; i < 2 * n; i += 2) {
-    // Two keys that share a fingerprint are as good as a repeat.
-    const fingerprint = (Math.imul(words[i], 0x9e37_79b1) ^ Math.imul(words[i + 1], 0x85eb_ca77)) | 1;
-    let at = (fingerprint >>> 21) & (sampled.length - 1);
-    while (sampled[at] !== 0 && sampled[at] !== fingerprint) at = (at + 1) & (sampled.length - 1);
-    if (sampled[at] !== 0) repeats++;
-    sampled[at] = fingerprint;
-  }
-  return repeats > n * manyRepeats;
-}
-
-/** Fingerprints of sampled keys, by their upper bits; 0 where there is none. */
-const sampled = new Int32Array(2 * sampleKeys);

@@ -107,6 +107,7 @@ class PullPart implements Part {
   readonly #loans: Loans;
   /** Of the request and its answer. */
   readonly #bytes: number;
+  #attempted = false;
   readonly #exchange = new Exchange();
 
   constructor(
@@ -127,6 +128,8 @@ class PullPart implements Part {
   }
 
   async attempt(call: Call): Promise<void> {
+    if (this.#attempted) this.#hold();
+    this.#attempted = true;
     const channel = await this.#exchange.reach(this.#cluster, this.owner, call);
     const elements = this.#stretches.map(({ plan }) => plan.read.table.element);
     demandElements(channel, elements, "rows");
@@ -155,8 +158,14 @@ class PullPart implements Part {
   }
 
   async replan(call: Call): Promise<void> {
+    this.#hold();
     const reads = this.#stretches.map(({ plan, from, to }) => plan.again(from, to));
     await pullRows(this.#cluster, this.#memories, reads, call);
+  }
+
+  /** Rows come anew to where some have come already. */
+  #hold(): void {
+    for (const { plan } of this.#stretches) plan.hold();
   }
 
   #body(): PullInput {
@@ -225,7 +234,7 @@ class PullPart implements Part {
       const stretch = this.#stretch(rows);
       const from = stretch.from + rows.first;
       if (here) stretch.plan.copy(body.data, at, from, rows.count);
-      stretch.plan.arrived(from, from + rows.count);
+      stretch.plan.arrived(this.owner, from, from + rows.count);
       at = columnPlaces(stretch.plan.shape(rows.count), at).end;
       keys += rows.count;
     }

@@ -22,12 +22,7 @@ export function placingBytes({ keys, table }: RemoteWrite): number {
   const n = keys.length;
   const rowBytes = 4 * table.dim;
   return (
-    n * (8 + 8 + 3 * 4 + 4 + rowBytes) +
-    4 * distinctSlots(n) +
-    routeBytes(n) +
-    chunkBytes +
-    rowBytes +
-    16 * 64
+    n * (8 + 8 + 3 * 4 + rowBytes) + 4 * distinctSlots(n) + routeBytes(n) + chunkBytes + rowBytes + 16 * 64
   );
 }
 
@@ -50,7 +45,6 @@ export function placePush(memory: PlanMemory, cluster: Cluster, write: RemoteWri
   const slots = memory.take(4 * slotCount);
   const n = kernel.numberKeys(keysAt, given, unique, counts, numbers, slots, slotCount);
   const route = routeBySlot(memory, cluster, table.placement, unique, n);
-  const places = inverseOf(memory, route.order, n);
   const into = memory.take(4 * n * dim);
   const chunkRows = Math.max(1, Math.floor(chunkBytes / (4 * dim)));
   const chunk = memory.take(4 * chunkRows * dim);
@@ -59,19 +53,11 @@ export function placePush(memory: PlanMemory, cluster: Cluster, write: RemoteWri
     const rows = Math.min(chunkRows, given - from);
     memory.f32.set(values.subarray(from * dim, (from + rows) * dim), chunk / 4);
     if (kernel.firstNonFinite(chunk, rows * dim) >= 0) return undefined;
-    seen = kernel.sumRowsInto(chunk, numbers + 4 * from, rows, dim, places, seen, into);
+    seen = kernel.sumRowsInto(chunk, numbers + 4 * from, rows, dim, route.places, seen, into);
   }
   if (n === given) return { route, values: into, counts: 0 };
   const ordered = memory.take(4 * n);
-  kernel.gatherRows(counts, route.order, n, 4, ordered);
+  kernel.scatterRows(counts, route.places, n, 4, ordered);
   if (kernel.firstNonFiniteSum(into, ordered, n, dim) >= 0) return undefined;
   return { route, values: into, counts: ordered };
-}
-
-/** u32[n]: where in `order` each number is. */
-function inverseOf(memory: PlanMemory, order: number, n: number): number {
-  const places = memory.take(4 * n);
-  const { u32 } = memory;
-  for (let place = 0; place < n; place++) u32[places / 4 + u32[order / 4 + place]] = place;
-  return places;
 }

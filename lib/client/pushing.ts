@@ -87,7 +87,7 @@ function partsOf(
   const parts: WritePart[] = [];
   // A mark goes to everyone, so that all say the same.
   const always = numbered.request.mark !== undefined;
-  const sorted = plans.every(({ route }) => route.order !== 0);
+  const sorted = plans.every(({ route }) => route.places !== 0);
   for (const owner of cluster.owners) {
     const spans = plans.map(({ route }) => ({ begin: beginOf(route, owner), end: route.ends[owner] }));
     const bytes = plans.reduce((sum, plan, i) => sum + (spans[i].end - spans[i].begin) * plan.rowBytes, 0);
@@ -105,9 +105,7 @@ function partsOf(
       const stretches: Stretch[] = [];
       plans.forEach((plan, p) => {
         const from = at[p];
-        const to = isLast
-          ? spans[p].end
-          : plan.seek(cuts[i + 1], (slot) => routes.rankOf(slot), from, spans[p].end);
+        const to = isLast ? spans[p].end : plan.endBefore(cuts[i + 1]);
         at[p] = to;
         if (to > from) stretches.push({ plan, from, to });
       });

@@ -1,81 +1,116 @@
 // The order in which keys are sent: by owner, and, of what is written, by slot.
+import { mostOwners } from "../ring/members.js";
 import type { Cluster } from "./cluster.js";
 import type { PlanMemory } from "./plan-memory.js";
+
+/** Who owns which slots. */
+export type Placed = Pick<Cluster, "map" | "owners" | "routes">;
 
 /** Where keys lie in the order of their owners. Addresses are those of plan memory. */
 export interface Route {
   readonly n: number;
   /** u64[n], in order. */
   readonly keys: number;
-  /** u32[n]: for each place in the order, where the key was given; 0 where that is the same. */
-  readonly order: number;
-  /** u16[n]: slots of the keys as they were given; 0 where keys were not put in order. */
-  readonly slots: number;
+  /** u32[n]: for each key as it was given, its place in the order; 0 where that is the same. */
+  readonly places: number;
+  /** u32[16384], by a slot's place in the order of slots: the place after its last key; 0 where keys are not in that order. */
+  readonly slotEnds: number;
   /** By owner: the place after its last. */
   readonly ends: Uint32Array;
 }
 
-/** Bytes of plan memory that a route takes. */
-export function routeBytes(n: number): number {
-  return 14 * n + 3 * 64;
+/** A route, and how far it is at some of its keys. */
+export interface Milestones {
+  readonly route: Route;
+  /** u32[stops * owners]: where each owner's keys end of those before each stop. */
+  readonly reached: Uint32Array;
 }
+
+/** Bytes of plan memory that a route takes at most. */
+export function routeBytes(n: number): number {
+  return 14 * n + 2 * slotCount + 4 * (mostOwners + 1) + 5 * 64;
+}
+
+const slotCount = 16_384;
 
 /** Leaves keys as they were given, for the only owner there is. */
 export function routeToOne(owner: number, owners: number, keys: number, n: number): Route {
-  return { n, keys, order: 0, slots: 0, ends: new Uint32Array(owners).fill(n, owner) };
+  return { n, keys, places: 0, slotEnds: 0, ends: new Uint32Array(owners).fill(n, owner) };
 }
-
-/** Writes the order of keys to `order`, by their slots, and where each owner's end to `ends`. */
-type Sort = (slots: Uint16Array, order: Uint32Array, ends: Uint32Array) => void;
 
 /** Puts u64[n] at `keys` in the order of their owners and slots. */
 export function routeBySlot(
   memory: PlanMemory,
-  { map, routes }: Cluster,
+  { routes: { rankOf, endOf } }: Placed,
   placement: bigint,
   keys: number,
   n: number,
 ): Route {
-  const sort: Sort = (slots, order, ends) => routes.sort(slots, n, order, ends);
-  return routeSorted(memory, map.owners.length, placement, keys, n, sort);
+  const groups = groupedBy(memory, rankOf, rankOf.length, placement, keys, n);
+  const { sorted, places, next } = groups;
+  memory.kernel.placeKeys(keys, groups.of, n, next, sorted, places);
+  const { u32 } = memory;
+  const ends = Uint32Array.from(endOf, (end) => (end === 0 ? 0 : u32[next / 4 + end - 1]));
+  return { n, keys: sorted, places, slotEnds: next, ends };
 }
 
-/** Puts u64[n] at `keys` in the order of their owners, those of one as they were given. */
+/**
+ * Puts u64[n] at `keys` in the order of their owners, those of one as they were given. `stops` are numbers of keys, ascending; the last
+ * is `n`.
+ */
 export function routeByOwner(
   memory: PlanMemory,
-  { map: { owners, ownerOf } }: Cluster,
+  { map: { owners, ownerOf } }: Placed,
   placement: bigint,
   keys: number,
   n: number,
-): Route {
-  const sort: Sort = (slots, order, ends) => {
-    const next = new Uint32Array(owners.length);
-    for (let i = 0; i < n; i++) ends[ownerOf[slots[i]]]++;
-    for (let owner = 1; owner < owners.length; owner++) {
-      next[owner] = ends[owner - 1];
-      ends[owner] += ends[owner - 1];
-    }
-    for (let i = 0; i < n; i++) order[next[ownerOf[slots[i]]]++] = i;
-  };
-  return routeSorted(memory, owners.length, placement, keys, n, sort);
+  stops: readonly number[],
+): Milestones {
+  const groups = groupedBy(memory, ownerOf, owners.length, placement, keys, n);
+  const { sorted, places, next } = groups;
+  const now = memory.u32.subarray(next / 4, next / 4 + owners.length);
+  const reached = new Uint32Array(stops.length * owners.length);
+  let from = 0;
+  stops.forEach((to, stop) => {
+    memory.kernel.placeKeys(
+      keys + 8 * from,
+      groups.of + 2 * from,
+      to - from,
+      next,
+      sorted,
+      places + 4 * from,
+    );
+    reached.set(now, stop * owners.length);
+    from = to;
+  });
+  return { route: { n, keys: sorted, places, slotEnds: 0, ends: now.slice() }, reached };
 }
 
-function routeSorted(
+/** What puts keys in the order of groups. Addresses are those of plan memory. */
+interface Groups {
+  /** u16[n], by key. */
+  readonly of: number;
+  /** u32[groups], where the next key of each goes. */
+  readonly next: number;
+  /** Room for u64[n] keys and u32[n] places. */
+  readonly sorted: number;
+  readonly places: number;
+}
+
+function groupedBy(
   memory: PlanMemory,
-  owners: number,
+  groupOf: Uint16Array,
+  groupCount: number,
   placement: bigint,
   keys: number,
   n: number,
-  sort: Sort,
-): Route {
-  const slots = memory.take(2 * n);
-  const order = memory.take(4 * n);
-  const sorted = memory.take(8 * n);
-  const ends = new Uint32Array(owners);
-  memory.kernel.slotsOf(keys, n, placement, slots);
-  sort(memory.u16.subarray(slots / 2, slots / 2 + n), memory.u32.subarray(order / 4, order / 4 + n), ends);
-  memory.kernel.gatherRows(keys, order, n, 8, sorted);
-  return { n, keys: sorted, order, slots, ends };
+): Groups {
+  const table = memory.take(2 * slotCount);
+  const of = memory.take(2 * n);
+  const next = memory.take(4 * groupCount);
+  memory.u16.set(groupOf, table / 2);
+  memory.kernel.groupKeys(keys, n, placement, table, of, next, groupCount);
+  return { of, next, sorted: memory.take(8 * n), places: memory.take(4 * n) };
 }
 
 /** Where an owner's keys begin. */

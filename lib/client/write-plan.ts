@@ -91,7 +91,7 @@ export class WritePlan {
       this.route = inOrder
         ? routeBySlot(memory, cluster, write.table.placement, staged.keys, staged.n)
         : routeToOne(owners[0], cluster.map.owners.length, staged.keys, staged.n);
-      this.#columns = this.route.order === 0 ? staged : this.#inOrder(staged);
+      this.#columns = this.route.places === 0 ? staged : this.#inOrder(staged);
     }
     const { values, states, counts, lastSteps, counters } = this.#columns;
     this.#columnMask =
@@ -116,18 +116,18 @@ export class WritePlan {
     const { kernel } = this.#memory;
     const { n } = staged;
     const { dim, stateFloats } = this.write.table;
-    const gather = (from: number, bytes: number): number => {
+    const ordered = (from: number, bytes: number): number => {
       if (from === 0) return 0;
       const into = this.#memory.take(n * bytes);
-      kernel.gatherRows(from, this.route.order, n, bytes, into);
+      kernel.scatterRows(from, this.route.places, n, bytes, into);
       return into;
     };
     return {
-      values: gather(staged.values, 4 * dim),
-      states: gather(staged.states, 4 * stateFloats),
-      counts: gather(staged.counts, 4),
-      lastSteps: gather(staged.lastSteps, 4),
-      counters: staged.counters.map((column) => gather(column, 4)),
+      values: ordered(staged.values, 4 * dim),
+      states: ordered(staged.states, 4 * stateFloats),
+      counts: ordered(staged.counts, 4),
+      lastSteps: ordered(staged.lastSteps, 4),
+      counters: staged.counters.map((column) => ordered(column, 4)),
     };
   }
 
@@ -139,18 +139,9 @@ export class WritePlan {
     return 8 + (values ? valueBytesOf(this.write) : 0) + 4 * numbers;
   }
 
-  /** The first position from `from` to `to` whose slot has at least this rank, given the ranks of slots. */
-  seek(rank: number, rankOf: (slot: number) => number, from: number, to: number): number {
-    const { u16, u32 } = this.#memory;
-    const { order, slots } = this.route;
-    let low = from;
-    let high = to;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (rankOf(u16[slots / 2 + u32[order / 4 + middle]]) < rank) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+  /** The position after the last key of the slots before one, given by its place in the order of slots, 1 or more. */
+  endBefore(rank: number): number {
+    return this.#memory.u32[this.route.slotEnds / 4 + rank - 1];
   }
 
   /** The part of a frame with positions `from` to `to`. */

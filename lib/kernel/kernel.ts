@@ -238,6 +238,16 @@ export interface KernelExports {
     counterCount: number,
   ): number;
   orderByArena(slots: number, arenaOf: number, n: number, arenas: number, order: number, ends: number): void;
+  groupKeys(
+    keys: number,
+    n: number,
+    placement: bigint,
+    groupOf: number,
+    groups: number,
+    next: number,
+    groupCount: number,
+  ): void;
+  placeKeys(keys: number, groups: number, n: number, next: number, sorted: number, places: number): void;
   gatherRows(from: number, order: number, n: number, bytes: number, into: number): void;
   scatterRows(from: number, order: number, n: number, bytes: number, into: number): void;
   narrowRows(from: number, n: number, dim: number, into: number, scales: number, type: number): void;

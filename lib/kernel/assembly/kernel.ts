@@ -64,6 +64,7 @@ export {
   stampRows,
 } from "./replay";
 export { replayCount, replaySketch } from "./replay-candidates";
+export { groupKeys, placeKeys } from "./routes";
 export {
   adoptRows,
   assignRows,
