@@ -1,4 +1,5 @@
 // Requests that all shards do at one instant: each says how far it is, and goes on when all are there.
+import type { Clock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
 import type { Body, BodyInput } from "../wire/generated/frame-types.js";
 import { type Channel, unexpected } from "./channel.js";
@@ -22,6 +23,9 @@ export interface Together<T> {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Shards are told so often that who asked is there: where writes wait they give up when they hear nothing for a second. */
+const sayMs = 200;
+
 /**
  * Asks all shards, and has them go on from stage to stage together; gives their answers. The first shard comes first at each stage: of
  * two who ask at once the second waits there.
@@ -39,6 +43,9 @@ export async function askTogether<T>(requests: Requests, together: Together<T>):
     parts.push(part);
     return part;
   };
+  const saidAll = again(requests.settings.clock, sayMs, () => {
+    for (const part of parts) part.wait();
+  });
   try {
     const [owner, ...owners] = cluster.owners;
     const first = await ask(owner);
@@ -63,8 +70,22 @@ export async function askTogether<T>(requests: Requests, together: Together<T>):
       if (one.status === "fulfilled") unused?.(one.value);
     throw error;
   } finally {
+    saidAll();
     call.close();
   }
+}
+
+/** Calls again and again, until what it gives is called. */
+function again(clock: Clock, everyMs: number, callback: () => void): () => void {
+  let cancel = () => {};
+  const wait = () => {
+    cancel = clock.after(everyMs, () => {
+      callback();
+      wait();
+    });
+  };
+  wait();
+  return () => cancel();
 }
 
 /** What takes a report. */
@@ -121,6 +142,11 @@ class Participant<T> {
 
   proceedFrom(stage: Stage): void {
     if (stage !== "begun") this.#channel.notify({ kind: "Proceed", request: this.#id });
+  }
+
+  /** Says that others are waited for; a shard that does not wait does not mind. */
+  wait(): void {
+    this.#channel.notify({ kind: "Proceed", request: this.#id, wait: true });
   }
 
   giveUp(error: EmbershardError): void {

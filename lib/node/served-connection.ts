@@ -57,6 +57,14 @@ const usualFrameBytes = 1 << 20;
 /** Close codes are 4000 and the error's number in the table of errors. */
 const closeBase = 4000;
 
+/** A request that waits at a stage. */
+export interface WaitingStage {
+  /** Who asked is there, and waits for others. */
+  heard(): void;
+  /** It goes on, and waits no more. */
+  proceed(): void;
+}
+
 /**
  * One connection of a node: the handshake, what is under way, and how it ends. Requests that cannot be answered at once are
  * kept apart by their ids, so that answers may come in any order.
@@ -74,7 +82,7 @@ export class ServedConnection implements Receiver {
   /** Its requests to be told of rows that are evicted. */
   readonly watches = new Watches();
   /** What waits until it is told to proceed, by the id of the request. */
-  readonly waiting = new Map<number, () => void>();
+  readonly waiting = new Map<number, WaitingStage>();
   /** Bytes of messages that were sent to it. */
   sentBytes = 0;
   readonly connection: Connection;
@@ -265,9 +273,9 @@ export class ServedConnection implements Receiver {
       return;
     }
     if (body.kind === "Proceed") {
-      const proceed = this.waiting.get(body.request);
-      this.waiting.delete(body.request);
-      proceed?.();
+      const waiting = this.waiting.get(body.request);
+      if (body.wait) waiting?.heard();
+      else waiting?.proceed();
       return;
     }
     if (this.#state === "leaving") {

@@ -39,7 +39,10 @@ export const answerCheckpoint: Answer<Checkpoint> = async (context, { id, body }
     checkNote("checkpoint: note", note);
     if (keep !== undefined) checkInteger("checkpoint: keep", keep, 1, 2 ** 31 - 1);
   }
-  const parts = cut === 0n ? {} : { cut: String(cut), companion: companionOf(id, connection, signal) };
+  const parts =
+    cut === 0n
+      ? {}
+      : { cut: String(cut), companion: companionOf({ id, connection, signal, clock: context.clock }) };
   const request = version === undefined ? undefined : { name: version, note, keep, ...parts };
   const info = await context.shard.checkpoint({ signal }, request);
   connection.reply(id, { kind: "Report", json: jsonOf(info) });
@@ -61,8 +64,11 @@ export const answerRollback: Answer<Rollback> = async (context, { id, body }, co
   const { name, cut } = body;
   checkName("version", name);
   const signal = wantedSignal(id, connection, "rollback");
+  // Where one gave up just before another was told to go back, some would be at the version: it is waited for longer.
   const others =
-    cut === 0n ? undefined : { cut: String(cut), companion: companionOf(id, connection, signal) };
+    cut === 0n
+      ? undefined
+      : { cut: String(cut), companion: companionOf({ id, connection, signal, clock: undefined }) };
   const info = await context.shard.rollBack(name, others);
   connection.reply(id, { kind: "Report", json: jsonOf(info) });
 };
@@ -73,7 +79,9 @@ export const answerDiff: Answer<Diff> = async (context, { id, body }, connection
   if (to !== undefined) checkName("version", to);
   checkInteger("diff: largest", largest, 0, 1000);
   const signal = wantedSignal(id, connection, "diff");
-  const companion = companionOfLive("diff", { to, cut }, () => companionOf(id, connection, signal));
+  const companion = companionOfLive("diff", { to, cut }, () =>
+    companionOf({ id, connection, signal, clock: context.clock }),
+  );
   const diff = await context.shard.versions.diff(from, to, { largest, signal, companion });
   connection.reply(id, { kind: "Report", json: jsonOf(diff) });
 };
@@ -95,7 +103,7 @@ async function nextChanges(id: number, number: number, connection: ServedConnect
 }
 
 function changesOf(
-  { shard }: RequestContext,
+  { shard, clock }: RequestContext,
   { since, until, tables, batch, cut }: Changes,
   connection: ServedConnection,
   id: number,
@@ -109,7 +117,9 @@ function changesOf(
   const batchRows = Math.min(wanted, rowsFitting(longest, connection.frameBytes));
   // A first batch that nobody waits for any more may have taken a checkpoint.
   const signal = wantedSignal(id, connection, "changes");
-  const companion = companionOfLive("changes", { to: until, cut }, () => companionOf(id, connection, signal));
+  const companion = companionOfLive("changes", { to: until, cut }, () =>
+    companionOf({ id, connection, signal, clock }),
+  );
   return shard.versions
     .changes({ since, until, tables, batchRows, signal, companion })
     [Symbol.asyncIterator]();

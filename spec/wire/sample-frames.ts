@@ -320,7 +320,11 @@ const makers: { readonly [K in Kind]: Maker<K> } = {
   }),
   Stats: () => ({ kind: "Stats" }),
   Report: (random) => ({ kind: "Report", json: text(random) }),
-  Proceed: (random) => ({ kind: "Proceed", request: random.u32() }),
+  Proceed: (random) => ({
+    kind: "Proceed",
+    request: random.u32(),
+    wait: random.below(2) === 1,
+  }),
   EndScan: (random) => ({ kind: "EndScan", cursor: bytes(random, random.below(20)) }),
 };
 

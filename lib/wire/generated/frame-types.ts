@@ -777,12 +777,15 @@ export interface Proceed {
   readonly kind: "Proceed";
   /** Id of that request. */
   readonly request: number;
+  /** Not yet: who asked is there, and waits for other shards. */
+  readonly wait: boolean;
 }
 
 /** `Proceed` as it is given to be written: what has a default may be left out. */
 export interface ProceedInput {
   readonly kind: "Proceed";
   readonly request?: number | undefined;
+  readonly wait?: boolean | undefined;
 }
 
 /** Reads rows of one or more tables. Answered by `Rows`, once or more. */

@@ -385,6 +385,7 @@ export const tables: readonly TableSchema[] = [
     feature: -1,
     fields: [
       { name: "request", slot: 0, kind: "u32", bytes: 4, required: false, feature: -1, otherwise: 0 },
+      { name: "wait", slot: 1, kind: "bool", bytes: 1, required: false, feature: -1, otherwise: false },
     ],
   },
   {

@@ -34,12 +34,24 @@ request():number {
   return offset ? this.bb!.readUint32(this.bb_pos + offset) : 0;
 }
 
+/**
+ * Not yet: who asked is there, and waits for other shards.
+ */
+wait():boolean {
+  const offset = this.bb!.__offset(this.bb_pos, 6);
+  return offset ? !!this.bb!.readInt8(this.bb_pos + offset) : false;
+}
+
 static startProceed(builder:flatbuffers.Builder) {
-  builder.startObject(1);
+  builder.startObject(2);
 }
 
 static addRequest(builder:flatbuffers.Builder, request:number) {
   builder.addFieldInt32(0, request, 0);
+}
+
+static addWait(builder:flatbuffers.Builder, wait:boolean) {
+  builder.addFieldInt8(1, +wait, +false);
 }
 
 static endProceed(builder:flatbuffers.Builder):flatbuffers.Offset {
@@ -47,9 +59,10 @@ static endProceed(builder:flatbuffers.Builder):flatbuffers.Offset {
   return offset;
 }
 
-static createProceed(builder:flatbuffers.Builder, request:number):flatbuffers.Offset {
+static createProceed(builder:flatbuffers.Builder, request:number, wait:boolean):flatbuffers.Offset {
   Proceed.startProceed(builder);
   Proceed.addRequest(builder, request);
+  Proceed.addWait(builder, wait);
   return Proceed.endProceed(builder);
 }
 }
