@@ -26,6 +26,7 @@ interface PlanFlags {
   readonly stateStorage?: string;
   readonly admitAfter?: number;
   readonly candidates?: number;
+  readonly memory?: number;
   readonly rate?: number;
   readonly batch?: number;
   readonly arenaBytes?: number;
@@ -62,6 +63,11 @@ export function planCommand(output: Output): Command {
     )
     .option("--admit-after <n>", "occurrences after which a key gets a row", quantity)
     .option("--candidates <n>", "keys that are counted and have no row yet", quantity)
+    .option(
+      "--memory <n>",
+      "bytes of memory for the table's rows and index; all of them unless given",
+      quantity,
+    )
     .option("--rate <n>", "distinct rows pushed a second, for the log's rate", quantity)
     .option("--batch <n>", "distinct keys of a push (default: 16,384)", quantity)
     .option("--arena-bytes <n>", "as openStore's arenaBytes (default: 4 GiB)", quantity)
@@ -81,6 +87,7 @@ export function planCommand(output: Output): Command {
     "embershard plan --rows 100M --dim 64",
     "embershard plan --rows 1e8 --dim 16 --optimizer rowWiseAdagrad --rate 500k",
     "embershard plan --rows 1e9 --dim 64 --optimizer rowWiseAdagrad --storage int8",
+    "embershard plan --rows 1e9 --dim 64 --memory 32G",
     "embershard plan model.json --json | jq .memory.bytes",
   ]);
 }
@@ -110,7 +117,7 @@ function common({
 }
 
 function ofFlags(flags: PlanFlags): PlanOptions {
-  const { rows, dim, optimizer, storage, stateStorage, admitAfter, candidates } = flags;
+  const { rows, dim, optimizer, storage, stateStorage, admitAfter, candidates, memory } = flags;
   if (rows === undefined || dim === undefined) throw wrong("say --rows and --dim, or give a file");
   if (candidates !== undefined && admitAfter === undefined)
     throw wrong("--candidates goes with --admit-after");
@@ -122,6 +129,7 @@ function ofFlags(flags: PlanFlags): PlanOptions {
     ...(stateStorage !== undefined && { stateStorage }),
     ...(admitAfter !== undefined && { admission: { after: admitAfter } }),
     ...(candidates !== undefined && { candidates }),
+    ...(memory !== undefined && { memory }),
   };
   return { tables: [tableOf(described)], ...common(flags) };
 }
@@ -170,7 +178,10 @@ export function planText(
       `${bytesText(memory.bytes)} in ${countText(memory.arenas)} arena${memory.arenas === 1 ? "" : "s"}`,
     ],
     ["process", `${bytesText(memory.residentBytes)} with buffers and Node.js`],
-    ["disk", `${bytesText(disk.pageBytes)} of pages; have room for ${bytesText(disk.mostBytes)}`],
+    [
+      "disk",
+      `${bytesText(disk.pageBytes)} of pages${disk.coldBytes > 0 ? `, ${bytesText(disk.coldBytes)} of cold rows` : ""}; have room for ${bytesText(disk.mostBytes)}`,
+    ],
     [
       "log",
       `${bytesText(log.bytesPerPush)} a push${log.bytesPerSecond === undefined ? "" : `, ${bytesText(log.bytesPerSecond)} a second`}`,
@@ -189,6 +200,8 @@ export function planText(
   ];
   if (tables.some(({ candidateBytes }) => candidateBytes > 0))
     columns.push({ title: "candidates", align: "right", text: (table) => bytesText(table.candidateBytes) });
+  if (tables.some(({ coldRows }) => coldRows > 0))
+    columns.push({ title: "cold rows", align: "right", text: ({ coldRows }) => countText(coldRows) });
   const [titles, ...rows] = textTable(columns, tables);
   const lines = facts.map(([name, text]) => `${heading(name.padEnd(10))}  ${text}`);
   return `${[...lines, "", heading(titles), ...rows].join("\n")}\n`;

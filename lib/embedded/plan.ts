@@ -5,6 +5,9 @@ import { defineTable, type TableOptions } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import { slotCount } from "../shard/arena-set.js";
+import { memoryOf, stageBytes } from "../shard/cold-rows.js";
+import { coldKeyBytes, valueHeaderBytes } from "../shard/cold-values.js";
+import { beginAt } from "../shard/cooling.js";
 import { halvingLevel } from "../shard/hand-over.js";
 import { pageHeaderBytes } from "../shard/page-image.js";
 import { rowsHeaderBytes, sectionBytes } from "../shard/records.js";
@@ -37,7 +40,7 @@ export interface PlanOptions {
 
 export interface TablePlan {
   readonly rows: number;
-  /** Bytes of a row's record, and what it takes with its part of the index and of what pages leave empty. */
+  /** Bytes of a row's record, and what one that is in memory takes with its part of the index and of what pages leave empty. */
   readonly recordBytes: number;
   readonly rowBytes: number;
   readonly weightsAndStateBytes: number;
@@ -46,6 +49,9 @@ export interface TablePlan {
   readonly indexBytes: number;
   /** In memory: what counts keys without rows, with its index. */
   readonly candidateBytes: number;
+  /** Rows beyond the table's `memory`, and what they take on the disk. */
+  readonly coldRows: number;
+  readonly coldBytes: number;
 }
 
 export interface ModelPlan {
@@ -60,7 +66,9 @@ export interface ModelPlan {
   readonly disk: {
     /** Pages of a checkpoint. */
     readonly pageBytes: number;
-    /** Pages with those that are superseded and not given back yet, and the log between two checkpoints: at most. */
+    /** Cold rows, each a value. */
+    readonly coldBytes: number;
+    /** Pages and cold rows with those that are superseded and not given back yet, and the log between two checkpoints: at most. */
     readonly mostBytes: number;
   };
   readonly log: {
@@ -127,8 +135,12 @@ export function planModel(options: PlanOptions): ModelPlan {
     keysPerPush,
   );
   const logMost = Math.max(usualLogBytes, 2 * memoryBytes);
+  const coldBytes = planned.reduce((sum, one) => sum + coldBytesOf(one), 0);
+  const stagedBytes = planned.reduce((sum, { own }) => sum + stageBytes(memoryOf(own.table, undefined)), 0);
   return {
-    tables: planned.map(({ own: { rows, table }, candidates }) => {
+    tables: planned.map((one) => {
+      const { own, candidates, coldRows } = one;
+      const { rows, table } = own;
       const rowPageBytes = sum((part) => rowPages(table, rows * part)) * pageBytes;
       const indexOf = (of: number) => sum((part) => indexSegments(of * part) + 1) * pageBytes;
       const indexBytes = indexOf(rows);
@@ -137,21 +149,23 @@ export function planModel(options: PlanOptions): ModelPlan {
           indexOf(candidates.rows)
         : 0;
       return {
-        rows,
+        rows: one.rows,
         recordBytes: table.recordBytes,
         rowBytes: (rowPageBytes + indexBytes) / rows,
-        weightsAndStateBytes: rows * (table.layout.extrasOffset - 16),
+        weightsAndStateBytes: one.rows * (table.layout.extrasOffset - 16),
         rowPageBytes,
         indexBytes,
         candidateBytes,
+        coldRows,
+        coldBytes: coldBytesOf(one),
       };
     }),
     memory: {
       arenas: parts.length,
       bytes: memoryBytes,
-      residentBytes: memoryBytes + bufferBytes + aheadBytes + runtimeBytes,
+      residentBytes: memoryBytes + stagedBytes + bufferBytes + aheadBytes + runtimeBytes,
     },
-    disk: { pageBytes: imageBytes, mostBytes: 3 * imageBytes + 2 * logMost },
+    disk: { pageBytes: imageBytes, coldBytes, mostBytes: 3 * imageBytes + 2 * coldBytes + 2 * logMost },
     log: {
       bytesPerPush: pushBytes,
       bytesPerSecond: rowsPerSecond && (rowsPerSecond * pushBytes) / keysPerPush,
@@ -166,19 +180,43 @@ interface StoredRows {
   readonly table: ArenaTable;
 }
 
+interface PlannedRows {
+  /** In memory, at most. */
+  readonly own: StoredRows;
+  readonly candidates?: StoredRows;
+  /** In memory and on the disk. */
+  readonly rows: number;
+  readonly coldRows: number;
+}
+
 /** A table's rows, and what counts keys that have none: rows of a key each, or of a slot of keys each. */
-function plannedRows(
-  { options, rows, candidates = 0 }: PlannedTable,
-  i: number,
-): { own: StoredRows; candidates?: StoredRows } {
+function plannedRows({ options, rows, candidates = 0 }: PlannedTable, i: number): PlannedRows {
   demandPositive("rows", rows);
   if (candidates !== 0) demandPositive("candidates", candidates);
   const definition = defineTable(`table ${i + 1}`, 2 * i + 1, options);
   const table = makeTable([2 * i, 2 * i + 1], { ...definition, candidates: 2 * i + 2 });
-  const own = { rows: Math.min(rows, definition.eviction?.maxRows ?? rows), table };
-  if (table.candidates === undefined) return { own };
+  const kept = Math.min(rows, definition.eviction?.maxRows ?? rows);
+  const most = hotRows(table);
+  const own = { rows: Math.min(kept, most), table };
+  const all = { own, rows: kept, coldRows: Math.max(0, kept - Math.floor(beginAt * most)) };
+  if (table.candidates === undefined) return all;
   const counted = table.candidates.bySlot ? slotCount : Math.max(1, candidates);
-  return { own, candidates: { rows: counted, table: table.candidates } };
+  return { ...all, candidates: { rows: counted, table: table.candidates } };
+}
+
+/** Rows that fit a table's limit of memory. */
+function hotRows(table: ArenaTable): number {
+  const { memory } = table.definition;
+  if (memory === undefined) return Number.POSITIVE_INFINITY;
+  const pages = Math.floor(memory / pageBytes);
+  let rows = pages * table.rowsPerPage;
+  // The index is what so many rows take, and leaves room for less.
+  for (let i = 0; i < 8; i++) rows = table.rowsPerPage * Math.max(1, pages - indexSegments(rows) - 1);
+  return rows;
+}
+
+function coldBytesOf({ own: { table }, coldRows }: PlannedRows): number {
+  return coldRows * (coldKeyBytes + valueHeaderBytes + table.recordBytes);
 }
 
 /** An arena's share of all rows, and the greatest that it ever had: its pages stay. */

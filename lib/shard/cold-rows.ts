@@ -50,7 +50,7 @@ export class ColdRows {
 
   /** Where values are kept that were read, of a shard with that share of the table. */
   stageFor(share: Share | undefined): ColdStage {
-    const bytes = Math.min(mostStageBytes, memoryOf(this.table, share) / stagePart);
+    const bytes = stageBytes(memoryOf(this.table, share));
     this.stage ??= new ColdStage(this.valueBytes, Math.floor(bytes / this.valueBytes));
     return this.stage;
   }
@@ -101,6 +101,11 @@ export class ColdRows {
 /** Bytes that a table may take in the memory of a shard that has that share of it; 0 without a limit. */
 export function memoryOf({ definition }: ArenaTable, share: Share | undefined): number {
   return definition.memory === undefined ? 0 : partOf(definition.memory, share);
+}
+
+/** Bytes that values take which were read not long ago, besides so much memory of a table. */
+export function stageBytes(memory: number): number {
+  return Math.min(mostStageBytes, memory / stagePart);
 }
 
 /** What a manifest says of the cold rows that there are now. */

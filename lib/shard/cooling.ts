@@ -31,7 +31,7 @@ export interface CoolingOwner {
 /** Least part of the rows that the threshold of a slice takes in. */
 const leastPart = 1 / 32;
 /** Rows are demoted from fifteen sixteenths of what is allowed on, until seven eighths are left. */
-const beginAt = 15 / 16;
+export const beginAt = 15 / 16;
 const endAt = 7 / 8;
 
 /** Keeps tables to their memory: demotes rows, slice by slice, between requests. */

@@ -29,6 +29,7 @@ interface Measured {
   readonly arenas: number;
   readonly pages: number;
   readonly bytesPerPush: number;
+  readonly coldRows: number;
 }
 
 /** Makes the model and looks. */
@@ -49,10 +50,11 @@ async function make(
       if (n === keysPerPush) bytesPerPush = (await store.stats()).log.bytes - before;
     }
   }
-  const { memory } = await store.stats();
+  const { memory, tables: made } = await store.stats();
+  const coldRows = made.reduce((sum, { cold }) => sum + (cold?.rows ?? 0), 0);
   const { bytes: pages } = await store.checkpoint();
   await store.close();
-  return { memory: memory.bytes, arenas: memory.arenas, pages, bytesPerPush };
+  return { memory: memory.bytes, arenas: memory.arenas, pages, bytesPerPush, coldRows };
 }
 
 function close(planned: number, measured: number, what: string): void {
@@ -105,6 +107,21 @@ const models: Readonly<Record<string, readonly PlannedTable[]>> = {
     { rows: 40_000, options: { dim: 32, optimizer: sgd({ learningRate }) } },
   ],
 };
+
+test("a table larger than its memory: memory, and cold rows on the disk", async ({ directory }) => {
+  const options = { dim: 60, optimizer: sgd({ learningRate }), memory: 8 << 20 };
+  const tables = [{ rows: 60_000, options }];
+  const plan = planModel({ tables, keysPerPush });
+  const measured = await make(directory, tables, 2 ** 32);
+  close(plan.memory.bytes, measured.memory, "memory");
+  close(plan.disk.pageBytes, measured.pages, "pages");
+  const [{ coldRows, coldBytes }] = plan.tables;
+  close(coldRows, measured.coldRows, "cold rows");
+  assert.is(plan.disk.coldBytes, coldBytes);
+  const all = planModel({ tables: [{ rows: 1000, options }], keysPerPush });
+  assert.is(all.tables[0].coldRows, 0);
+  assert.is(all.disk.coldBytes, 0);
+});
 
 for (const [name, tables] of Object.entries(models)) {
   test(`${name}: memory, pages and log`, async ({ directory }) => {
