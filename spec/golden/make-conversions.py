@@ -99,7 +99,9 @@ def bytes_of(values, round_one):
     stored = []
     for i, value in enumerate(values):
         multiple = 0.0 if scale == 0 else f32(numpy.float32(value) / numpy.float32(scale))
-        stored.append(int(round_one(min(max(multiple, -127.0), 127.0), i)))
+        if abs(multiple) >= 127 - 2.0**-16:
+            multiple = math.copysign(127.0, multiple)
+        stored.append(int(round_one(multiple, i)))
     return scale, stored, [f32(q * scale) for q in stored]
 
 

@@ -75,6 +75,37 @@ function readOverSteps(n: number, gradients: Float32Array, storage: (typeof stor
   return read;
 }
 
+test("what is read is stored again as it was, also what chance has rounded", () => {
+  const random = new Prng(4);
+  // For these keys chance would take the first weight, which is a little less than 127 scales by division, to 126 of them.
+  const chosen = [180_685n, 196_917n, 246_539n];
+  const others = Array.from({ length: 997 }, (_, i) => 1_000_000n + BigInt(i));
+  const keys = BigUint64Array.from([...chosen, ...others]);
+  for (const storage of storages)
+    for (const dim of [1, 3, 4, 9]) {
+      const [pushed, assigned] = [1, 2].map(
+        () => new StoredRows(dim, { storage, rounding: "stochastic", seed: 1n }),
+      );
+      const gradients = Float32Array.from({ length: keys.length * dim }, (_, i) =>
+        i < chosen.length * dim
+          ? i % dim === 0
+            ? -0.5000050067901611
+            : (random.unit() - 0.5) / 2
+          : (2 * random.unit() - 1) * 2 ** (random.below(60) - 30),
+      );
+      pushed.push(keys, gradients, 7, 1);
+      const read = pushed.read(keys);
+      assigned.assign(keys, read);
+      assert.equal(assigned.read(keys), read, `${storage}, dim ${dim}`);
+      for (const key of chosen)
+        assert.equal(
+          assigned.bytes(key).buffer,
+          pushed.bytes(key).buffer,
+          `${storage}, dim ${dim}: as bytes`,
+        );
+    }
+});
+
 test("many small steps add up by chance, where the nearest number would stand still", () => {
   const n = 500;
   const pushes = 400;

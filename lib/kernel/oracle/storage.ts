@@ -67,7 +67,9 @@ function storeBytes(weights: Float32Array, round: Round): void {
   const largest = weights.reduce((max, w) => Math.max(max, Math.abs(w)), 0);
   const scale = Math.min(f(largest / 127), largestScale);
   for (let i = 0; i < weights.length; i++) {
-    const multiple = scale > 0 ? Math.max(-127, Math.min(127, f(weights[i] / scale))) : 0;
+    let multiple = scale > 0 ? Math.max(-127, Math.min(127, f(weights[i] / scale))) : 0;
+    // The row's largest is 127 scales, whatever division has made of it, also by chance.
+    if (Math.abs(multiple) >= 127 - 2 ** -16) multiple = 127 * Math.sign(multiple);
     // An int8 knows no -0.
     weights[i] = f((round(multiple, i) + 0) * scale);
   }

@@ -4,6 +4,8 @@ import { takeFloats } from "./columns";
 
 /** The largest scale of which 127 are finite. */
 const MAX_SCALE: f32 = 2.6793883890187504e36;
+/** 127 less two units of its last place: division and the rounding of the scale take no more. */
+const ALMOST_FULL: f32 = 126.9999847412109375;
 const REST = memory.data(16, 16);
 
 export function readBytes(from: usize, scale: f32, into: usize, n: u32): void {
@@ -49,11 +51,11 @@ export function writeBytesByChance(from: usize, into: usize, n: u32, scale: f32,
   const key = keyOf(chance);
   let counters = countersOf(chance, 0);
   for (let end = from + ((<usize>(n & ~3)) << 2); from < end; from += 16, into += 4) {
-    storeFour(into, eitherSide(multiplesOf(v128.load(from), scales), bitsOf(counters, key)));
+    storeFour(into, eitherSide(fullMultiplesOf(v128.load(from), scales), bitsOf(counters, key)));
     counters = nextCounters(counters);
   }
   if (n & 3) {
-    const values = multiplesOf(takeFloats(from, n & 3), scales);
+    const values = fullMultiplesOf(takeFloats(from, n & 3), scales);
     giveRest(into, n & 3, eitherSide(values, bitsOf(counters, key)));
   }
 }
@@ -62,6 +64,16 @@ export function writeBytesByChance(from: usize, into: usize, n: u32, scale: f32,
 function multiplesOf(values: v128, scales: v128): v128 {
   const limit = f32x4.splat(127);
   return f32x4.max(f32x4.min(f32x4.div(values, scales), limit), f32x4.neg(limit));
+}
+
+/**
+ * The same, but the row's largest is 127 scales: division can give a little less, which chance would take to 126 now and then,
+ * and then the row would have another scale when what it reads as is stored again.
+ */
+function fullMultiplesOf(values: v128, scales: v128): v128 {
+  const multiples = multiplesOf(values, scales);
+  const full = f32x4.ge(f32x4.abs(multiples), f32x4.splat(ALMOST_FULL));
+  return v128.bitselect(f32x4.nearest(multiples), multiples, full);
 }
 
 /** Stores four whole numbers in [-127, 127]: 1.5 * 2^23 + a whole number has that number in its low bits. */
