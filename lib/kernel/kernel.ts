@@ -20,6 +20,7 @@ export interface KernelExports {
   pagesFor(table: number, rows: number): number;
   indexPagesFor(table: number, rows: number): number;
   openTable(table: number, rows: number): void;
+  sizeIndex(table: number, depth: number): void;
   pullRows(
     table: number,
     keys: number,

@@ -1,3 +1,4 @@
+import { assert } from "../base/assert.js";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import { COLUMN_NAMES, type ColumnName, REMOVED_NAME } from "./column-layout.js";
@@ -31,6 +32,9 @@ export interface StoredColumn {
 const PIECE_BYTES = 2 << 20;
 /** Bytes of a batch that is given, about: a write copies it three times, and all copies stay in the nearer caches. */
 const BATCH_BYTES = 256 << 10;
+/** Bytes of a row of a column that is read for many rows at once, and those rows, about. */
+const NARROW_BYTES = 16;
+const NARROW_ROWS = 65_536;
 /** Counters that a table can have. */
 const MOST_COUNTERS = 2;
 const KEYS_OF_A_PIECE = 1 << 19;
@@ -119,8 +123,9 @@ export class ColumnReader implements RowReader {
     if (counters && this.counterFloats > 0) names.push("counters");
     const columns = names.map((name) => this.#columns.get(name)!);
     const rowBytes = columns.reduce((bytes, column) => bytes + rowBytesOf(column), 0);
-    const pieceRows = Math.max(1, Math.min(65_536, Math.floor(PIECE_BYTES / rowBytes)));
-    for await (const { from, bytes } of new ReadAhead(pieceRows, this.rows, columns).pieces()) {
+    // Even, so that a part of any column begins at a multiple of 8 bytes.
+    const pieceRows = 2 * Math.max(1, Math.floor(PIECE_BYTES / rowBytes / 2));
+    for await (const { from, bytes } of piecesOf(columns, pieceRows, this.rows)) {
       const of = (name: ColumnName) => bytes[names.indexOf(name)];
       const type = (name: ColumnName) => this.#columns.get(name)!.type as ElementType;
       const floats = (name: ColumnName) => floatsOf(type(name), of(name));
@@ -199,6 +204,46 @@ interface Piece {
   readonly from: number;
   /** One view a column, at a multiple of 8. */
   readonly bytes: readonly Uint8Array[];
+}
+
+/**
+ * Reads columns in pieces of so many rows, an even number. Of narrow columns as many bytes are read at once as of wide ones,
+ * for several pieces: a read costs as much as 100 KiB of what it reads.
+ */
+async function* piecesOf(
+  columns: readonly StoredColumn[],
+  rows: number,
+  total: number,
+): AsyncGenerator<Piece> {
+  const isNarrow = (column: StoredColumn) => rowBytesOf(column) <= NARROW_BYTES;
+  const narrow = columns.filter(isNarrow);
+  const wide = columns.filter((column) => !isNarrow(column));
+  if (narrow.length === 0 || wide.length === 0) return yield* new ReadAhead(rows, total, columns).pieces();
+  const runs = new ReadAhead(rows * Math.max(1, Math.floor(NARROW_ROWS / rows)), total, narrow).pieces();
+  try {
+    let run: Piece | undefined;
+    let end = 0;
+    for await (const { from, bytes } of new ReadAhead(rows, total, wide).pieces()) {
+      if (from === end) {
+        const next = await runs.next();
+        assert(!next.done, "narrow columns have as many rows as wide ones");
+        run = next.value;
+        end = from + run.bytes[0].length / rowBytesOf(narrow[0]);
+      }
+      const n = bytes[0].length / rowBytesOf(wide[0]);
+      const part = (column: StoredColumn) => {
+        const rowBytes = rowBytesOf(column);
+        const at = (from - run!.from) * rowBytes;
+        return run!.bytes[narrow.indexOf(column)].subarray(at, at + n * rowBytes);
+      };
+      yield {
+        from,
+        bytes: columns.map((column) => (isNarrow(column) ? part(column) : bytes[wide.indexOf(column)])),
+      };
+    }
+  } finally {
+    await runs.return(undefined);
+  }
 }
 
 /** Reads columns in pieces of so many rows, the next piece while the caller has one: two sets of buffers in all. */

@@ -28,7 +28,7 @@ const DELETED_AT_ONCE = 65_536;
 /**
  * Brings the rows of a file into a table, which is made if it is not there: with `options.table`, or as the file
  * describes it. All of the file is read and checked before the first row of a table changes that was there. One that is
- * made is filled while its file is checked, all but the keys, and dropped where that does not add up. Rows change in
+ * made is filled while its file is checked, and dropped where that does not add up. Rows change in
  * batches, each whole or not at all: where the import is cut short, importing again with "merge" completes it. Of a file
  * of changes the removed rows are deleted then.
  *
@@ -66,7 +66,9 @@ async function importFromPath(
       );
     const known = (await store.tables()).some((table) => table.name === name);
     if (known) demandDim(path, reader, name, (await store.table(name)).dim);
-    await checkKeys(path, reader, options);
+    demandGoing(`the import of ${path}`, options.signal);
+    // The keys of rows that a table is made for are told by how many rows it ends with.
+    if (known || reader.removedRows > 0) await checkKeys(path, reader, options);
     if (known) await checkNumbers(path, reader, options);
     else options.onProgress?.({ phase: "check", done: reader.rows, total: reader.rows });
     const wanted =
@@ -176,7 +178,6 @@ async function fillNewTable(
   async function* batches() {
     try {
       yield* reader.batches(wanted);
-      // Its keys were read before, and its numbers only now.
       await reader.demandUnchanged();
     } catch (error) {
       unsound = true;
@@ -185,6 +186,11 @@ async function fillNewTable(
   }
   try {
     await assignRows(path, table, reader, batches(), options);
+    // With as many rows as the file has none of its keys came twice. Else one did, or rows were evicted, or others write.
+    if ((await table.stats()).rows !== reader.rows) {
+      unsound = true;
+      await checkKeys(path, reader, options);
+    }
   } catch (error) {
     if (unsound || (error instanceof EmbershardError && error.code === "NON_FINITE"))
       await store.dropTable(table.name);

@@ -30,6 +30,31 @@ test("rows that were announced find their memory, others make it grow", async ()
   assert.ok((await growthsOf(0)) > 0);
 });
 
+test("the index of a new table begins with the segments that its rows would split it into", async () => {
+  const [announced, grown] = await Promise.all(
+    [rows, 0].map(async (announcement) => {
+      const { shard } = await new FaultyMachine(9).open();
+      const table = await shard.openTable("t", { ...options, dim: 1 });
+      const { front } = shard.state.arenas;
+      expectRows(shard.state.arenas, table, announcement);
+      const before = table.indexPages(front);
+      const keys = BigUint64Array.from({ length: rows }, (_, i) => BigInt(i));
+      await shard.write([{ table, kind: "create", keys, learningRate: 0 }], { ack: "memory", step: 0 });
+      const found = new Uint8Array(rows);
+      await shard.contains(table, keys, found);
+      assert.ok(found.every((is) => is === 1));
+      // Of a table with rows nothing changes.
+      const after = table.indexPages(front);
+      expectRows(shard.state.arenas, table, 100 * rows);
+      assert.is(table.indexPages(front), after);
+      await shard.close();
+      return { before, after };
+    }),
+  );
+  assert.is(grown.before, 2, "a directory and a segment");
+  assert.equal([announced.before, announced.after], [grown.after, grown.after]);
+});
+
 test("an announcement beyond the limit prepares what there is", async () => {
   assert.is(await growthsOf(2 ** 40), 0);
 });

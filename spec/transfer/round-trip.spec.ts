@@ -53,6 +53,40 @@ for (const target of targets) {
     assert.equal(await again.pull(key), await table.pull(key));
   });
 
+  test(`${target}: rows of several pieces`, async ({ place }) => {
+    const store = await place.open("store");
+    const [n, dim] = [60_001, 40];
+    const table = await store.table("t", { dim, optimizer: sgd({ learningRate: 0.1 }) });
+    const keys = BigUint64Array.from({ length: n }, (_, i) => BigInt(i));
+    const column = (factor: number) => Uint32Array.from(keys, (key) => factor * Number(key));
+    await table.assign(
+      keys,
+      Float32Array.from({ length: n * dim }, (_, i) => i),
+      {
+        frequency: column(3),
+        lastStep: column(5),
+      },
+    );
+    const path = place.path(target);
+    await exportTable(store, "t", path);
+    assert.is((await importTable(store, "again", path)).rows, n);
+    let rows = 0;
+    for await (const batch of (await store.table("again")).scan()) {
+      rows += batch.keys.length;
+      for (let i = 0; i < batch.keys.length; i++) {
+        const key = Number(batch.keys[i]);
+        if (
+          batch.rows[i * dim] === key * dim &&
+          batch.frequency[i] === 3 * key &&
+          batch.lastStep[i] === 5 * key
+        )
+          continue;
+        assert.unreachable(`key ${key} has what another had`);
+      }
+    }
+    assert.is(rows, n);
+  });
+
   test(`${target}: counters go where they mean the same`, async ({ place }) => {
     const [from, into] = [await place.open("from"), await place.open("into")];
     const counters = { names: ["show", "click"], decay: 0.5 };

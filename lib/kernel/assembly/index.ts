@@ -21,6 +21,7 @@ import {
   T_DIRECTORY,
   T_OVERFLOWS,
   T_PLACEMENT,
+  T_ROWS,
   T_SEGMENTS,
 } from "./layout";
 import { metaOf, takePage } from "./pages";
@@ -53,6 +54,24 @@ export function createIndex(t: usize, table: u32, rows: u32): void {
   }
   store<u32>(t, depth, T_DEPTH);
   store<u32>(t, <u32>directory, T_DIRECTORY);
+  store<u32>(t, 1 << depth, T_SEGMENTS);
+}
+
+/**
+ * Gives the index of a table that has no rows and never had many 2^depth segments, each of which would have come from a split.
+ * The caller has made sure of as many pages.
+ */
+export function deepenIndex(t: usize, table: u32, depth: u32): void {
+  if (load<u32>(t, T_ROWS) != 0 || load<u32>(t, T_SEGMENTS) != 1 || depth > MAX_DEPTH) return;
+  const directory = <usize>load<u32>(t, T_DIRECTORY);
+  const first = load<u32>(directory);
+  store<u16>(metaOf(first >> PAGE_SHIFT), <u16>depth, M_FREE);
+  for (let i: u32 = 1; i < 1 << depth; i++) {
+    const page = takePage(KIND_INDEX, table);
+    store<u16>(metaOf(page), <u16>depth, M_FREE);
+    store<u32>(directory + ((<usize>i) << 2), page << PAGE_SHIFT);
+  }
+  store<u32>(t, depth, T_DEPTH);
   store<u32>(t, 1 << depth, T_SEGMENTS);
 }
 

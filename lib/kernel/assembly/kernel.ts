@@ -40,7 +40,7 @@ export {
   sweepPages,
   takeRun,
 } from "./pages";
-export { indexPagesFor, openTable, pagesFor } from "./places";
+export { indexPagesFor, openTable, pagesFor, sizeIndex } from "./places";
 export {
   containsRows,
   keysOfPage,

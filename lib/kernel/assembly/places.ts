@@ -1,5 +1,5 @@
 // Places: where the records of a table lie in its pages, taken and given back.
-import { createIndex } from "./index";
+import { createIndex, deepenIndex } from "./index";
 import {
   DIRTY,
   KIND_ROWS,
@@ -29,6 +29,11 @@ export function tableAt(table: u32): usize {
 /** Prepares an empty table, whose descriptor has been written, for `rows` rows. */
 export function openTable(table: u32, rows: u32): void {
   createIndex(tableAt(table), table, rows);
+}
+
+/** Gives an empty table an index of 2^depth segments at once, whose pages have been made sure of. */
+export function sizeIndex(table: u32, depth: u32): void {
+  deepenIndex(tableAt(table), table, depth);
 }
 
 /** A bound of the pages that creating `rows` rows takes, those that the index then needs included. */
