@@ -310,6 +310,7 @@ export const badNpy: readonly BadFile[] = [
     /no dictionary|16 bytes|weights has shape|4 bytes/,
   ),
   weightsOf("objects", npyFile(npy("|O", "2, 2"), floats(1, 2, 3, 4)), "UNSUPPORTED", /"\|O"/),
+  weightsOf("integers", npyFile(npy("<i4", "2, 2"), floats(1, 2, 3, 4)), "UNSUPPORTED", /<i4|i32|I32/),
   weightsOf("big-endian floats", npyFile(npy(">f4", "2, 2"), floats(1, 2, 3, 4)), "UNSUPPORTED", /">f4"/),
   weightsOf(
     "columns first",

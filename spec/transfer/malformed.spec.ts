@@ -13,6 +13,7 @@ import {
   npyFile,
   safetensorsFile,
 } from "./bad-files.js";
+import { badParquet, goodParquet } from "./bad-parquet.js";
 import { ALL, fill, options, Place, sameRows, scanAll } from "./fixture.js";
 
 const test = suite<{ place: Place }>("files that do not add up");
@@ -91,6 +92,10 @@ test("npy", async ({ place }) => {
   writeFileSync(`${path}/keys.npy`, twice);
   await refused(store, path, "a key twice", "CORRUPT", /key 72340172838076673 of row 1 came before/);
   writeFileSync(`${path}/keys.npy`, goodNpy.keys);
+  const floats = npyFile("{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }", Buffer.alloc(16, 1));
+  writeFileSync(`${path}/keys.npy`, floats);
+  await refused(store, path, "keys that are floats", "UNSUPPORTED", /keys/);
+  writeFileSync(`${path}/keys.npy`, goodNpy.keys);
   writeFileSync(`${path}/table.json`, Buffer.from([0xff, 0xfe]));
   await refused(store, path, "a description that is not UTF-8", "CORRUPT", /not UTF-8/);
   writeFileSync(`${path}/table.json`, Buffer.alloc((1 << 20) + 1, 0x20));
@@ -160,6 +165,19 @@ test("Parquet: cut off anywhere, and lies in its footer and its pages", async ({
   writeFileSync(path, good);
   await importTable(store, "back", path);
   sameRows(await scanAll(await store.table("back")), await scanAll(made), ALL);
+});
+
+test("Parquet: columns that a table does not take", async ({ place }) => {
+  const store = await place.open("store");
+  await tableOfTwo(store);
+  const path = place.path("file.parquet");
+  for (const [what, bytes, code, message] of badParquet) {
+    writeFileSync(path, bytes);
+    await refused(store, path, what, code, message);
+  }
+  writeFileSync(path, goodParquet);
+  await importTable(store, "t", path, { existing: "merge" });
+  assert.is((await (await store.table("t")).stats()).rows, 3);
 });
 
 test("a file that is changed between check and import is not imported", async ({ place }) => {
