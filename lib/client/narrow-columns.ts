@@ -73,7 +73,10 @@ export class NarrowInPlace extends NarrowColumn {
   }
 }
 
-/** For the caller's own array, which the kernel does not see: chunk by chunk, while they are in the cache. */
+/**
+ * For the caller's own array, which the kernel does not see: chunk by chunk, while they are in the cache. There is one owner then, whose
+ * answers come one after the other: each is received where the one before was, so that this place stays in the cache.
+ */
 export class NarrowForCaller extends NarrowColumn {
   readonly #at: number;
   readonly #chunk: number;
@@ -87,8 +90,8 @@ export class NarrowForCaller extends NarrowColumn {
     this.#chunk = memory.take(chunkBytes);
   }
 
-  protected numbers(from: number): number {
-    return this.#at + this.rowBytes * from;
+  protected numbers(): number {
+    return this.#at;
   }
 
   widen(from: number, to: number): void {
@@ -97,7 +100,7 @@ export class NarrowForCaller extends NarrowColumn {
     const out = this.#chunk / 4;
     for (let at = from; at < to; at += this.#chunkRows) {
       const end = Math.min(to, at + this.#chunkRows);
-      this.widenRows(this.numbers(at), at, end, this.#chunk);
+      this.widenRows(this.#at + this.rowBytes * (at - from), at, end, this.#chunk);
       view.set(f32.subarray(out, out + (end - at) * width), at * width);
     }
   }

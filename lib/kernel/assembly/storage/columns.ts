@@ -1,12 +1,48 @@
 // Runs of numbers of 16 bits from and to float32. `n` is any number; pointers have any alignment.
 import { bfloatToFloat, floatToBfloat, floatToBfloatByChance } from "./bfloat";
 import { bitsOf, countersOf, keyOf, nextCounters } from "./chance";
-import { floatToHalf, floatToHalfByChance, halfToFloat } from "./half";
+import {
+  areFinite,
+  areWithin,
+  finiteToFloat,
+  floatToHalf,
+  floatToHalfByChance,
+  halfToFloat,
+  nearestSizes,
+} from "./half";
 
 /** Where the last one to three numbers are worked on, so that nothing beyond them is read or written. */
 const REST = memory.data(32, 16);
+/** What each lane is given of, by readHalves and by writeHalves. */
+const READING = memory.data<u32>([
+  0x7fff7fff, 0x7bff7bff, 0x0fffffff, 0x38000000, 0x00800000, 0x38800000, 0x80000000,
+]);
+const WRITING = memory.data<u32>([0x7fffffff, 0x477fe000, 2, 0x90001ffe, 0x3f000000, 0x400, 0x80008000]);
 
+/**
+ * Of eight numbers most often all are finite, for which less is to be done. What is compared and added comes from memory, once: where there
+ * is a branch the engine makes constants anew each time, of four instructions each.
+ */
 export function readHalves(from: usize, into: usize, n: u32): void {
+  const magnitude = v128.load32_splat(READING);
+  const most = v128.load32_splat(READING, 4);
+  const kept = v128.load32_splat(READING, 8);
+  const bias = v128.load32_splat(READING, 12);
+  const one = v128.load32_splat(READING, 16);
+  const least = v128.load32_splat(READING, 20);
+  const sign = v128.load32_splat(READING, 24);
+  for (let end = into + wholeEights(n); into < end; into += 32, from += 16) {
+    const low = v128.load_ext<i16>(from);
+    const high = v128.load_ext<i16>(from, 8);
+    if (areFinite(v128.load(from), magnitude, most)) {
+      v128.store(into, finiteToFloat(low, kept, bias, one, least, sign));
+      v128.store(into, finiteToFloat(high, kept, bias, one, least, sign), 16);
+    } else {
+      v128.store(into, halfToFloat(low));
+      v128.store(into, halfToFloat(high), 16);
+    }
+  }
+  n &= 7;
   for (let end = into + wholeBytes(n); into < end; into += 16, from += 8)
     v128.store(into, halfToFloat(v128.load_ext<i16>(from)));
   if (n & 3) {
@@ -26,7 +62,31 @@ export function readBfloats(from: usize, into: usize, n: u32): void {
   }
 }
 
+/** As `readHalves`, of eight numbers that are no larger than the largest half. */
 export function writeHalves(from: usize, into: usize, n: u32): void {
+  const magnitude = v128.load32_splat(WRITING);
+  const most = v128.load32_splat(WRITING, 4);
+  const two = v128.load32_splat(WRITING, 8);
+  const bias = v128.load32_splat(WRITING, 12);
+  const half = v128.load32_splat(WRITING, 16);
+  const least = v128.load32_splat(WRITING, 20);
+  const sign = v128.load32_splat(WRITING, 24);
+  for (let end = from + wholeEights(n); from < end; from += 32, into += 16) {
+    const low = v128.load(from);
+    const high = v128.load(from, 16);
+    if (areWithin(low, high, magnitude, most)) {
+      const sizes = i16x8.narrow_i32x4_u(
+        nearestSizes(low, magnitude, two, bias, half, least),
+        nearestSizes(high, magnitude, two, bias, half, least),
+      );
+      const tops = i16x8.narrow_i32x4_s(i32x4.shr_s(low, 16), i32x4.shr_s(high, 16));
+      v128.store(into, v128.or(sizes, v128.and(tops, sign)));
+    } else {
+      storeFour(into, floatToHalf(low));
+      storeFour(into + 8, floatToHalf(high));
+    }
+  }
+  n &= 7;
   for (let end = from + wholeBytes(n); from < end; from += 16, into += 8)
     storeFour(into, floatToHalf(v128.load(from)));
   if (n & 3) {
@@ -70,6 +130,11 @@ export function writeBfloatsByChance(from: usize, into: usize, n: u32, chance: u
     storeFour(REST, floatToBfloatByChance(takeFloats(from, n & 3), bitsOf(counters, key)));
     giveNumbers(into, n & 3);
   }
+}
+
+/** Bytes of float32 in the whole eights of n numbers. */
+function wholeEights(n: u32): usize {
+  return (<usize>(n & ~7)) << 2;
 }
 
 /** Bytes of float32 in the whole fours of n numbers. */

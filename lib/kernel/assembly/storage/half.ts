@@ -22,6 +22,50 @@ export function halfToFloat(halves: v128): v128 {
   return v128.or(value, v128.and(halves, i32x4.splat(<i32>0x80000000)));
 }
 
+/** Whether eight halves are all finite. `magnitude` and `most` are 0x7fff and 0x7bff in each. */
+export function areFinite(halves: v128, magnitude: v128, most: v128): bool {
+  return !v128.any_true(i16x8.gt_s(v128.and(halves, magnitude), most));
+}
+
+/** As `halfToFloat`, of finite halves only. The others are in each lane: 2^28 - 1, 112 << 23, 1 << 23, MIN_NORMAL and the sign. */
+export function finiteToFloat(
+  halves: v128,
+  kept: v128,
+  bias: v128,
+  one: v128,
+  least: v128,
+  sign: v128,
+): v128 {
+  const moved = i32x4.shl(halves, 13);
+  // What a normal half is, which of others is more than what they are; these are counted as in halfToFloat.
+  const normal = i32x4.add(v128.and(moved, kept), bias);
+  const counted = f32x4.sub(i32x4.add(normal, one), least);
+  return v128.or(i32x4.min_s(normal, counted), v128.and(moved, sign));
+}
+
+/** Whether eight float32s have no magnitude beyond that of the largest half, and none is NaN. The others are MAGNITUDE and MAX_HALF. */
+export function areWithin(low: v128, high: v128, magnitude: v128, most: v128): bool {
+  const larger = i32x4.max_s(v128.and(low, magnitude), v128.and(high, magnitude));
+  return !v128.any_true(i32x4.gt_s(larger, most));
+}
+
+/** The magnitudes of the halves nearest to such float32s. The others are MAGNITUDE, 2, 0x1ffe - (112 << 24), 0.5 and 0x400. */
+export function nearestSizes(
+  values: v128,
+  magnitude: v128,
+  two: v128,
+  bias: v128,
+  half: v128,
+  least: v128,
+): v128 {
+  const twice = i32x4.shl(values, 1);
+  const odd = v128.and(i32x4.shr_u(twice, 13), two);
+  const normal = i32x4.shr_s(i32x4.add(i32x4.add(twice, bias), odd), 14);
+  // Counted as in floatToHalf: of a number below the normal ones no less than what it would be as a normal one; of others the least normal.
+  const counted = i32x4.sub(f32x4.add(v128.and(values, magnitude), half), half);
+  return i32x4.max_s(normal, i32x4.min_s(counted, least));
+}
+
 /** To the nearest half, ties to even. */
 export function floatToHalf(values: v128): v128 {
   const size = f32x4.pmin(f32x4.splat(MAX_HALF), magnitudeOf(values));
