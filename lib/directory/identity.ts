@@ -50,10 +50,7 @@ export async function inspectDirectory(
   }
   if (names.length === 0 || names.includes(birthName)) {
     if (create) return undefined;
-    throw new EmbershardError(
-      "NOT_A_STORE",
-      `${directory} holds no store: expected the directory of one; openStore makes one unless create is false`,
-    );
+    throw new EmbershardError("NOT_A_STORE", `${directory} holds no store: expected the directory of one`);
   }
   if (names.includes("shards")) {
     throw new EmbershardError(
@@ -79,7 +76,7 @@ async function listDirectory(directory: string, create: boolean): Promise<string
     if (code === "ENOENT")
       throw new EmbershardError(
         "NOT_A_STORE",
-        `${directory} does not exist: expected the directory of a store; openStore makes one unless create is false`,
+        `${directory} does not exist: expected the directory of a store`,
         { cause },
       );
     if (code === "ENOTDIR")

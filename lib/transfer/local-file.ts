@@ -1,5 +1,6 @@
 // Files of this machine: reads and writes of whole ranges, and errors that say which file.
 import { type FileHandle, open } from "node:fs/promises";
+import { dirname } from "node:path";
 import { EmbershardError } from "../base/errors.js";
 
 /** What the system said about a path, as our error. */
@@ -8,6 +9,12 @@ export function ioError(path: string, cause: unknown): EmbershardError {
   const { code, message = String(cause) } = (cause ?? {}) as NodeJS.ErrnoException;
   const what = code === "ENOENT" ? "there is no such file or directory" : message;
   return new EmbershardError("IO", `${path}: ${what}`, { cause });
+}
+
+/** What the system said about a path that was to be made. */
+export function makingError(path: string, cause: unknown): EmbershardError {
+  if ((cause as NodeJS.ErrnoException | undefined)?.code !== "ENOENT") return ioError(path, cause);
+  return new EmbershardError("IO", `${dirname(path)}: there is no such directory: make it first`, { cause });
 }
 
 /** A file that is read at any place. */
@@ -80,7 +87,7 @@ export class TargetFile {
     try {
       return new TargetFile(path, await open(path, "wx+"));
     } catch (cause) {
-      throw ioError(path, cause);
+      throw makingError(path, cause);
     }
   }
 

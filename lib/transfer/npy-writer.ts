@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ColumnLayout, columnsFor, REMOVED_NAME, shapeOf } from "./column-layout.js";
-import { ioError, TargetFile } from "./local-file.js";
+import { ioError, makingError, TargetFile } from "./local-file.js";
 import { encodeNpyHeader, NPY_HEADER_BYTES } from "./npy-header.js";
 import type { RowWriter } from "./row-file.js";
 import type { WriterOptions } from "./safetensors-writer.js";
@@ -22,7 +22,7 @@ export class NpyWriter implements RowWriter {
     try {
       await mkdir(options.path);
     } catch (cause) {
-      throw ioError(options.path, cause);
+      throw makingError(options.path, cause);
     }
     const writer = new NpyWriter(options);
     for (const column of columnsFor(options)) {

@@ -1,5 +1,6 @@
 // What is exported comes back by importing, to the bit, in every format.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Prng } from "../../lib/base/prng.js";
@@ -132,6 +133,18 @@ for (const target of targets) {
       table: { dim: 5, optimizer: sgd({ learningRate: 1 }) },
     });
     sameRows(await scanAll(await store.table("v")), found, ["weights", "frequency", "lastStep"]);
+  });
+
+  test(`${target}: no directory is made for a target`, async ({ place }) => {
+    const store = await place.open("store");
+    await store.table("t", options);
+    try {
+      await exportTable(store, "t", join(place.path("nowhere"), target));
+      assert.unreachable();
+    } catch (error) {
+      assert.match((error as Error).message, /nowhere: there is no such directory: make it first$/);
+    }
+    assert.equal(place.names(), []);
   });
 
   test(`${target}: an empty table`, async ({ place }) => {
