@@ -1,4 +1,4 @@
-/** Slots of the table in which the kernel finds equal keys among `n`: a power of two, at most half full. */
+/** Words of the scratch in which the kernel finds equal keys among `n`: a power of two, at least four for each. */
 export function distinctSlots(n: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(2 * n, 16)));
+  return 2 ** Math.ceil(Math.log2(Math.max(4 * n, 16)));
 }

@@ -5,12 +5,60 @@ import { MAX_FREQUENCY } from "./layout";
 /** Longer rows are copied by memory.copy, a call each. */
 const COPIED_BYTES: u32 = 1024;
 
+/** In a table of places: the key that stands there came before. */
+const REPEATED: u32 = 0x80000000;
+
+/**
+ * Finds which of u64[n] keys came before. `slots` is scratch of u32[slotCount], slotCount a power of two of at least 4 n. Returns how
+ * many, and leaves their places there in ascending order, each with that of the key's first occurrence behind it, u32[2] each.
+ *
+ * Half of the scratch is a table by hash, of the last key of each slot; each key is linked to the one before it in its slot, without a
+ * look at either, so that nothing has to be foretold. The few that have one before them are then compared.
+ */
+function findRepeats(keys: usize, n: i32, slots: usize, slotCount: u32): i32 {
+  const half = slotCount >> 1;
+  const mask = half - 1;
+  const before = slots + ((<usize>half) << 2);
+  const suspects = before + ((<usize>n) << 2);
+  memory.fill(slots, 0, (<usize>half) << 2);
+  let suspected: i32 = 0;
+  for (let i = 0; i < n; i++) {
+    const h = load<u64>(keys + ((<usize>i) << 3)) * 0x9e3779b97f4a7c15;
+    const slot = slots + ((<usize>(<u32>((h ^ (h >> 29)) >> 32) & mask)) << 2);
+    const last = load<u32>(slot);
+    store<u32>(slot, i + 1);
+    store<u32>(before + ((<usize>i) << 2), last);
+    store<u32>(suspects + ((<usize>suspected) << 2), i);
+    suspected += last != 0 ? 1 : 0;
+  }
+  let repeats = 0;
+  for (let j = 0; j < suspected; j++) {
+    const i = load<u32>(suspects + ((<usize>j) << 2));
+    const key = load<u64>(keys + ((<usize>i) << 3));
+    const link = before + ((<usize>i) << 2);
+    // The links of those that are known to repeat lead past them: however often a key comes, it is met once.
+    let other = load<u32>(link);
+    const next = load<u32>(before + ((<usize>(other - 1)) << 2));
+    if (next & REPEATED) other = next ^ REPEATED;
+    store<u32>(link, other);
+    for (let at = other; at != 0; at = load<u32>(before + ((<usize>(at - 1)) << 2))) {
+      if (load<u64>(keys + ((<usize>(at - 1)) << 3)) != key) continue;
+      store<u32>(link, other | REPEATED);
+      const pair = slots + ((<usize>repeats) << 3);
+      store<u32>(pair, i);
+      store<u32>(pair, at - 1, 4);
+      repeats++;
+      break;
+    }
+  }
+  return repeats;
+}
+
 /**
  * Sums the rows of equal keys, in place and in order of occurrence: of u64[n] keys and f32[n * dim] rows the distinct ones
  * are left at the front, with their occurrences in `counts` (u32[n]): where `counted` is set, what stands there for each
  * row is how often it occurred, 1 to MAX_FREQUENCY, which is also the most that a sum becomes. The last ones move to where repeats stood, so that
- * as few rows as possible do. `slots` is scratch of u32[slotCount], slotCount a power of two of at least 2 n. Returns how
- * many distinct keys there are.
+ * as few rows as possible do. `slots` is scratch as for findRepeats. Returns how many distinct keys there are.
  */
 export function sumEqualKeys(
   keys: usize,
@@ -23,36 +71,28 @@ export function sumEqualKeys(
   counted: i32,
 ): i32 {
   const bytes = (<usize>dim) << 2;
-  const mask = slotCount - 1;
-  memory.fill(slots, 0, (<usize>slotCount) << 2);
-  let repeats = 0;
-  for (let i = 0; i < n; i++) {
-    const key = load<u64>(keys + ((<usize>i) << 3));
-    const count = counts + ((<usize>i) << 2);
-    const h = key * 0x9e3779b97f4a7c15;
-    let at = <u32>((h ^ (h >> 29)) >> 32) & mask;
-    if (!counted) store<u32>(count, 1);
-    while (true) {
-      const slot = slots + ((<usize>at) << 2);
-      const number = load<u32>(slot);
-      if (number == 0) {
-        store<u32>(slot, i + 1);
-        break;
-      }
-      const first = <usize>(number - 1);
-      if (load<u64>(keys + (first << 3)) == key) {
-        const sum = counts + (first << 2);
-        store<u32>(sum, min(load<u32>(sum) + load<u32>(count), MAX_FREQUENCY));
-        store<u32>(count, 0);
-        addRow(rows + first * bytes, rows + <usize>i * bytes, bytes);
-        repeats++;
-        break;
-      }
-      at = (at + 1) & mask;
-    }
+  if (!counted) fillOnes(counts, n);
+  const repeats = findRepeats(keys, n, slots, slotCount);
+  for (let i = 0; i < repeats; i++) {
+    const pair = slots + ((<usize>i) << 3);
+    const repeat = <usize>load<u32>(pair);
+    const first = <usize>load<u32>(pair, 4);
+    const count = counts + (repeat << 2);
+    const sum = counts + (first << 2);
+    store<u32>(sum, min(load<u32>(sum) + load<u32>(count), MAX_FREQUENCY));
+    store<u32>(count, 0);
+    addRow(rows + first * bytes, rows + repeat * bytes, bytes);
   }
   if (repeats != 0) fillGaps(keys, counts, rows, n, n - repeats, bytes);
   return n - repeats;
+}
+
+function fillOnes(counts: usize, n: i32): void {
+  const ones = i32x4.splat(1);
+  let at = counts;
+  const end = counts + ((<usize>n) << 2);
+  for (; at + 16 <= end; at += 16) v128.store(at, ones);
+  for (; at < end; at += 4) store<u32>(at, 1);
 }
 
 /**
@@ -69,35 +109,24 @@ export function numberKeys(
   slots: usize,
   slotCount: u32,
 ): i32 {
-  const mask = slotCount - 1;
-  memory.fill(slots, 0, (<usize>slotCount) << 2);
-  let distinct: u32 = 0;
-  for (let i = 0; i < n; i++) {
-    const key = load<u64>(keys + ((<usize>i) << 3));
-    const h = key * 0x9e3779b97f4a7c15;
-    let at = <u32>((h ^ (h >> 29)) >> 32) & mask;
-    let number: u32;
-    while (true) {
-      const slot = slots + ((<usize>at) << 2);
-      number = load<u32>(slot);
-      if (number == 0) {
-        store<u64>(unique + ((<usize>distinct) << 3), key);
-        store<u32>(counts + ((<usize>distinct) << 2), 1);
-        distinct++;
-        store<u32>(slot, distinct);
-        number = distinct;
-        break;
-      }
-      if (load<u64>(unique + ((<usize>(number - 1)) << 3)) == key) {
-        const count = counts + ((<usize>(number - 1)) << 2);
-        store<u32>(count, min(load<u32>(count) + 1, MAX_FREQUENCY));
-        break;
-      }
-      at = (at + 1) & mask;
+  const repeats = findRepeats(keys, n, slots, slotCount);
+  fillOnes(counts, n - repeats);
+  let i = 0;
+  for (let pair = slots, end = slots + ((<usize>repeats) << 3); pair <= end; pair += 8) {
+    const passed = <i32>((pair - slots) >> 3);
+    const repeat = pair == end ? n : <i32>load<u32>(pair);
+    for (; i < repeat; i++) {
+      store<u64>(unique + ((<usize>(i - passed)) << 3), load<u64>(keys + ((<usize>i) << 3)));
+      store<u32>(numbers + ((<usize>i) << 2), i - passed);
     }
-    store<u32>(numbers + ((<usize>i) << 2), number - 1);
+    if (pair == end) break;
+    const number = load<u32>(numbers + ((<usize>load<u32>(pair, 4)) << 2));
+    const count = counts + ((<usize>number) << 2);
+    store<u32>(count, min(load<u32>(count) + 1, MAX_FREQUENCY));
+    store<u32>(numbers + ((<usize>i) << 2), number);
+    i++;
   }
-  return <i32>distinct;
+  return n - repeats;
 }
 
 /**

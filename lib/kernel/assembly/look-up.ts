@@ -4,7 +4,7 @@
 // records, so that their misses overlap; WebAssembly has no prefetch instruction. What is to be touched is computed before, in
 // loops of its own.
 import { candidate, directoryShift, find, homeUnder, overflows, tagUnder } from "./index";
-import { T_DIRECTORY, T_PLACEMENT } from "./layout";
+import { T_DIRECTORY, T_PLACEMENT, T_RECORD } from "./layout";
 
 /** Keys that are worked on at once. */
 export const BLOCK: i32 = 256;
@@ -34,7 +34,9 @@ export function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
     );
     store<u32>(RECORDS + ((<usize>i) << 2), <u32>record);
   }
-  touchRecords(n, (span - 1) & ~7);
+  // Records lie at multiples of the largest power of two in their length: bytes of one such piece share a cache line.
+  const bytes = <usize>load<u32>(t, T_RECORD);
+  touchRecords(n, (span - 1) & ~(min<usize>(64, bytes & (0 - bytes)) - 1));
   for (let i = 0; i < n; i++) {
     const record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
     const key = load<u64>(keys + ((<usize>i) << 3));
