@@ -114,9 +114,12 @@ async function readFiles(
     demandWanted(signal);
     finish(file);
     const held = window.bytes.subarray(0, piece.to - from);
+    // A value proves itself, but not its sequence: beyond the last one LevelDB does not find it.
     const visit = (entry: LevelEntry) => {
       const stored = proveEntry(entry, file, window, from);
       take(stored, { log: false });
+      if (file.current && entry.sequence > (files.version?.lastSequence ?? Number.POSITIVE_INFINITY))
+        return false;
       return stored.proof.kind !== "damaged" && stored.proof.kind !== "unknown" && !entry.deletion;
     };
     for (const block of blocks) {

@@ -71,6 +71,32 @@ test("a lost manifest is reported as that, and not as missing records", async ({
   }
 });
 
+test("an entry that LevelDB does not find, since its sequence is beyond the last one, is reported", async ({
+  lived,
+}) => {
+  const directory = copyOf(lived, "sequence");
+  // LevelDB writes its table files when it is opened again.
+  await (await openStore(directory, quietly)).close();
+  const folder = join(directory, "shards", "0000", "pages");
+  const tables = readdirSync(folder).filter((name) => name.endsWith(".ldb"));
+  assert.ok(tables.length > 0);
+  for (const name of tables) {
+    const bytes = readFileSync(join(folder, name));
+    // The first entry: bytes shared, not shared, of the value, a varint each, and the key, which ends with type and sequence.
+    let at = 2;
+    while (bytes[at++] >= 128);
+    const damaged = Buffer.from(bytes);
+    damaged[at + bytes[1] - 3] ^= 16;
+    writeFileSync(join(folder, name), damaged);
+    const { findings } = await verifyStore(directory);
+    assert.ok(
+      findings.some(({ severity, file }) => severity === "damage" && file.endsWith(name)),
+      `${name}: ${JSON.stringify(findings)}`,
+    );
+    writeFileSync(join(folder, name), bytes);
+  }
+});
+
 test("a page store without CURRENT is not made anew over what is left of it", async ({ lived }) => {
   const directory = copyOf(lived, "no-current");
   const { rmSync } = await import("node:fs");
