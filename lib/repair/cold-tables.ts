@@ -4,8 +4,8 @@ import type { Examination } from "./examination.js";
 import type { SalvagePlan } from "./salvage-plan.js";
 
 /** Whether a store has cold rows, or may have some. */
-export function mayHaveColdRows(found: Examination, { manifest }: SalvagePlan): boolean {
-  const isBounded = manifest?.tables.some(({ memory }) => memory !== undefined) === true;
+export function mayHaveColdRows(found: Examination, plan?: SalvagePlan): boolean {
+  const isBounded = plan?.manifest?.tables.some(({ memory }) => memory !== undefined) === true;
   return isBounded || boundedTable(found) !== undefined || hasColdRows(found);
 }
 

@@ -35,7 +35,8 @@ export interface RepairOptions {
 /**
  * Makes a damaged store, which nobody has open, whole again: of what is whole in it, in a directory of its own that
  * takes the place of the damaged one, which is kept under another name. Without `acceptLoss` a repair that would lose
- * anything changes nothing and says what would be lost.
+ * anything changes nothing and says what would be lost. Whether cold rows are all there is known only when they have been put
+ * together with the others: a shard that may have some is made anew for that, also where nothing is seen to be wrong.
  *
  * @throws CORRUPT when there is nothing to begin with; NOT_A_STORE, NEWER_FORMAT, LOCKED, OUT_OF_MEMORY, IO, ABORTED:
  *   the store is as it was
@@ -51,10 +52,14 @@ export async function repairStore(store: string, options: RepairOptions = {}): P
       `${directory} cannot be repaired: ${said.fault?.message}. How many shards it had nobody knows`,
     );
   const looked = { ...options, said, remains: true };
-  const judged = await examineShards(directory, looked, (found) => judge(found));
-  const findings = judged.flat();
+  const judged = await examineShards(directory, looked, (found) => {
+    const findings = judge(found);
+    return { findings, usable: isWhole(findings) && !mayHaveColdRows(found) };
+  });
+  const findings = judged.flatMap((shard) => shard.findings);
   const began = { directory, findings, losses: [], original: null };
-  if (findings.every(({ severity }) => severity === "note")) return { ...began, status: "whole" };
+  const sound = findings.every(({ severity }) => severity === "note");
+  if (sound && judged.every(({ usable }) => usable)) return { ...began, status: "whole" };
   const repaired = `${directory}.repairing`;
   await rm(repaired, { recursive: true, force: true });
   const losses: Loss[] = [];
@@ -62,7 +67,7 @@ export async function repairStore(store: string, options: RepairOptions = {}): P
   try {
     const { signal, acceptLoss = false } = options;
     for (const [i, shard] of said.shards.entries()) {
-      if (isWhole(judged[i])) {
+      if (judged[i].usable) {
         await copyShard(directory, repaired, shard);
         continue;
       }
@@ -74,9 +79,9 @@ export async function repairStore(store: string, options: RepairOptions = {}): P
         await found.levelFiles.close();
       }
     }
-    if (losses.length > 0 && !acceptLoss) {
+    if (losses.length > 0 ? !acceptLoss : sound) {
       await rm(repaired, { recursive: true, force: true });
-      return { ...began, status: "refused", losses };
+      return { ...began, status: sound && losses.length === 0 ? "whole" : "refused", losses };
     }
     await builder.finish();
   } catch (error) {
@@ -87,7 +92,7 @@ export async function repairStore(store: string, options: RepairOptions = {}): P
   return { ...began, status: "repaired", losses, original: await swap(directory, repaired) };
 }
 
-/** Whether a shard's files can be used as they are. What is wrong with the file `store` is told with the first shard. */
+/** Whether nothing is seen to be wrong with a shard's files. What is wrong with the file `store` is told with the first shard. */
 function isWhole(findings: readonly Finding[]): boolean {
   return findings.every(({ severity, part }) => severity === "note" || part === "identity");
 }

@@ -272,6 +272,51 @@ test("a store without any checkpoint does without a row whose value is damaged",
   assert.equal((await verifyStore(directory)).findings, []);
 });
 
+test("an end of LevelDB's write-ahead log that was cut off: rows that were in it alone are announced gone", async ({
+  directory,
+}) => {
+  const store = await openStore(directory, quietly);
+  const table = await store.table("bounded");
+  for (const i of [0, 4, 2]) await pushThousand(table, i, 2);
+  const before = await scanAll(table);
+  await store.close();
+  const pages = join(directory, "shards", "0000", "pages");
+  const name = readdirSync(pages).find((one) => one.endsWith(".log"))!;
+  const bytes = readFileSync(join(pages, name));
+  assert.ok(bytes.length > 0, "cold rows lie in it alone");
+  assert.is((await repairStore(directory)).status, "whole");
+  assert.equal(besideOf(directory), [], "and nothing is left behind");
+  for (const length of [0, bytes.length >> 1]) {
+    writeFileSync(join(pages, name), bytes.subarray(0, length));
+    const { findings } = await verifyStore(directory);
+    assert.ok(findings.every(({ severity }) => severity === "note"));
+    const refused = await repairStore(directory);
+    assert.is(refused.status, "refused");
+    assert.ok(refused.losses.some(({ kind }) => kind === "cold row"));
+    assert.equal(besideOf(directory), []);
+  }
+  const { status, losses } = await repairStore(directory, { acceptLoss: true });
+  assert.is(status, "repaired");
+  const after = await rowsOf(directory);
+  let gone = 0;
+  for (const [key, row] of before) {
+    if (after.has(key)) assert.equal(after.get(key), row);
+    else gone++;
+  }
+  assert.is(after.size + gone, before.size);
+  assert.is(
+    losses.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
+    gone,
+  );
+  assert.ok(gone > 0);
+  assert.equal((await verifyStore(directory)).findings, []);
+});
+
+/** What lies beside a store. */
+function besideOf(directory: string): string[] {
+  return readdirSync(join(directory, "..")).filter((name) => name !== "store");
+}
+
 /** Cold rows come back, change, and others become cold; then a checkpoint, and a log behind it. */
 async function changeSome(directory: string): Promise<void> {
   const store = await openStore(directory, quietly);

@@ -32,7 +32,7 @@ export async function repairCase(lived: LivedStore, seed: number): Promise<Repai
   const damages: string[] = [];
   for (let times = 1 + random.below(3); times > 0; times--) damages.push(damageFile(directory, random));
   const what = `SEED=${seed} (store ${lived.seed}): ${damages.join("; ")}`;
-  let outcome: RepairOutcome;
+  let outcome: RepairOutcome | undefined;
   try {
     const careful = await repairStore(directory);
     if (careful.status === "refused") assert.ok(careful.losses.length > 0, what);
@@ -50,6 +50,7 @@ export async function repairCase(lived: LivedStore, seed: number): Promise<Repai
       ["CORRUPT", "NEWER_FORMAT", "SHARD_COUNT", "NOT_A_STORE"].includes(error.code),
       `${what}: ${error.stack}`,
     );
+    assert.is(outcome, undefined, `${what}: said to be ${outcome}, and then: ${error.message}`);
     outcome = "impossible";
   }
   rmSync(directory, { recursive: true, force: true });
