@@ -57,10 +57,10 @@ test("what is no directory of a store is refused, and left as it is", async ({ d
   await refused(join(file, "below"), "NOT_A_STORE", /expected a directory/);
   await refused(directory, "NOT_A_STORE", /not empty.*choose/);
   assert.equal(await readdir(directory), ["file"]);
-  await refused(join(directory, "none"), "NOT_A_STORE", /create: true/, { ...quiet, create: false });
+  await refused(join(directory, "none"), "NOT_A_STORE", /none does not exist/, { ...quiet, create: false });
   const empty = join(directory, "empty");
   await mkdir(empty);
-  await refused(empty, "NOT_A_STORE", /create: true/, { ...quiet, create: false });
+  await refused(empty, "NOT_A_STORE", /empty holds no store/, { ...quiet, create: false });
   assert.equal(await readdir(empty), []);
 });
 
