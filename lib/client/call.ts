@@ -178,6 +178,7 @@ export async function settleAll(
 ): Promise<void> {
   if (parts.length === 1) return call.settle(parts[0]);
   const failures: FailedPart[] = [];
+  let failed = 0;
   await Promise.all(
     parts.map(async (part) => {
       const { owner, keys } = part;
@@ -186,13 +187,19 @@ export async function settleAll(
         await call.settle(part);
       } catch (cause) {
         if (!(cause instanceof EmbershardError)) throw cause;
+        // A part that was planned anew may have failed in part: those are the ones to tell of.
+        if (cause instanceof PartialError) {
+          failures.push(...cause.parts);
+          return;
+        }
         failures.push({ owner: name, keys, error: cause });
+        failed++;
       }
     }),
   );
   if (failures.length === 0) return;
   const [first] = failures;
-  if (failures.length === parts.length && failures.every(({ error }) => error.code === first.error.code))
+  if (failed === parts.length && failures.every(({ error }) => error.code === first.error.code))
     throw first.error;
   throw new PartialError(
     what,
