@@ -177,41 +177,43 @@ function pullBehind(
 
 /** Reads counters as of now: f32[n * counters], row by row, 0 where a key has no row. The caller owns the array. */
 export function readCounters(set: ArenaSet, table: ArenaTable, keys: BigUint64Array): Float32Array {
-  const { counters } = table;
-  const into = new Float32Array(keys.length * counters);
-  const chunk = 8192;
-  for (let from = 0; from < keys.length; from += chunk) {
-    const n = Math.min(chunk, keys.length - from);
-    // A row is in one arena: the others leave its place alone.
-    for (const arena of set.all) {
-      arena.beginScratch(n * (8 + 4 * counters) + 2 * 64);
-      const at = arena.takeScratch(8 * n);
-      const found = arena.takeScratch(4 * n * counters);
-      arena.u64.set(keys.subarray(from, from + n), at / 8);
-      const here = into.subarray(from * counters, (from + n) * counters);
-      arena.f32.set(here, found / 4);
-      arena.kernel.pullCounters(table.index, at, n, found);
-      here.set(arena.f32.subarray(found / 4, found / 4 + n * counters));
-    }
-  }
+  const into = new Float32Array(keys.length * table.counters);
+  fillFromArenas(set, keys, table.counters, into, ({ kernel }, at, n, found) =>
+    kernel.pullCounters(table.index, at, n, found),
+  );
   return into;
 }
 
 function readScales(set: ArenaSet, { table, keys, fallback }: RowRead, scales: Float32Array): void {
+  fillFromArenas(set, keys, 1, scales, (arena, at, n, into) => {
+    const initial = arena === set.all[0] && fallback === undefined ? 1 : 0;
+    arena.kernel.pullScales(table.index, at, n, into, initial);
+  });
+}
+
+/**
+ * Has each arena write what it knows of keys to f32[n * width]. A row is in one arena: the others leave its place alone. The first one
+ * comes last, and knows then which keys have none.
+ */
+function fillFromArenas(
+  set: ArenaSet,
+  keys: BigUint64Array,
+  width: number,
+  values: Float32Array,
+  fill: (arena: Arena, keys: number, n: number, into: number) => void,
+): void {
   const chunk = 8192;
   for (let from = 0; from < keys.length; from += chunk) {
     const n = Math.min(chunk, keys.length - from);
-    const here = scales.subarray(from, from + n);
-    // A row is in one arena: the others leave its place alone. The first one comes last, and knows then which keys have none.
+    const here = values.subarray(from * width, (from + n) * width);
     for (const arena of [...set.all].reverse()) {
-      arena.beginScratch(12 * n + 2 * 64);
+      arena.beginScratch(n * (8 + 4 * width) + 2 * 64);
       const at = arena.takeScratch(8 * n);
-      const into = arena.takeScratch(4 * n);
+      const into = arena.takeScratch(4 * n * width);
       arena.u64.set(keys.subarray(from, from + n), at / 8);
       arena.f32.set(here, into / 4);
-      const initial = arena === set.all[0] && fallback === undefined ? 1 : 0;
-      arena.kernel.pullScales(table.index, at, n, into, initial);
-      here.set(arena.f32.subarray(into / 4, into / 4 + n));
+      fill(arena, at, n, into);
+      here.set(arena.f32.subarray(into / 4, into / 4 + n * width));
     }
   }
 }

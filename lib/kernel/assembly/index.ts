@@ -47,14 +47,8 @@ export function createIndex(t: usize, table: u32, rows: u32): void {
   let depth: u32 = 0;
   while (depth < MAX_DEPTH && rows >> depth > SIZED_FOR) depth++;
   const directory = (<usize>takePage(KIND_DIRECTORY, table)) << PAGE_SHIFT;
-  for (let i: u32 = 0; i < 1 << depth; i++) {
-    const page = takePage(KIND_INDEX, table);
-    store<u16>(metaOf(page), <u16>depth, M_FREE);
-    store<u32>(directory + ((<usize>i) << 2), page << PAGE_SHIFT);
-  }
-  store<u32>(t, depth, T_DEPTH);
   store<u32>(t, <u32>directory, T_DIRECTORY);
-  store<u32>(t, 1 << depth, T_SEGMENTS);
+  addSegments(t, table, 0, depth);
 }
 
 /**
@@ -63,10 +57,15 @@ export function createIndex(t: usize, table: u32, rows: u32): void {
  */
 export function deepenIndex(t: usize, table: u32, depth: u32): void {
   if (load<u32>(t, T_ROWS) != 0 || load<u32>(t, T_SEGMENTS) != 1 || depth > MAX_DEPTH) return;
-  const directory = <usize>load<u32>(t, T_DIRECTORY);
-  const first = load<u32>(directory);
+  const first = load<u32>(<usize>load<u32>(t, T_DIRECTORY));
   store<u16>(metaOf(first >> PAGE_SHIFT), <u16>depth, M_FREE);
-  for (let i: u32 = 1; i < 1 << depth; i++) {
+  addSegments(t, table, 1, depth);
+}
+
+/** Makes the segments from number `first` on of an index that has 2^depth of them then, all of that depth. */
+function addSegments(t: usize, table: u32, first: u32, depth: u32): void {
+  const directory = <usize>load<u32>(t, T_DIRECTORY);
+  for (let i = first; i < 1 << depth; i++) {
     const page = takePage(KIND_INDEX, table);
     store<u16>(metaOf(page), <u16>depth, M_FREE);
     store<u32>(directory + ((<usize>i) << 2), page << PAGE_SHIFT);
