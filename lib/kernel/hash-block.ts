@@ -1,6 +1,7 @@
 import { EmbershardError } from "../base/errors.js";
 import type { ChecksumBlock } from "../base/hash-block.js";
 import { checksumsWasm } from "./generated/checksums-wasm.js";
+import { adviseHugePages } from "./memory-advice.js";
 
 /** What the module of checksums offers; pointers and lengths are unsigned 32-bit. */
 interface ChecksumExports {
@@ -37,10 +38,14 @@ export function instantiateChecksums(bytes: number): {
   return { exports: exports as unknown as ChecksumExports, memory };
 }
 
-/** A block of `length` bytes of WebAssembly memory, zeroed. It never grows: its view never detaches. */
-export function createHashBlock(length: number): ChecksumBlock {
+/**
+ * A block of `length` bytes of WebAssembly memory, zeroed, on huge pages where that is asked for and permitted. It never grows:
+ * its view never detaches.
+ */
+export function createHashBlock(length: number, hugePages: "auto" | "off" = "off"): ChecksumBlock {
   const { exports, memory } = instantiateChecksums(reservedBytes + length);
   const { xxh64, crc32c } = exports;
+  if (hugePages === "auto") adviseHugePages(memory.buffer, 0, memory.buffer.byteLength);
   return {
     bytes: new Uint8Array(memory.buffer, reservedBytes, length),
     checksum: (offset, bytes, seed) => BigInt.asUintN(64, xxh64(reservedBytes + offset, bytes, seed)),

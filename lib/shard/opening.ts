@@ -124,7 +124,7 @@ export async function recoverShard(
   const log = await openSegmentLog({
     files,
     identity,
-    createBlock,
+    createBlock: options.createBlock ?? ((bytes) => createHashBlock(bytes, options.hugePages)),
     nonce,
     end,
     onFailure,

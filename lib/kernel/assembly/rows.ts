@@ -1,5 +1,5 @@
 // Writing rows: creating, updating and removing records, in blocks.
-import { countExtras, touchRows } from "./extras";
+import { countExtras, touch, touchRows } from "./extras";
 import { entryFor, fillEntry, insert, recordAt, remove, tagOf } from "./index";
 import { R_WEIGHTS, T_COUNTER_COUNT, T_DIM, T_RECORD, T_STATE } from "./layout";
 import { BLOCK, lookUp, RECORDS, TAGS } from "./look-up";
@@ -16,27 +16,39 @@ export function reserveBlock(
   positions: usize,
   counts: usize,
   lsn: u64,
-  given: u32 = 0,
 ): void {
-  for (let i = 0; i < n; i++) {
-    let record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
+  for (let i = 0; i < n; i++) reserveRow(t, table, keys, i, positions, counts, lsn, 0);
+}
+
+/** As reserveBlock, for the `i`-th of the keys. Returns its record. */
+function reserveRow(
+  t: usize,
+  table: u32,
+  keys: usize,
+  i: i32,
+  positions: usize,
+  counts: usize,
+  lsn: u64,
+  given: u32,
+): usize {
+  let record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
+  if (record == 0) {
+    const key = load<u64>(keys + ((<usize>i) << 3));
+    const tag = load<u64>(TAGS + ((<usize>i) << 3));
+    const entry = entryFor(t, table, key, tag);
+    // The same key may have come earlier in this block (assign and create allow it).
+    record = recordAt(entry);
     if (record == 0) {
-      const key = load<u64>(keys + ((<usize>i) << 3));
-      const tag = load<u64>(TAGS + ((<usize>i) << 3));
-      const entry = entryFor(t, table, key, tag);
-      // The same key may have come earlier in this block (assign and create allow it).
-      record = recordAt(entry);
-      if (record == 0) {
-        record = allocate(t, table);
-        beginRecord(t, key, record, given);
-        fillEntry(entry, tag, record);
-        const count = counts + ((<usize>i) << 2);
-        store<u32>(count, load<u32>(count) | CREATED);
-      }
+      record = allocate(t, table);
+      beginRecord(t, key, record, given);
+      fillEntry(entry, tag, record);
+      const count = counts + ((<usize>i) << 2);
+      store<u32>(count, load<u32>(count) | CREATED);
     }
-    store<u32>(positions + ((<usize>i) << 2), <u32>(record >> 3));
-    stamp(record, lsn);
   }
+  store<u32>(positions + ((<usize>i) << 2), <u32>(record >> 3));
+  stamp(record, lsn);
+  return record;
 }
 
 /**
@@ -139,17 +151,15 @@ export function assignRows(
   for (let from = 0; from < n; from += BLOCK) {
     const block = min(BLOCK, n - from);
     const four = (<usize>from) << 2;
-    lookUp(t, keys + ((<usize>from) << 3), block, R_WEIGHTS);
-    reserveBlock(t, table, keys + ((<usize>from) << 3), block, positions + four, counts + four, lsn, given);
-    touchRows(t, positions + four, block);
-    const at = <usize>from;
-    writeRows(
-      table,
-      positions + four,
-      block,
-      weights + at * bytes,
-      states != 0 ? states + at * stateBytes : 0,
-    );
+    const blockKeys = keys + ((<usize>from) << 3);
+    lookUp(t, blockKeys, block, R_WEIGHTS);
+    // Row by row, so that those of a new table are written from end to end.
+    for (let i = 0; i < block; i++) {
+      const record = reserveRow(t, table, blockKeys, i, positions + four, counts + four, lsn, given);
+      touch(t, record);
+      const at = <usize>(from + i);
+      writeValues(t, record, weights + at * bytes, states != 0 ? states + at * stateBytes : 0);
+    }
   }
 }
 
