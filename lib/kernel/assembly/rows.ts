@@ -7,47 +7,19 @@ import { allocate, stamp, tableAt, vacate } from "./places";
 import { addOccurrences, beginRecord, CREATED, setHistory, writeValues } from "./record";
 import { updateRows } from "./storage/staged";
 
-/** Turns RECORDS into addresses >>> 3 at `positions`, creating what is missing and marking it in `counts`. */
-export function reserveBlock(
-  t: usize,
-  table: u32,
-  keys: usize,
-  n: i32,
-  positions: usize,
-  counts: usize,
-  lsn: u64,
-): void {
-  for (let i = 0; i < n; i++) reserveRow(t, table, keys, i, positions, counts, lsn, 0);
-}
-
-/** As reserveBlock, for the `i`-th of the keys. Returns its record. */
-function reserveRow(
-  t: usize,
-  table: u32,
-  keys: usize,
-  i: i32,
-  positions: usize,
-  counts: usize,
-  lsn: u64,
-  given: u32,
-): usize {
-  let record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
-  if (record == 0) {
-    const key = load<u64>(keys + ((<usize>i) << 3));
-    const tag = load<u64>(TAGS + ((<usize>i) << 3));
-    const entry = entryFor(t, table, key, tag);
-    // The same key may have come earlier in this block (assign and create allow it).
-    record = recordAt(entry);
-    if (record == 0) {
-      record = allocate(t, table);
-      beginRecord(t, key, record, given);
-      fillEntry(entry, tag, record);
-      const count = counts + ((<usize>i) << 2);
-      store<u32>(count, load<u32>(count) | CREATED);
-    }
-  }
-  store<u32>(positions + ((<usize>i) << 2), <u32>(record >> 3));
-  stamp(record, lsn);
+/** Makes the record of a key that has been looked up and has none, and marks that in its count. */
+function makeRow(t: usize, table: u32, keys: usize, i: i32, counts: usize, given: u32 = 0): usize {
+  const key = load<u64>(keys + ((<usize>i) << 3));
+  const tag = load<u64>(TAGS + ((<usize>i) << 3));
+  const entry = entryFor(t, table, key, tag);
+  // The same key may have come earlier in this block (assign and create allow it).
+  let record = recordAt(entry);
+  if (record != 0) return record;
+  record = allocate(t, table);
+  beginRecord(t, key, record, given);
+  fillEntry(entry, tag, record);
+  const count = counts + ((<usize>i) << 2);
+  store<u32>(count, load<u32>(count) | CREATED);
   return record;
 }
 
@@ -68,9 +40,11 @@ export function pushBlock(
   step: u32,
   lsn: u64,
 ): void {
-  reserveBlock(t, table, keys, n, positions, counts, lsn);
   for (let i = 0; i < n; i++) {
-    const record = (<usize>load<u32>(positions + ((<usize>i) << 2))) << 3;
+    let record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
+    if (record == 0) record = makeRow(t, table, keys, i, counts);
+    store<u32>(positions + ((<usize>i) << 2), <u32>(record >> 3));
+    stamp(record, lsn);
     addOccurrences(record, load<u32>(counts + ((<usize>i) << 2)), step);
   }
   touchRows(t, positions, n);
@@ -124,9 +98,15 @@ export function createRows(table: u32, keys: usize, counts: usize, n: i32, posit
   for (let from = 0; from < n; from += BLOCK) {
     const block = min(BLOCK, n - from);
     const four = (<usize>from) << 2;
-    lookUp(t, keys + ((<usize>from) << 3), block, R_WEIGHTS);
-    reserveBlock(t, table, keys + ((<usize>from) << 3), block, positions + four, counts + four, lsn);
-    touchRows(t, positions + four, block);
+    const blockKeys = keys + ((<usize>from) << 3);
+    lookUp(t, blockKeys, block, R_WEIGHTS);
+    for (let i = 0; i < block; i++) {
+      let record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
+      if (record == 0) record = makeRow(t, table, blockKeys, i, counts + four);
+      store<u32>(positions + four + ((<usize>i) << 2), <u32>(record >> 3));
+      stamp(record, lsn);
+      touch(t, record);
+    }
   }
 }
 
@@ -155,7 +135,10 @@ export function assignRows(
     lookUp(t, blockKeys, block, R_WEIGHTS);
     // Row by row, so that those of a new table are written from end to end.
     for (let i = 0; i < block; i++) {
-      const record = reserveRow(t, table, blockKeys, i, positions + four, counts + four, lsn, given);
+      let record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
+      if (record == 0) record = makeRow(t, table, blockKeys, i, counts + four, given);
+      store<u32>(positions + four + ((<usize>i) << 2), <u32>(record >> 3));
+      stamp(record, lsn);
       touch(t, record);
       const at = <usize>(from + i);
       writeValues(t, record, weights + at * bytes, states != 0 ? states + at * stateBytes : 0);
