@@ -3,12 +3,13 @@ import { bfloatToFloat, floatToBfloat, floatToBfloatByChance } from "./bfloat";
 import { bitsOf, countersOf, keyOf, nextCounters } from "./chance";
 import {
   areFinite,
-  areWithin,
   finiteToFloat,
   floatToHalf,
   floatToHalfByChance,
   halfToFloat,
-  nearestSizes,
+  highTops,
+  lowTops,
+  unitsOf,
 } from "./half";
 
 /** Where the last one to three numbers are worked on, so that nothing beyond them is read or written. */
@@ -17,7 +18,7 @@ const REST = memory.data(32, 16);
 const READING = memory.data<u32>([
   0x7fff7fff, 0x7bff7bff, 0x0fffffff, 0x38000000, 0x00800000, 0x38800000, 0x80000000,
 ]);
-const WRITING = memory.data<u32>([0x7fffffff, 0x477fe000, 2, 0x90001ffe, 0x3f000000, 0x400, 0x80008000]);
+const WRITING = memory.data<u32>([0x7fffffff, 0x7f807f80, 0x46804680, 0x38803880, 0x3f003f00, 0x80008000]);
 
 /**
  * Of eight numbers most often all are finite, for which less is to be done. What is compared and added comes from memory, once: where there
@@ -62,25 +63,27 @@ export function readBfloats(from: usize, into: usize, n: u32): void {
   }
 }
 
-/** As `readHalves`, of eight numbers that are no larger than the largest half. */
+/** As `readHalves`, of eight numbers that are below 2^15. */
 export function writeHalves(from: usize, into: usize, n: u32): void {
   const magnitude = v128.load32_splat(WRITING);
-  const most = v128.load32_splat(WRITING, 4);
-  const two = v128.load32_splat(WRITING, 8);
-  const bias = v128.load32_splat(WRITING, 12);
-  const half = v128.load32_splat(WRITING, 16);
-  const least = v128.load32_splat(WRITING, 20);
-  const sign = v128.load32_splat(WRITING, 24);
+  const exponent = v128.load32_splat(WRITING, 4);
+  const most = v128.load32_splat(WRITING, 8);
+  const least = v128.load32_splat(WRITING, 12);
+  const unit = v128.load32_splat(WRITING, 16);
+  const sign = v128.load32_splat(WRITING, 20);
   for (let end = from + wholeEights(n); from < end; from += 32, into += 16) {
     const low = v128.load(from);
     const high = v128.load(from, 16);
-    if (areWithin(low, high, magnitude, most)) {
+    const tops = i16x8.narrow_i32x4_s(i32x4.shr_s(low, 16), i32x4.shr_s(high, 16));
+    const exponents = v128.and(tops, exponent);
+    if (!v128.any_true(i16x8.gt_s(exponents, most))) {
+      const above = i16x8.sub_sat_u(exponents, least);
+      const units = i16x8.add(above, unit);
       const sizes = i16x8.narrow_i32x4_u(
-        nearestSizes(low, magnitude, two, bias, half, least),
-        nearestSizes(high, magnitude, two, bias, half, least),
+        unitsOf(v128.and(low, magnitude), lowTops(units)),
+        unitsOf(v128.and(high, magnitude), highTops(units)),
       );
-      const tops = i16x8.narrow_i32x4_s(i32x4.shr_s(low, 16), i32x4.shr_s(high, 16));
-      v128.store(into, v128.or(sizes, v128.and(tops, sign)));
+      v128.store(into, v128.or(i16x8.add(sizes, i16x8.shl(above, 3)), v128.and(tops, sign)));
     } else {
       storeFour(into, floatToHalf(low));
       storeFour(into + 8, floatToHalf(high));

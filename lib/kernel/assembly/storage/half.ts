@@ -43,27 +43,21 @@ export function finiteToFloat(
   return v128.or(i32x4.min_s(normal, counted), v128.and(moved, sign));
 }
 
-/** Whether eight float32s have no magnitude beyond that of the largest half, and none is NaN. The others are MAGNITUDE and MAX_HALF. */
-export function areWithin(low: v128, high: v128, magnitude: v128, most: v128): bool {
-  const larger = i32x4.max_s(v128.and(low, magnitude), v128.and(high, magnitude));
-  return !v128.any_true(i32x4.gt_s(larger, most));
+/** Four of eight 16-bit numbers, as the upper halves of lanes. */
+export function lowTops(numbers: v128): v128 {
+  return v128.shuffle<i16>(i32x4.splat(0), numbers, 0, 8, 1, 9, 2, 10, 3, 11);
 }
 
-/** The magnitudes of the halves nearest to such float32s. The others are MAGNITUDE, 2, 0x1ffe - (112 << 24), 0.5 and 0x400. */
-export function nearestSizes(
-  values: v128,
-  magnitude: v128,
-  two: v128,
-  bias: v128,
-  half: v128,
-  least: v128,
-): v128 {
-  const twice = i32x4.shl(values, 1);
-  const odd = v128.and(i32x4.shr_u(twice, 13), two);
-  const normal = i32x4.shr_s(i32x4.add(i32x4.add(twice, bias), odd), 14);
-  // Counted as in floatToHalf: of a number below the normal ones no less than what it would be as a normal one; of others the least normal.
-  const counted = i32x4.sub(f32x4.add(v128.and(values, magnitude), half), half);
-  return i32x4.max_s(normal, i32x4.min_s(counted, least));
+export function highTops(numbers: v128): v128 {
+  return v128.shuffle<i16>(i32x4.splat(0), numbers, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
+/**
+ * How many times 2^-10 of its power of two, or 2^-24 where that is more, a magnitude is, to the nearest, ties to even. `unit` is 2^13
+ * times that power: a sum with it has no finer steps, and its low bits count them.
+ */
+export function unitsOf(magnitudes: v128, unit: v128): v128 {
+  return i32x4.sub(f32x4.add(magnitudes, unit), unit);
 }
 
 /** To the nearest half, ties to even. */
