@@ -71,6 +71,8 @@ export async function startWire(
  * dimension 16 become a fifth faster.
  */
 const WARM_ROUNDS = 25;
+/** So many for who has done the like before. */
+export const FEW_ROUNDS = 5;
 
 /** Has a client and its node do for a while what is then measured. Training runs for hours: its first seconds say little. */
 export async function warmUp(
@@ -78,8 +80,9 @@ export async function warmUp(
   operation: "pull" | "push",
   table: string,
   ms: number,
+  rounds = WARM_ROUNDS,
 ): Promise<void> {
-  await client.rate(operation, table, WARM_ROUNDS * ms, 2);
+  await client.rate(operation, table, rounds * ms, 2);
 }
 
 /** Batches at a time for which a client that has been warmed up is fastest. */
@@ -88,8 +91,9 @@ export async function bestAtOnce(
   operation: "pull" | "push",
   table: string,
   ms: number,
+  rounds = WARM_ROUNDS,
 ): Promise<number> {
-  await warmUp(client, operation, table, ms);
+  await warmUp(client, operation, table, ms, rounds);
   const best = { atOnce: 1, rate: 0 };
   for (const atOnce of [1, 2, 3, 4, 1, 2, 3, 4]) {
     const rate = await client.rate(operation, table, ms, atOnce);

@@ -8,7 +8,15 @@ import type { WireTable } from "../subjects/net-settings.js";
 import type { Suite, SuiteContext } from "../suite.js";
 import { halves } from "./net-halves.js";
 import { plotNet } from "./net-plots.js";
-import { bestAtOnce, processorTime, startWire, type Wire, warmUp, wireTable } from "./net-subjects.js";
+import {
+  bestAtOnce,
+  FEW_ROUNDS,
+  processorTime,
+  startWire,
+  type Wire,
+  warmUp,
+  wireTable,
+} from "./net-subjects.js";
 
 /** Cores from which two shards can be faster than one. */
 const CORES_FOR_SHARDS = 4;
@@ -121,7 +129,8 @@ async function levels(context: SuiteContext, wire: Wire): Promise<Figure[]> {
     ["level os", loggedTable(context).name],
     ["level memory", "rows-64"],
   ] as const) {
-    const atOnce = await bestAtOnce(wire.client, "push", table, roundMs);
+    // Few: seconds of pushes are gigabytes of log, which the system would still be writing to the disk for long after.
+    const atOnce = await bestAtOnce(wire.client, "push", table, roundMs, FEW_ROUNDS);
     sides.push({ ...racerOf(wire.client, table, atOnce), name });
   }
   const rates = await race(sides, ["push", roundMs], rounds);

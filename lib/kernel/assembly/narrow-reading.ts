@@ -1,9 +1,10 @@
 // Reading rows as a narrower type than float32, for messages. Nothing changes.
 import { fillFloats } from "./floats";
-import { T_DIM, T_STATE, T_STATE_BYTES, T_STATE_OFFSET, T_STORAGE } from "./layout";
+import { R_WEIGHTS, T_DIM, T_STATE, T_STATE_BYTES, T_STATE_OFFSET, T_STORAGE } from "./layout";
 import { BLOCK, lookUp, RECORDS } from "./look-up";
 import { tableAt } from "./places";
-import { INT8 } from "./storage/codes";
+import { F16, F32, INT8 } from "./storage/codes";
+import { writeHalves } from "./storage/columns";
 import { copyRow, narrowRow, numberBytes } from "./storage/narrow";
 import { keptRecord, keptState, keptWeights, ROW, weightsOf } from "./storage/staged";
 import { readState, scaleAt } from "./storage/values";
@@ -28,7 +29,9 @@ export function pullNarrow(
   const dim = load<u32>(t, T_DIM);
   const weights = numberBytes(dim, type);
   const state = (<usize>load<u32>(t, T_STATE)) << 2;
-  const stored = <u32>load<u8>(t, T_STORAGE) == type;
+  const storage = <u32>load<u8>(t, T_STORAGE);
+  const stored = storage == type;
+  const halves = storage == F32 && type == F16;
   const span = <usize>load<u32>(t, T_STATE_OFFSET) + (states != 0 ? <usize>load<u32>(t, T_STATE_BYTES) : 0);
   for (let from = 0; from < n; from += BLOCK) {
     const block = min(BLOCK, n - from);
@@ -36,7 +39,8 @@ export function pullNarrow(
     for (let i = 0; i < block; i++) {
       const record = <usize>load<u32>(RECORDS + ((<usize>i) << 2));
       if (record != 0) {
-        if (stored) copyRow(t, record, dim, into, scales, type);
+        if (halves) writeHalves(record + R_WEIGHTS, into, dim);
+        else if (stored) copyRow(t, record, dim, into, scales, type);
         else narrowRow(weightsOf(t, record), dim, into, scales, type);
         if (states != 0) readState(t, record, states);
       } else {
