@@ -32,8 +32,8 @@ export interface ArenaOptions {
 const populateFrom = 256 << 20;
 /** The same where it is known that the memory will be used: the thread that fetches it takes a while to start. */
 const populateExpectedFrom = 64 << 20;
-/** Pages by which the memory of a large arena is ahead of its need: 32 MiB. */
-const aheadPages = 256;
+/** Pages by which the memory of a large arena is ahead of its need: one of 64, 8 to 32 MiB. */
+const aheadPages = (pages: number) => Math.min(256, Math.max(64, pages >> 6));
 /** Bytes that are fetched ahead at once at least. */
 const populateBytes = 8 << 20;
 
@@ -97,12 +97,13 @@ export class Arena {
    */
   commit(pages: number): boolean {
     const { kernel } = this;
-    const large = 2 * kernel.pagesUsed() * PAGE_BYTES >= populateFrom;
-    const ahead = large ? Math.min(aheadPages, kernel.pagesLeft() - pages) : 0;
+    const used = kernel.pagesUsed();
+    const large = 2 * used * PAGE_BYTES >= populateFrom;
+    const ahead = large ? Math.min(aheadPages(used), kernel.pagesLeft() - pages) : 0;
     const committed =
       (ahead > 0 && kernel.commitPages(pages + ahead) !== 0) || kernel.commitPages(pages) !== 0;
     this.refresh();
-    if (ahead > 0 || this.pagesEnd < this.#expectedEnd) this.#populateTo(this.pagesEnd + aheadPages);
+    if (ahead > 0 || this.pagesEnd < this.#expectedEnd) this.#populateTo(this.pagesEnd + aheadPages(used));
     return committed;
   }
 
