@@ -20,7 +20,7 @@ const command = new Command("sim")
   .option("--json", "print the result as JSON")
   .addHelpText(
     "after",
-    "\nEnds with `N seeds, 0 failed`, or with a report of the story that failed and exit code 1.",
+    "\nEnds with `N seeds, 0 failed`, or with a report of the story that failed and exit code 1. Ctrl-C ends it after those\nthat have begun, and says how many there were.",
   )
   .parse();
 
@@ -58,20 +58,30 @@ async function tellAll(): Promise<void> {
   const progress = progressLine(process.stderr);
   const failures: { seed: number; kind: Kind; failure: string }[] = [];
   let told = 0;
-  await runJobs(jobsOf(first, count, kinds), (outcome) => {
-    told++;
-    progress.show(told, count * kinds.length, `${Math.floor(told / kinds.length)} of ${count} seeds`);
-    if (outcome.failure !== undefined) failures.push({ ...outcome, failure: outcome.failure });
+  let interrupted = false;
+  // Those that have begun are told to their ends.
+  process.once("SIGINT", () => {
+    interrupted = true;
   });
+  await runJobs(
+    jobsOf(first, count, kinds, () => interrupted),
+    (outcome) => {
+      told++;
+      progress.show(told, count * kinds.length, `${Math.floor(told / kinds.length)} of ${count} seeds`);
+      if (outcome.failure !== undefined) failures.push({ ...outcome, failure: outcome.failure });
+    },
+  );
   progress.clear();
-  if (json) console.log(JSON.stringify({ seeds: count, from: first, kinds, failures }));
+  const whole = Math.floor(told / kinds.length);
+  if (json) console.log(JSON.stringify({ seeds: whole, from: first, kinds, failures }));
   else for (const { failure } of failures) console.error(failure);
-  if (!json && failures.length === 0) console.log(`${count} seeds, 0 failed`);
-  process.exitCode = failures.length === 0 ? 0 : 1;
+  if (!json && failures.length === 0) console.log(`${whole} seeds, 0 failed`);
+  process.exitCode = failures.length > 0 ? 1 : interrupted ? 130 : 0;
 }
 
-function* jobsOf(first: number, count: number, kinds: readonly Kind[]): Generator<Job> {
-  for (let one = first; one < first + count; one++) for (const each of kinds) yield { seed: one, kind: each };
+function* jobsOf(first: number, count: number, kinds: readonly Kind[], ended: () => boolean): Generator<Job> {
+  for (let one = first; one < first + count && !ended(); one++)
+    for (const each of kinds) yield { seed: one, kind: each };
 }
 
 function wholeNumber(text: string): number {
