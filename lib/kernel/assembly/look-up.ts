@@ -8,7 +8,7 @@ import { T_DIRECTORY, T_PLACEMENT, T_RECORD } from "./layout";
 
 /** Keys that are worked on at once. */
 export const BLOCK: i32 = 256;
-/** Of the keys of a block: their tags, and, from lookUp on, their records. */
+/** Of the keys of a block: their tags, and, from lookUp on, their records, with room for as many zeros as are touched AHEAD. */
 export const TAGS = memory.data(256 * 8, 16);
 export const RECORDS = memory.data((256 + 16) * 4, 16);
 const HOMES = memory.data(256 * 4, 16);

@@ -18,6 +18,7 @@ const REST = memory.data(32, 16);
 const READING = memory.data<u32>([
   0x7fff7fff, 0x7bff7bff, 0x0fffffff, 0x38000000, 0x00800000, 0x38800000, 0x80000000,
 ]);
+/** Of writing, behind the magnitude, upper halves: exponents, those of 2^14, 2^-14 and 0.5, the sign. */
 const WRITING = memory.data<u32>([0x7fffffff, 0x7f807f80, 0x46804680, 0x38803880, 0x3f003f00, 0x80008000]);
 
 /**
