@@ -83,7 +83,6 @@ export interface KernelExports {
     states: number,
     lsn: bigint,
   ): void;
-  writeRows(table: number, positions: number, n: number, weights: number, states: number): void;
   writeHistory(positions: number, n: number, counts: number, steps: number): void;
   writeCounters(table: number, positions: number, n: number, given: number): void;
   deleteRows(table: number, keys: number, n: number, positions: number, removed: number, lsn: bigint): number;

@@ -36,8 +36,7 @@ class Rows {
       arena.u32.fill(0, counts / 4, counts / 4 + n);
       arena.f32.set(values.subarray(from, from + n), rows / 4);
       assert.ok(arena.kernel.commitPages(arena.kernel.pagesFor(3, n)));
-      arena.kernel.createRows(3, at, counts, n, positions, this.#lsn++);
-      arena.kernel.writeRows(3, positions, n, rows, 0);
+      arena.kernel.assignRows(3, at, counts, n, positions, rows, 0, this.#lsn++);
       arena.refresh();
     }
   }

@@ -23,8 +23,7 @@ export class StoredRows {
   /** Assigns f32[n * dim]. */
   assign(keys: BigUint64Array, weights: Float32Array): void {
     const run = this.#run(keys, weights);
-    this.#arena.kernel.createRows(0, run.keys, run.counts, run.n, run.positions, 1n);
-    this.#arena.kernel.writeRows(0, run.positions, run.n, run.values, 0);
+    this.#arena.kernel.assignRows(0, run.keys, run.counts, run.n, run.positions, run.values, 0, 1n);
   }
 
   /** Pushes f32[n * dim], each key `count` times. */

@@ -44,8 +44,7 @@ function tableOf(rows: number) {
         arena.u32[counts / 4 + i] = 0;
         arena.f32.set([0, norms[from + i], 0, 0], weights / 4 + 4 * i);
       }
-      arena.kernel.createRows(one.index, keys, counts, n, positions, 1n);
-      arena.kernel.writeRows(one.index, positions, n, weights, 0);
+      arena.kernel.assignRows(one.index, keys, counts, n, positions, weights, 0, 1n);
       for (let i = 0; i < n; i++) {
         const record = arena.u32[positions / 4 + i] * 2;
         arena.u32[record + 2] = (0x8000_0000 | frequencies[from + i]) >>> 0;

@@ -73,7 +73,6 @@ export {
   extractRows,
   pushRows,
   writeHistory,
-  writeRows,
 } from "./rows";
 export { narrowRows, widenRows } from "./storage/narrow";
 export { findVictims, sampleScores, scoreRecords } from "./victims";

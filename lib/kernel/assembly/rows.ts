@@ -147,20 +147,6 @@ export function assignRows(
 }
 
 /**
- * Writes weights f32[n * dim] and, where `states` is not 0, state to the records at `positions`. One that comes twice
- * ends with its last value.
- */
-export function writeRows(table: u32, positions: usize, n: i32, weights: usize, states: usize): void {
-  const t = tableAt(table);
-  const bytes = (<usize>load<u32>(t, T_DIM)) << 2;
-  const stateBytes = (<usize>load<u32>(t, T_STATE)) << 2;
-  for (let i = 0; i < n; i++) {
-    const record = (<usize>load<u32>(positions + ((<usize>i) << 2))) << 3;
-    writeValues(t, record, weights + <usize>i * bytes, states != 0 ? states + <usize>i * stateBytes : 0);
-  }
-}
-
-/**
  * Sets frequencies, u32[n] at `counts` below their bit CREATED, and last steps u32[n] of rows that assignRows has made
  * sure of. A key that comes twice ends with its last values.
  */
