@@ -180,12 +180,14 @@ export class SimNode {
     this.#world.tell(this.name, () => "is asked to stop");
     life.state = "stopping";
     life.control.stop();
+    // One that is being rebuilt has let go of what nobody was promised.
+    const open = life.hosts.map(({ shard }) => shard !== undefined);
     const ended = await Promise.allSettled(
       life.hosts.map((host) => host.stop({ drainMs, checkpoint: true })),
     );
     if (!life.process.alive) return;
     for (const [shard, { status }] of ended.entries())
-      if (status === "fulfilled") this.#endings[shard] = "stop";
+      if (status === "fulfilled" && open[shard]) this.#endings[shard] = "stop";
     this.end("kill");
   }
 
