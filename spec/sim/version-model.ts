@@ -62,8 +62,7 @@ export class VersionModel {
     for (const [name, found] of state.versions) this.#demandKnown(name, found);
     for (const part of this.parts) {
       const found = state.versions.get(part.name);
-      const there =
-        found !== undefined && "manifest" in found && found.manifest.generation === part.generation;
+      const there = found !== undefined && "manifest" in found && isPart(part, found.manifest);
       if (part.there !== undefined && part.there !== there)
         this.#owner.violate(`version ${part.name} ${part.id} is ${there ? "" : "not "}there any more`);
       part.there = there;
@@ -75,7 +74,7 @@ export class VersionModel {
 
   #demandKnown(name: string, found: KnownVersion): void {
     if ("damage" in found) this.#owner.violate(`version ${name} is damaged: ${found.damage.message}`);
-    else if (!this.#partOf(name, found.manifest.generation))
+    else if (!this.#partOf(found.manifest))
       this.#owner.violate(`it has a version ${name} that was never made`);
   }
 
@@ -112,11 +111,11 @@ export class VersionModel {
     return nothing;
   }
 
-  #making({ lsn, generation, version, tables }: Manifest): Beginning {
-    const { name, cut } = version!;
+  #making(manifest: Manifest): Beginning {
+    const { lsn, generation, tables } = manifest;
     const part: VersionPart = {
-      name,
-      id: cut ?? `generation ${generation}`,
+      name: manifest.version!.name,
+      id: idOf(manifest),
       generation,
       numbers: new Map(tables.map((table) => [table.number, table.name])),
       ...this.#owner.moment(lsn),
@@ -146,7 +145,7 @@ export class VersionModel {
     const text = JSON.stringify([tables, pages]);
     const parts = [...this.#state!.versions.values()].flatMap((one) =>
       "manifest" in one && JSON.stringify([one.manifest.tables, one.manifest.pages]) === text
-        ? (this.#partOf(one.name, one.manifest.generation) ?? [])
+        ? (this.#partOf(one.manifest) ?? [])
         : [],
     );
     if (parts.length === 0) {
@@ -163,9 +162,18 @@ export class VersionModel {
     };
   }
 
-  #partOf(name: string, generation: number): VersionPart | undefined {
-    return this.parts.find((part) => part.name === name && part.generation === generation);
+  #partOf(manifest: Manifest): VersionPart | undefined {
+    return this.parts.find((part) => isPart(part, manifest));
   }
+}
+
+function idOf({ version, generation }: Manifest): string {
+  return version!.cut ?? `generation ${generation}`;
+}
+
+/** The number of a generation is given again where none of it is left. */
+function isPart({ name, id, generation }: VersionPart, manifest: Manifest): boolean {
+  return name === manifest.version!.name && id === idOf(manifest) && generation === manifest.generation;
 }
 
 function isVersionKey(key: Uint8Array): boolean {
