@@ -1,7 +1,8 @@
 // `embershard backup` and `embershard restore`.
 import { Command } from "commander";
+import { livingOwner } from "../directory/owner.js";
 import { type BackupInfo, listBackups } from "../repair/backup-directory.js";
-import { backupStore } from "../repair/backup-store.js";
+import { backupStore, withVersion } from "../repair/backup-store.js";
 import type { RepairProgress } from "../repair/report.js";
 import { restoreStore } from "../repair/restore-store.js";
 import { progressLine } from "./bar.js";
@@ -9,23 +10,26 @@ import { cancellable } from "./cancellation.js";
 import { teach, wholeNumber } from "./options.js";
 import type { Output } from "./output.js";
 import { bytesText, type Column, countText, textTable } from "./text-table.js";
+import { atDesk } from "./versions-command.js";
 
 export function backupCommand(output: Output): Command {
   const command = new Command("backup")
     .summary("add a backup of a store, open or closed, to a directory")
     .description(
       "Copies what the directory does not have yet of a store, open or closed, to a directory of backups. A process that " +
-        "has the store open writes a checkpoint and goes on with its work. With --list: shows the backups of a directory.",
+        "has the store open writes a checkpoint and goes on with its work; a node, and a store on several threads, make a version of all shards, which " +
+        "is deleted in the end. With --list: shows the backups of a directory.",
     )
     .argument("<dir>", "the store's directory; with --list the directory of backups")
     .argument("[to]", "the directory of its backups; made if need be")
+    .option("--of <version>", "back up this version, and not what the store is now")
     .option("--list", "show the backups that are there")
     .option("--json", "print JSON")
     .action(
       async (
         directory: string,
         to: string | undefined,
-        { list, json }: { list?: boolean; json?: boolean },
+        { of, list, json }: { of?: string; list?: boolean; json?: boolean },
       ) => {
         if (list) {
           const backups = await listBackups(directory);
@@ -33,15 +37,36 @@ export function backupCommand(output: Output): Command {
           return;
         }
         if (to === undefined) return command.error("error: missing argument 'to': where do the backups go?");
-        const info = await shown(output, (options) => backupStore(directory, to, options));
+        const info = await backUp(directory, to, of, output);
         output.out.write(json ? `${JSON.stringify(info)}\n` : backupsText([info], output.heading));
       },
     );
   return teach(command, [
     "embershard backup ./model /backups/model",
+    "embershard backup ./model /backups/model --of epoch-3",
     "embershard backup --list /backups/model",
     "embershard verify /backups/model",
   ]);
+}
+
+/** Backs up a version where the store's shards are at work: that of `named`, or one that is made for it. */
+async function backUp(
+  directory: string,
+  to: string,
+  named: string | undefined,
+  output: Output,
+): Promise<BackupInfo> {
+  const work = (version: string | undefined) =>
+    shown(output, (options) => backupStore(directory, to, { ...options, version }));
+  const owner = await livingOwner(directory);
+  if (named !== undefined || !owner?.as) return work(named);
+  return withVersion(
+    {
+      make: (version) => atDesk(directory, output, (desk, progress) => desk.create(version, progress)),
+      delete: (name) => atDesk(directory, output, (desk) => desk.delete(name)),
+    },
+    work,
+  );
 }
 
 export function restoreCommand(output: Output): Command {

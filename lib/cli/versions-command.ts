@@ -144,7 +144,7 @@ function demandKnown(names: readonly string[], versions: readonly VersionInfo[])
 }
 
 /** Has the owner of a store do the work, or opens it for that; Ctrl-C ends it. */
-async function atDesk<T>(
+export async function atDesk<T>(
   directory: string,
   { err }: Output,
   use: (desk: VersionDesk, work: VersionWork) => Promise<T>,
@@ -174,7 +174,9 @@ async function openOrAsk(directory: string): Promise<Store> {
   try {
     return await openClosed(directory);
   } catch (error) {
-    if (!(error instanceof EmbershardError) || error.code !== "LOCKED") throw error;
+    // UNSUPPORTED: it is of a cluster's node.
+    const { code } = error as Partial<EmbershardError>;
+    if (code !== "LOCKED" && code !== "UNSUPPORTED") throw error;
     const owner = await livingOwner(directory);
     if (owner?.as?.kind !== "node") throw error;
     return connect(`${scheme}${owner.as.address}`);

@@ -1,14 +1,19 @@
+import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { CheckedStore } from "../api/checked-store.js";
+import { checkName } from "../api/names.js";
 import type { Store } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
 import { livingOwner } from "../directory/owner.js";
+import { EmbeddedStore } from "../embedded/embedded-store.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import { decodeKeptKey, encodeColdKey } from "../shard/cold-values.js";
 import { decodeManifest, encodeManifest, type Manifest, manifestKey } from "../shard/manifest.js";
+import { encodeVersionKey } from "../shard/version.js";
 import { readLog } from "../store/log-reader.js";
 import { nodeFiles } from "../store/node-files.js";
-import { directoryOf, withFiles } from "./access.js";
+import { directoryOf, type LiveStore, withFiles } from "./access.js";
 import {
   type BackupInfo,
   type BackupSummary,
@@ -39,62 +44,163 @@ import { proverOf } from "./stored-values.js";
 import { judge } from "./verification.js";
 
 export interface BackupOptions {
+  /**
+   * Back up this version instead of what the store is now. Its shards may be at work meanwhile, of a node or on several threads;
+   * the log is not read then.
+   */
+  readonly version?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: RepairProgress) => void) | undefined;
 }
 
 /**
  * Adds a backup of a store, open or closed, to a directory of its own: pages that an earlier backup there has are not
- * written again. An open store writes a checkpoint first and goes on with its work. The store is verified on the way: a
- * damaged one is not backed up.
+ * written again. An open store writes a checkpoint first and goes on with its work; one on several threads makes a version, which is
+ * deleted in the end. The store is verified on the way: a damaged one is not backed up.
  *
- * @throws CORRUPT when the store is damaged; UNSUPPORTED while a node or several threads have it open; NOT_A_STORE, LOCKED, IO, ABORTED: the directory's backups are as before
+ * @throws CORRUPT when the store is damaged; VERSION_NOT_FOUND; UNSUPPORTED for the directory of a store that a node or several threads
+ *   have open, unless a version is named, and for one that nodes serve; NOT_A_STORE, LOCKED, IO, ABORTED: the directory's backups are
+ *   as before
  */
 export async function backupStore(
   store: string | Store,
   to: string,
   options: BackupOptions = {},
 ): Promise<BackupInfo> {
-  const directory = directoryOf(store);
+  const { version, signal, onProgress } = options;
+  if (version !== undefined) checkName("version", version);
   const target = directoryOf(to);
-  const { onProgress } = options;
-  await demandAtRest(directory);
-  return withFiles(store, { signal: options.signal, checkpoint: true }, async (live, signal) => {
-    const said = await identify(directory);
-    const { identity } = said;
-    if (!identity) throw damaged(directory, "store", said.fault!.message);
-    const at = Date.now();
-    const looked = { said, signal, onProgress, live: live !== undefined };
-    let number = 0;
-    let release: (() => Promise<void>) | undefined;
-    try {
-      await examineShards(directory, looked, async (found) => {
-        demandWhole(found);
-        // Only now: nothing is made for a damaged store.
-        release ??= await lockBackupDirectory(target, identity);
-        number ||= ((await backupNumbers(target)).at(-1) ?? 0) + 1;
-        await writeShard(found, contentsOf(found, live?.instant), { to: target, number, at, signal });
-      });
-      await publishBackup(target, number, identity.shards);
-      return await readBackup(target, number, identity);
-    } finally {
-      await release?.();
-    }
-  });
+  if (store instanceof CheckedStore && !(store instanceof EmbeddedStore)) {
+    const directory = demandOwn(store);
+    const named = (name: string) =>
+      backUp(directory, target, { version: name, signal, onProgress, beside: true });
+    if (version !== undefined) return named(version);
+    const make: VersionMaker["make"] = ({ name, ...rest }) =>
+      store.checkpoint({ version: name, ...rest, ...(signal && { signal }) });
+    return withVersion({ make, delete: (name) => store.deleteVersion(name) }, named);
+  }
+  const directory = directoryOf(store);
+  if (await isAtWork(directory, version))
+    return backUp(directory, target, { version, signal, onProgress, beside: true });
+  return withFiles(store, { signal, checkpoint: version === undefined }, (live, wanted) =>
+    backUp(directory, target, { version, signal: wanted, onProgress, live }),
+  );
 }
 
-/** A node, and a store on several threads, do not keep their shards at one instant. @throws UNSUPPORTED */
-async function demandAtRest(directory: string): Promise<void> {
-  const owner = await livingOwner(directory);
-  if (!owner?.as) return;
-  const who =
-    owner.as.kind === "node"
-      ? `node at ${owner.as.address}, pid ${owner.pid}: stop it (SIGTERM)`
-      : `store on ${owner.as.threads} threads of the process with pid ${owner.pid}: close it there`;
+/** The directory of a store on several threads. @throws UNSUPPORTED of one that nodes serve */
+function demandOwn({ directory }: Store): string {
+  if (!directory.startsWith("ember://")) return directory;
   throw new EmbershardError(
     "UNSUPPORTED",
-    `${directory} is that of a ${who}, back up the closed directory, and start it again. Shards at work would not be of one instant`,
+    `${directory} is served by nodes: back up the directory of each, where it is. For one instant of all of them make a version, and name it`,
   );
+}
+
+/** Where the version of a backup is made. */
+export interface VersionMaker {
+  make(version: { name: string; note: string; keep: number }): Promise<unknown>;
+  delete(name: string): Promise<void>;
+}
+
+/** Makes a version for `work`, and deletes it in the end. */
+export async function withVersion<T>(maker: VersionMaker, work: (version: string) => Promise<T>): Promise<T> {
+  const name = `backup-${randomUUID()}`;
+  // Those that are there are kept, whatever the store says of keeping the newest.
+  await maker.make({ name, note: "for a backup under way, which deletes it", keep: 2 ** 31 - 1 });
+  let result: T;
+  try {
+    result = await work(name);
+  } catch (error) {
+    // What went wrong first is told. A version that could not be deleted is listed, with its note.
+    await maker.delete(name).catch(() => {});
+    throw error;
+  }
+  await maker.delete(name);
+  return result;
+}
+
+/**
+ * Whether a node or several threads have a directory open: its shards are of one instant in a version only.
+ *
+ * @throws UNSUPPORTED where none is named
+ */
+async function isAtWork(directory: string, version: string | undefined): Promise<boolean> {
+  const owner = await livingOwner(directory);
+  if (!owner?.as) return false;
+  if (version !== undefined) return true;
+  const who =
+    owner.as.kind === "node"
+      ? `that of a node at ${owner.as.address}, pid ${owner.pid}`
+      : `open on ${owner.as.threads} threads in the process with pid ${owner.pid}`;
+  throw new EmbershardError(
+    "UNSUPPORTED",
+    `${directory} is ${who}, and its shards at work are not of one instant: make a version, and back that up, as \`embershard backup\` does`,
+  );
+}
+
+/** What is backed up, and how it may be read. */
+interface Order extends BackupOptions {
+  /** What the owner keeps in place. */
+  readonly live?: LiveStore | undefined;
+  /** It is read beside an owner that keeps nothing in place but versions. */
+  readonly beside?: boolean;
+}
+
+async function backUp(directory: string, target: string, order: Order): Promise<BackupInfo> {
+  const { version, live, beside = false, onProgress } = order;
+  const signal = order.signal ?? new AbortController().signal;
+  const said = await identify(directory);
+  const { identity } = said;
+  if (!identity) throw damaged(directory, "store", said.fault!.message);
+  const at = Date.now();
+  const looked = { said, signal, onProgress, live: beside || live !== undefined, withLog: !beside };
+  const cuts = new Set<string | undefined>();
+  let number = 0;
+  let release: (() => Promise<void>) | undefined;
+  try {
+    await examineShards(directory, looked, async (found) => {
+      demandWhole(found);
+      const instant = version === undefined ? heldInstant(live) : instantOf(found, version, cuts);
+      // Only now: nothing is made for a damaged store.
+      release ??= await lockBackupDirectory(target, identity);
+      number ||= ((await backupNumbers(target)).at(-1) ?? 0) + 1;
+      await writeShard(found, contentsOf(found, instant, version), { to: target, number, at, signal });
+    });
+    await publishBackup(target, number, identity.shards);
+    return await readBackup(target, number, identity);
+  } finally {
+    await release?.();
+  }
+}
+
+function heldInstant(live: LiveStore | undefined): Manifest | undefined {
+  return live?.instant && decodeManifest(live.instant);
+}
+
+/**
+ * The manifest of what a shard was at a version. `cuts` has what its parts in the shards before have in common.
+ *
+ * @throws VERSION_NOT_FOUND; CORRUPT where parts are of different versions
+ */
+function instantOf(
+  { directory, pages, shard }: Examination,
+  name: string,
+  cuts: Set<string | undefined>,
+): Manifest {
+  const entry = currentEntry(pages, encodeVersionKey(name));
+  if (entry?.proof.kind !== "version")
+    throw new EmbershardError(
+      "VERSION_NOT_FOUND",
+      `${directory}: shard ${shard} has no version "${name}"; nothing was backed up`,
+    );
+  const { version, imageBytes: _, ...manifest } = entry.proof.manifest;
+  if (cuts.add(version!.cut).size > 1)
+    throw new EmbershardError(
+      "CORRUPT",
+      `${directory}: what shards have of version "${name}" is not of one instant; nothing was backed up`,
+    );
+  // All that it is of is in its pages.
+  return { ...manifest, replayLsn: manifest.lsn };
 }
 
 function demandWhole(found: Examination): void {
@@ -126,8 +232,12 @@ interface BackedValue {
   readonly key: Uint8Array;
 }
 
-function contentsOf({ pages }: Examination, instant: Uint8Array | undefined): Contents {
-  const given = instant && decodeManifest(instant);
+/** All of a shard, or what it was at an instant, which `version` is the name of. */
+function contentsOf(
+  { pages }: Examination,
+  given: Manifest | undefined,
+  version: string | undefined,
+): Contents {
   const current = currentEntry(pages, manifestKey);
   const stored = current?.proof.kind === "manifest" ? current.proof.manifest : undefined;
   const manifest = given ?? stored;
@@ -135,9 +245,8 @@ function contentsOf({ pages }: Examination, instant: Uint8Array | undefined): Co
   const versions = [...pages.entries.values()].flatMap(([entry]) => {
     const { proof, deletion, file } = entry;
     // One that was made since belongs to a later backup.
-    return proof.kind === "version" && !deletion && file.current && proof.manifest.lsn <= last
-      ? [{ entry, manifest: proof.manifest }]
-      : [];
+    const counts = proof.kind === "version" && proof.name !== version && proof.manifest.lsn <= last;
+    return counts && !deletion && file.current ? [{ entry, manifest: proof.manifest }] : [];
   });
   const images = new Map<string, StoredEntry>();
   for (const one of [...(manifest ? [manifest] : []), ...versions.map((version) => version.manifest)])

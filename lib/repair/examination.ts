@@ -11,7 +11,7 @@ import { type LevelFiles, openLevelFiles } from "../store/level-files.js";
 import type { LogIdentity } from "../store/log-format.js";
 import type { LogRecord } from "../store/segment-scan.js";
 import { type Identification, identify } from "./identification.js";
-import { type LogInventory, takeLogInventory } from "./log-inventory.js";
+import { type LogInventory, noLog, takeLogInventory } from "./log-inventory.js";
 import { currentEntry, type PageInventory, type StoredEntry, takeInventory } from "./page-inventory.js";
 import type { RepairProgress } from "./report.js";
 import { filesIn, logFolder, pagesFolder } from "./shard-files.js";
@@ -30,6 +30,8 @@ export interface ExamineOptions {
   readonly coldRows?: "damaged";
   /** The store is at work: what is durable by now was promised, and what becomes so meanwhile is not looked for. */
   readonly live?: boolean;
+  /** The log is read, unless told otherwise: nobody keeps the files of a store at work in place then. */
+  readonly withLog?: boolean | undefined;
   readonly onRecords?: ((records: readonly LogRecord[]) => void) | undefined;
 }
 
@@ -88,11 +90,10 @@ export async function examine(directory: string, options: ExamineOptions): Promi
     const { names, whole } = await readVersionRoll(logFiles, logIdentity);
     const roll = { names: names.filter((name) => rollBefore.names.includes(name)), whole };
     const pages = await takeInventory(levelFiles, { signal, onBytes, remains, coldRows }, windows);
-    const log = await takeLogInventory(
-      logFiles,
-      { identity: logIdentity, signal, onBytes, onRecords },
-      windows,
-    );
+    const log =
+      options.withLog === false
+        ? noLog
+        : await takeLogInventory(logFiles, { identity: logIdentity, signal, onBytes, onRecords }, windows);
     const promised = (live ? before.mark : log.mark)?.generation ?? 0;
     return {
       promised,

@@ -38,6 +38,8 @@ export interface FoundSegment {
 }
 
 export interface LogInventory {
+  /** Whether it was looked at: `noLog` was not. */
+  readonly read: boolean;
   /** Segments by their first LSN. */
   readonly segments: readonly FoundSegment[];
   /** A last segment whose making was cut short. */
@@ -48,6 +50,17 @@ export interface LogInventory {
   readonly spares: readonly string[];
   readonly bytes: number;
 }
+
+/** Of a log that is left alone. */
+export const noLog: LogInventory = {
+  read: false,
+  segments: [],
+  unborn: undefined,
+  mark: undefined,
+  markFileWhole: false,
+  spares: [],
+  bytes: 0,
+};
 
 export interface LogInventoryOptions {
   readonly identity: LogIdentity;
@@ -104,7 +117,7 @@ export async function takeLogInventory(
     });
   }
   const spares = names.filter((name) => /^spare-\d+$/.test(name));
-  return { segments, unborn, mark, markFileWhole: markFile.whole, spares, bytes };
+  return { read: true, segments, unborn, mark, markFileWhole: markFile.whole, spares, bytes };
 }
 
 async function scanSegment(

@@ -19,7 +19,10 @@ import type { Affected, Finding, Part, Severity } from "./report.js";
 import { logFolder, pagesFolder } from "./shard-files.js";
 import { describeKey } from "./stored-values.js";
 
-/** Everything wrong with a shard; what is wrong with the store as a whole is told of the first one. */
+/**
+ * Everything wrong with a shard; what is wrong with the store as a whole is told of the first one. Of a log that was not read
+ * nothing is said.
+ */
 export function judge(found: Examination): Finding[] {
   const findings: Finding[] = [];
   const { said, shard } = found;
@@ -34,7 +37,7 @@ export function judge(found: Examination): Finding[] {
   judgeVersions(found, images, findings);
   judgeCold(found, tables, findings);
   judgeRemains(found, manifest, images, findings);
-  judgeLog(found, manifest, findings);
+  if (found.log.read) judgeLog(found, manifest, findings);
   return findings;
 }
 

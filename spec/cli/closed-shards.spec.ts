@@ -138,9 +138,6 @@ test("of a store that a node has open, its address is said", async ({ many }) =>
       assert.match(err, /^error LOCKED: /, args[0]);
       assert.ok(err.includes(`embershard status http://${listen}`) && err.includes(`${pid}`), err);
     }
-    const { code, err } = await runHere(["backup", many, `${many}-backups`]);
-    assert.is(code, 1);
-    assert.match(err, /^error UNSUPPORTED: .* node at .*SIGTERM/);
   } finally {
     await node.stop();
   }
