@@ -71,9 +71,10 @@ export async function examine(directory: string, options: ExamineOptions): Promi
   const logFiles = filesIn(join(directory, logFolder(shard)));
   const logIdentity = { storeId: said.storeId, shard };
   let bytes = 0;
+  const expected = bytesToRead(said, options);
   const onBytes = (count: number) => {
     bytes += count;
-    options.onProgress?.({ bytes, total: Math.max(bytes, said.bytes) });
+    options.onProgress?.({ bytes, total: Math.max(bytes, expected) });
   };
   const { signal, remains = false, coldRows, live = false } = options;
   const definitions: LoggedDefinition[] = [];
@@ -114,6 +115,10 @@ export async function examine(directory: string, options: ExamineOptions): Promi
   }
 }
 
+function bytesToRead({ bytes, pageBytes }: Identification, { withLog }: ExamineOptions): number {
+  return withLog === false ? pageBytes : bytes;
+}
+
 /**
  * Examines shard after shard of a store and gives what `work` makes of each. Progress is over all. One is held at a time.
  *
@@ -126,10 +131,11 @@ export async function examineShards<T>(
 ): Promise<T[]> {
   const said = options.said ?? (await identify(directory));
   const results: T[] = [];
+  const expected = bytesToRead(said, options);
   let before = 0;
   for (const shard of said.shards) {
     const told = ({ bytes }: RepairProgress) =>
-      onProgress?.({ bytes: before + bytes, total: Math.max(before + bytes, said.bytes) });
+      onProgress?.({ bytes: before + bytes, total: Math.max(before + bytes, expected) });
     const found = await examine(directory, { ...options, said, shard, onProgress: told });
     try {
       results.push(await work(found));

@@ -12,6 +12,7 @@ import {
 import { createHashBlock } from "../kernel/hash-block.js";
 import { slotCount } from "../shard/arena-set.js";
 import { readRollStore } from "../shard/version-roll.js";
+import type { Files, OpenFile } from "../store/files.js";
 import { decodeSegmentHeader, firstLsnOf, segmentHeaderBytes } from "../store/log-format.js";
 import { filesIn, listFolder, logFolder, pagesFolder } from "./shard-files.js";
 
@@ -28,8 +29,9 @@ export interface Identification {
   readonly shards: readonly number[];
   /** The number of shards may be another one: the file says other shards than there are. */
   readonly miscounted: boolean;
-  /** Bytes of the files that verification reads, about. */
+  /** Bytes of the files that verification reads, about, and those of pages among them. */
   readonly bytes: number;
+  readonly pageBytes: number;
 }
 
 /**
@@ -45,8 +47,7 @@ export async function identify(directory: string): Promise<Identification> {
   const { identity, fault } = settle(said, votes);
   const id = identity?.id ?? votes[0] ?? "0".repeat(32);
   const readable = said.identity ?? { format: formatVersion, slots: slotCount, shards: shards.length };
-  let bytes = 0;
-  for (const shard of shards) bytes += await bytesOf(directory, shard);
+  const [pageBytes, logBytes] = [await pageBytesOf(directory, shards), await logBytesOf(directory, shards)];
   return {
     identity,
     fault,
@@ -54,7 +55,8 @@ export async function identify(directory: string): Promise<Identification> {
     storeId: Uint8Array.from(Buffer.from(id, "hex")),
     shards,
     miscounted: fault !== undefined && !isGapless(folders, await countSaid(directory)),
-    bytes,
+    bytes: pageBytes + logBytes,
+    pageBytes,
   };
 }
 
@@ -97,7 +99,8 @@ async function identitiesInLogs(directory: string, shards: readonly number[]): P
   for (const shard of shards) {
     const files = filesIn(join(directory, logFolder(shard)));
     for (const name of (await files.list()).filter((one) => firstLsnOf(one) !== undefined)) {
-      const file = await files.open(name, "read");
+      const file = await openUnlessGone(files, name);
+      if (!file) continue;
       try {
         await file.read(block.bytes.fill(0), 0);
       } finally {
@@ -113,6 +116,14 @@ async function identitiesInLogs(directory: string, shards: readonly number[]): P
   return identitiesInRolls(directory, shards);
 }
 
+/** A store at work may give up a segment meanwhile. */
+function openUnlessGone(files: Files, name: string): Promise<OpenFile | undefined> {
+  return files.open(name, "read").catch((error: EmbershardError) => {
+    if ((error.cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  });
+}
+
 /** Without any segment the lists of versions tell whose logs these were. */
 async function identitiesInRolls(directory: string, shards: readonly number[]): Promise<string[]> {
   const ids = await Promise.all(
@@ -121,21 +132,30 @@ async function identitiesInRolls(directory: string, shards: readonly number[]): 
   return [...new Set(ids.filter((id) => id !== undefined))];
 }
 
-async function bytesOf(directory: string, shard: number): Promise<number> {
-  const [pages, log] = [join(directory, pagesFolder(shard)), join(directory, logFolder(shard))];
-  const segments = (await listFolder(log)).filter((name) => name.endsWith(".log"));
-  const paths = [
-    ...(await listFolder(pages)).map((name) => join(pages, name)),
-    ...segments.map((name) => join(log, name)),
-  ];
-  // A file may go while it is looked at: this is an estimate.
-  const sizes = paths.map((path) =>
-    stat(path).then(
+async function pageBytesOf(directory: string, shards: readonly number[]): Promise<number> {
+  const folders = shards.map((shard) => join(directory, pagesFolder(shard)));
+  return sum(await Promise.all(folders.map((folder) => bytesIn(folder, () => true))));
+}
+
+async function logBytesOf(directory: string, shards: readonly number[]): Promise<number> {
+  const folders = shards.map((shard) => join(directory, logFolder(shard)));
+  return sum(await Promise.all(folders.map((folder) => bytesIn(folder, (name) => name.endsWith(".log")))));
+}
+
+/** A file may go while it is looked at: this is an estimate. */
+async function bytesIn(folder: string, counts: (name: string) => boolean): Promise<number> {
+  const names = (await listFolder(folder)).filter(counts);
+  const sizes = names.map((name) =>
+    stat(join(folder, name)).then(
       ({ size }) => size,
       () => 0,
     ),
   );
-  return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
+  return sum(await Promise.all(sizes));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((all, one) => all + one, 0);
 }
 
 function numbersTo(count: number): number[] {
