@@ -21,19 +21,32 @@ export interface AccessOptions {
   readonly checkpoint?: boolean;
 }
 
-/** The directory of a store, given or open on one thread. @throws INVALID_ARGUMENT, UNSUPPORTED of another open store */
+/** The directory of a store, given or open. @throws INVALID_ARGUMENT, UNSUPPORTED of one that nodes serve */
 export function directoryOf(store: string | Store): string {
-  if (store instanceof EmbeddedStore) return store.directory;
-  if (store instanceof CheckedStore)
+  if (store instanceof CheckedStore) {
+    if (!store.directory.startsWith("ember://")) return store.directory;
     throw new EmbershardError(
       "UNSUPPORTED",
-      `${store.directory} is open over several shards, which would not be read at one instant: close it, and give its directory`,
+      `${store.directory} is served by nodes: give the directory of each, where it is`,
     );
+  }
   if (typeof store === "string" && store !== "" && !store.includes("\0")) return resolve(store);
   throw new EmbershardError(
     "INVALID_ARGUMENT",
     "found no store, expected the path of a directory or an open store",
   );
+}
+
+/**
+ * Who has a directory open that keeps no files in place for others, in words: a node, or several threads. Pages and versions can be
+ * read beside them, the log cannot.
+ */
+export async function atWork(directory: string): Promise<string | undefined> {
+  const owner = await livingOwner(directory);
+  if (!owner?.as) return undefined;
+  return owner.as.kind === "node"
+    ? `served by the node at ${owner.as.address}, pid ${owner.pid}`
+    : `open on ${owner.as.threads} threads in the process with pid ${owner.pid}`;
 }
 
 /**

@@ -1,19 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { CheckedStore } from "../api/checked-store.js";
 import { checkName } from "../api/names.js";
 import type { Store } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
-import { livingOwner } from "../directory/owner.js";
-import { EmbeddedStore } from "../embedded/embedded-store.js";
 import { createHashBlock } from "../kernel/hash-block.js";
 import { decodeKeptKey, encodeColdKey } from "../shard/cold-values.js";
 import { decodeManifest, encodeManifest, type Manifest, manifestKey } from "../shard/manifest.js";
 import { encodeVersionKey } from "../shard/version.js";
 import { readLog } from "../store/log-reader.js";
 import { nodeFiles } from "../store/node-files.js";
-import { directoryOf, type LiveStore, withFiles } from "./access.js";
+import { atWork, directoryOf, type LiveStore, withFiles } from "./access.js";
 import {
   type BackupInfo,
   type BackupSummary,
@@ -70,29 +67,23 @@ export async function backupStore(
   const { version, signal, onProgress } = options;
   if (version !== undefined) checkName("version", version);
   const target = directoryOf(to);
-  if (store instanceof CheckedStore && !(store instanceof EmbeddedStore)) {
-    const directory = demandOwn(store);
-    const named = (name: string) =>
-      backUp(directory, target, { version: name, signal, onProgress, beside: true });
+  const directory = directoryOf(store);
+  const named = (name: string) =>
+    backUp(directory, target, { version: name, signal, onProgress, beside: true });
+  const who = await atWork(directory);
+  if (who !== undefined) {
     if (version !== undefined) return named(version);
+    if (typeof store === "string")
+      throw new EmbershardError(
+        "UNSUPPORTED",
+        `${directory} is ${who}, and its shards at work are not of one instant: make a version, and back that up, as \`embershard backup\` does`,
+      );
     const make: VersionMaker["make"] = ({ name, ...rest }) =>
       store.checkpoint({ version: name, ...rest, ...(signal && { signal }) });
     return withVersion({ make, delete: (name) => store.deleteVersion(name) }, named);
   }
-  const directory = directoryOf(store);
-  if (await isAtWork(directory, version))
-    return backUp(directory, target, { version, signal, onProgress, beside: true });
   return withFiles(store, { signal, checkpoint: version === undefined }, (live, wanted) =>
     backUp(directory, target, { version, signal: wanted, onProgress, live }),
-  );
-}
-
-/** The directory of a store on several threads. @throws UNSUPPORTED of one that nodes serve */
-function demandOwn({ directory }: Store): string {
-  if (!directory.startsWith("ember://")) return directory;
-  throw new EmbershardError(
-    "UNSUPPORTED",
-    `${directory} is served by nodes: back up the directory of each, where it is. For one instant of all of them make a version, and name it`,
   );
 }
 
@@ -117,25 +108,6 @@ export async function withVersion<T>(maker: VersionMaker, work: (version: string
   }
   await maker.delete(name);
   return result;
-}
-
-/**
- * Whether a node or several threads have a directory open: its shards are of one instant in a version only.
- *
- * @throws UNSUPPORTED where none is named
- */
-async function isAtWork(directory: string, version: string | undefined): Promise<boolean> {
-  const owner = await livingOwner(directory);
-  if (!owner?.as) return false;
-  if (version !== undefined) return true;
-  const who =
-    owner.as.kind === "node"
-      ? `that of a node at ${owner.as.address}, pid ${owner.pid}`
-      : `open on ${owner.as.threads} threads in the process with pid ${owner.pid}`;
-  throw new EmbershardError(
-    "UNSUPPORTED",
-    `${directory} is ${who}, and its shards at work are not of one instant: make a version, and back that up, as \`embershard backup\` does`,
-  );
 }
 
 /** What is backed up, and how it may be read. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Store } from "../api/store-types.js";
-import { type AccessOptions, directoryOf, type LiveStore, withFiles } from "./access.js";
+import { type AccessOptions, atWork, directoryOf, type LiveStore, withFiles } from "./access.js";
 import { isBackupDirectory } from "./backup-directory.js";
 import { type Examination, examineShards } from "./examination.js";
 import {
@@ -20,42 +20,63 @@ export interface VerifyOptions extends Pick<AccessOptions, "signal"> {
 
 /**
  * Reads everything in a store's directory and says what is wrong, where, and what it affects. Writes nothing. A store
- * that is open, here or in another process, goes on meanwhile. A directory of backups is read likewise.
+ * that is open, here or in another process, goes on meanwhile; of one that a node or several threads have open the log is not
+ * read, which a note says. A directory of backups is read likewise.
  *
- * @throws NOT_A_STORE, NEWER_FORMAT, LOCKED, IO, ABORTED, INVALID_ARGUMENT
+ * @throws NOT_A_STORE, NEWER_FORMAT, LOCKED, IO, ABORTED, INVALID_ARGUMENT; UNSUPPORTED of one that nodes serve
  */
 export async function verifyStore(store: string | Store, options: VerifyOptions = {}): Promise<VerifyReport> {
   const directory = directoryOf(store);
-  const { onProgress } = options;
   if (await isBackupDirectory(directory)) return verifyBackups(directory, options);
-  return withFiles(store, options, async (live, signal) => {
-    const began = performance.now();
-    const parts = await examineShards(
-      directory,
-      { signal, onProgress, live: live !== undefined, coldRows: "damaged" },
-      (found) => {
-        const findings = judgeLive(judge(found), live, found);
-        return { findings, report: shardReportOf(found, findings) };
-      },
-    );
-    const shards = parts.map(({ report }) => report);
-    const findings = parts.flatMap((part) => part.findings);
-    const sum = (of: (shard: ShardVerification) => number) =>
-      shards.reduce((all, shard) => all + of(shard), 0);
-    return {
-      directory,
-      status: statusOf(findings),
-      findings,
-      bytes: sum(({ bytes }) => bytes),
-      milliseconds: performance.now() - began,
-      pages: sum(({ pages }) => pages),
-      records: sum(({ records }) => records),
-      versions: sum(({ versions }) => versions),
-      lsn: Math.max(...shards.map(({ lsn }) => lsn)),
-      generation: Math.max(...shards.map(({ generation }) => generation)),
-      shards,
-    };
-  });
+  const who = await atWork(directory);
+  if (who !== undefined)
+    return verifyFiles(directory, options, (found) => judgeBeside(judge(found), who, found));
+  return withFiles(store, options, (live, signal) =>
+    verifyFiles(directory, { ...options, signal, live: live !== undefined, withLog: true }, (found) =>
+      judgeLive(judge(found), live, found),
+    ),
+  );
+}
+
+async function verifyFiles(
+  directory: string,
+  { signal, onProgress, live = true, withLog = false }: VerifyOptions & { live?: boolean; withLog?: boolean },
+  judged: (found: Examination) => Finding[],
+): Promise<VerifyReport> {
+  const began = performance.now();
+  const parts = await examineShards(
+    directory,
+    { signal, onProgress, live, withLog, coldRows: "damaged" },
+    (found) => {
+      const findings = judged(found);
+      return { findings, report: shardReportOf(found, findings) };
+    },
+  );
+  const shards = parts.map(({ report }) => report);
+  const findings = parts.flatMap((part) => part.findings);
+  const sum = (of: (shard: ShardVerification) => number) => shards.reduce((all, shard) => all + of(shard), 0);
+  return {
+    directory,
+    status: statusOf(findings),
+    findings,
+    bytes: sum(({ bytes }) => bytes),
+    milliseconds: performance.now() - began,
+    pages: sum(({ pages }) => pages),
+    records: sum(({ records }) => records),
+    versions: sum(({ versions }) => versions),
+    lsn: Math.max(...shards.map(({ lsn }) => lsn)),
+    generation: Math.max(...shards.map(({ generation }) => generation)),
+    shards,
+  };
+}
+
+/** Beside who keeps nothing in place: what is in the making looks like what a crash leaves. */
+function judgeBeside(findings: Finding[], who: string, { directory, shard }: Examination): Finding[] {
+  const message = `it is not read: ${directory} is ${who}. Stop it to verify the log, too`;
+  return [
+    ...findings.filter(({ severity }) => severity !== "note"),
+    { severity: "note", part: "log", file: logFolder(shard), message, affects: {} },
+  ];
 }
 
 /** What is being written by a store at work looks like what a crash leaves. */
@@ -85,11 +106,12 @@ function shardReportOf(
   let pages = 0;
   let versions = 0;
   let generation = 0;
+  let lsn = 0;
   for (const [first] of inventory.entries.values()) {
     if (!first.file.current || first.deletion) continue;
     if (first.proof.kind === "page") pages++;
     else if (first.proof.kind === "version") versions++;
-    else if (first.proof.kind === "manifest") generation = first.proof.manifest.generation;
+    else if (first.proof.kind === "manifest") ({ generation, lsn } = first.proof.manifest);
   }
   const { segments } = log;
   return {
@@ -100,7 +122,7 @@ function shardReportOf(
     pages,
     records: segments.reduce((sum, { firstLsn, nextLsn }) => sum + nextLsn - firstLsn, 0),
     versions,
-    lsn: Math.max(0, ...segments.map(({ nextLsn }) => nextLsn - 1)),
+    lsn: log.read ? Math.max(0, ...segments.map(({ nextLsn }) => nextLsn - 1)) : lsn,
     generation,
   };
 }

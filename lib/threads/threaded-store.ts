@@ -8,7 +8,6 @@ import { type ClientWorld, connectIn } from "../client/open-client.js";
 import { inspectDirectory } from "../directory/identity.js";
 import { makeDirectory } from "../directory/making.js";
 import { forgetOwner, noteOwner } from "../directory/owner.js";
-import type { ControlHandlers } from "../embedded/control-socket.js";
 import { readSettings, type StoreOptions } from "../embedded/open-store.js";
 import { listenForCommands } from "../embedded/store-control.js";
 import { portConnecting } from "../net/port-transport.js";
@@ -64,23 +63,12 @@ export async function openThreadedStore(
   }
   try {
     if (version !== undefined) return await store.openVersion(version);
-    if (control) closeControl = await listenForCommands(directory, store, refusals(directory));
+    if (control) closeControl = await listenForCommands(directory, store, {});
     return store;
   } catch (error) {
     await store.close();
     throw error;
   }
-}
-
-/** What the command line cannot have of it. */
-function refusals(directory: string): ControlHandlers {
-  const hold = async () => {
-    throw new EmbershardError(
-      "LOCKED",
-      `${directory} is open on several threads in the process with pid ${process.pid}: its files cannot be read beside it, close it there`,
-    );
-  };
-  return { hold };
 }
 
 class Threads {

@@ -46,6 +46,10 @@ test("nodes are backed up while they are pushed to; a version of all of them is 
     assert.match(line, /^ +1 /);
   }
   assert.equal(await store.versions(), []);
+  assert.match(
+    await run("verify", cluster.directoryOf("a")),
+    /^ok .*\n2 shards: .*it is not read: .* the node at /s,
+  );
   await run("versions", "create", cluster.address, "nightly");
   for (const name of members)
     await run("backup", cluster.directoryOf(name), backupsOf(name), "--of", "nightly");
@@ -53,7 +57,7 @@ test("nodes are backed up while they are pushed to; a version of all of them is 
     () => "none",
     (error: EmbershardError) => `${error.code} ${error.message}`,
   );
-  assert.match(refused, /^UNSUPPORTED ember:.*back up the directory of each/);
+  assert.match(refused, /^UNSUPPORTED ember:.*give the directory of each/);
   going = false;
   await counting;
   const after = [...(await table.pull(BigUint64Array.from(few)))];
