@@ -51,21 +51,40 @@ export async function writeRows(
   call: Call,
 ): Promise<number> {
   const { cluster, memories } = writer;
-  const frameBytes = Math.min(writer.frameBytes ?? usualRequestBytes, cluster.bulkBytes);
   const memory = memories.take();
   const loans = new Loans(() => memories.give(memory));
   try {
     memory.begin(writes.reduce((sum, write) => sum + writePlanBytes(write), 0));
     const bytes = writes.reduce((sum, write) => sum + write.keys.length * (8 + valueBytesOf(write)), 0);
-    const cut = bytes > frameBytes;
+    const cutting = cuttingOf(writer, bytes);
+    const cut = cutting.least > 1 || bytes > cutting.frameBytes;
     const plans = writes.map((write) => new WritePlan(memory, cluster, write, cut));
-    const parts = partsOf(writer, plans, numbered, loans, frameBytes);
+    const parts = partsOf(writer, plans, numbered, loans, cutting);
     await settleAll(call, cluster, parts, "a write");
     for (const { write, skipped } of plans) write.table.skipped += skipped;
     return parts.reduce((sum, { touched }) => sum + touched, 0);
   } finally {
     loans.end();
   }
+}
+
+/** Into how many frames what goes to an owner is cut. */
+interface Cutting {
+  /** Bytes of one, about. */
+  readonly frameBytes: number;
+  readonly least: number;
+}
+
+/** Bytes of a write from which on it may be worth two frames. */
+const halvedFrom = 256 << 10;
+
+/**
+ * A write waits for those before it, slot by slot. So where some are on their way to an only owner, it gets what follows in two
+ * halves, and works on one while the other is answered and sent.
+ */
+function cuttingOf({ cluster, order, frameBytes = usualRequestBytes }: Writer, bytes: number): Cutting {
+  const halved = cluster.owners.length === 1 && order.busy && bytes >= halvedFrom;
+  return { frameBytes: Math.min(frameBytes, cluster.bulkBytes), least: halved ? 2 : 1 };
 }
 
 interface Stretch {
@@ -79,7 +98,7 @@ function partsOf(
   plans: readonly WritePlan[],
   numbered: Numbered,
   loans: Loans,
-  frameBytes: number,
+  { frameBytes, least }: Cutting,
 ): WritePart[] {
   const { cluster } = writer;
   const { routes, map } = cluster;
@@ -92,7 +111,7 @@ function partsOf(
     const spans = plans.map(({ route }) => ({ begin: beginOf(route, owner), end: route.ends[owner] }));
     const bytes = plans.reduce((sum, plan, i) => sum + (spans[i].end - spans[i].begin) * plan.rowBytes, 0);
     if (bytes === 0 && !always) continue;
-    const frames = sorted ? Math.max(1, Math.ceil(bytes / frameBytes)) : 1;
+    const frames = sorted ? Math.max(least, Math.ceil(bytes / frameBytes)) : 1;
     const firstRank = owner === 0 ? 0 : routes.endOf[owner - 1];
     const ranks = routes.endOf[owner] - firstRank;
     const cuts = Array.from(

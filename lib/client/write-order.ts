@@ -22,6 +22,11 @@ interface Entry extends SlotRange {
 export class WriteOrder {
   readonly #entries = new Set<Entry>();
 
+  /** Whether writes are on their way. */
+  get busy(): boolean {
+    return this.#entries.size > 0;
+  }
+
   /**
    * Takes a place in the order. Returns what to call when the write's fate is known, and a promise where earlier writes have
    * to be waited for.

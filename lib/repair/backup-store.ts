@@ -163,7 +163,7 @@ function instantOf(
   if (entry?.proof.kind !== "version")
     throw new EmbershardError(
       "VERSION_NOT_FOUND",
-      `${directory}: shard ${shard} has no version "${name}"; nothing was backed up`,
+      `${directory}: there is no version "${name}"${shard > 0 ? ` in shard ${shard}` : ""}; \`embershard versions list\` says which there are. Nothing was backed up`,
     );
   const { version, imageBytes: _, ...manifest } = entry.proof.manifest;
   if (cuts.add(version!.cut).size > 1)
