@@ -11,6 +11,7 @@ export class PlanMemory {
   readonly kernel: KernelExports;
   readonly #memory: WebAssembly.Memory;
   #end = SCRATCH;
+  #used = 0;
   bytes!: Uint8Array;
   u16!: Uint16Array;
   u32!: Uint32Array;
@@ -27,6 +28,7 @@ export class PlanMemory {
   /** Begins a batch that takes up to `bytes` in all. What was there is gone. @throws TOO_LARGE */
   begin(bytes: number): void {
     this.#end = SCRATCH;
+    this.#used = Math.max(this.#used, bytes);
     const missing = SCRATCH + bytes - this.#memory.buffer.byteLength;
     if (missing <= 0) return;
     try {
@@ -39,6 +41,11 @@ export class PlanMemory {
       );
     }
     this.#view();
+  }
+
+  /** Bytes that batches have needed at most. */
+  get used(): number {
+    return this.#used;
   }
 
   /** Room of so many bytes, aligned to 64: its address. */
@@ -78,9 +85,14 @@ export class PlanMemories {
   }
 
   give(memory: PlanMemory): void {
-    if (this.#idle.length < keptMemories) this.#idle.push(memory);
+    const kept = memory.used <= smallBytes ? keptSmallMemories : keptMemories;
+    if (this.#idle.length < kept) this.#idle.push(memory);
   }
 }
 
 /** Memories that are kept: as many as there usually are batches at once. */
 const keptMemories = 4;
+/** So many requests of some hundred rows may be on their way; making a memory takes 1 to 3 ms, where one of them takes 0.2. */
+const keptSmallMemories = 256;
+/** Bytes that batches have needed, up to which a memory is small. */
+const smallBytes = 1 << 20;
