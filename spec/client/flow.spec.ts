@@ -47,6 +47,34 @@ test("calls are cut to the frames that nodes take", async () => {
   assert.equal(cluster.failures, []);
 });
 
+test("a large push that follows others to an only owner goes in two frames, and is applied once", async () => {
+  const cluster = await ServedCluster.open(1);
+  const store = await cluster.connect();
+  const dim = 16;
+  const items = await store.table("items", {
+    dim,
+    optimizer: sgd({ learningRate: 1 }),
+    initializer: zeros(),
+    ack: "os",
+  });
+  const n = 8192;
+  const keys = BigUint64Array.from({ length: n }, (_, i) => BigInt(i));
+  const gradients = new Float32Array(n * dim).fill(-1);
+  const recordsOf = async (pushes: number): Promise<number> => {
+    const { lsn } = (await store.stats()).log;
+    await Promise.all(Array.from({ length: pushes }, () => items.push(keys, gradients)));
+    return (await store.stats()).log.lsn - lsn;
+  };
+  assert.is(await recordsOf(1), 1);
+  assert.is(await recordsOf(1), 1, "nothing was on its way");
+  assert.is(await recordsOf(3), 5, "the second and the third follow one");
+  assert.ok((await items.pull(keys)).every((value) => value === 5));
+  assert.ok((await items.occurrences(keys)).every((count) => count === 5));
+  await store.close();
+  await cluster.stop();
+  assert.equal(cluster.failures, []);
+});
+
 test("a call ends when its signal is aborted, and those that follow go on", async () => {
   const cluster = await ServedCluster.open(2);
   const store = await cluster.connect();
