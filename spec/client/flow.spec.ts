@@ -7,6 +7,8 @@ import { ServedCluster } from "./served-cluster.js";
 
 const test = suite("flow");
 
+const dim16 = { dim: 16, optimizer: sgd({ learningRate: 1 }), initializer: zeros() };
+
 test("any number of calls at once, and none is refused", async () => {
   const cluster = await ServedCluster.open(2, {}, { frameBytes: 1 << 20, connectionBytes: 2 << 20 });
   const store = await cluster.connect();
@@ -29,15 +31,10 @@ test("any number of calls at once, and none is refused", async () => {
 test("calls are cut to the frames that nodes take", async () => {
   const cluster = await ServedCluster.open(2, {}, { frameBytes: 64 << 10, connectionBytes: 64 << 10 });
   const store = await cluster.connect();
-  const dim = 16;
-  const items = await store.table("items", {
-    dim,
-    optimizer: sgd({ learningRate: 1 }),
-    initializer: zeros(),
-  });
+  const items = await store.table("items", dim16);
   const n = 20_000;
   const keys = BigUint64Array.from({ length: n }, (_, i) => BigInt(i));
-  const gradients = Float32Array.from({ length: n * dim }, (_, i) => i);
+  const gradients = Float32Array.from({ length: 16 * n }, (_, i) => i);
   await items.push(keys, gradients);
   const rows = await items.pull(keys);
   assert.ok(rows.every((value, i) => value === -i || i === 0));
@@ -50,16 +47,10 @@ test("calls are cut to the frames that nodes take", async () => {
 test("a large push that follows others to an only owner goes in two frames, and is applied once", async () => {
   const cluster = await ServedCluster.open(1);
   const store = await cluster.connect();
-  const dim = 16;
-  const items = await store.table("items", {
-    dim,
-    optimizer: sgd({ learningRate: 1 }),
-    initializer: zeros(),
-    ack: "os",
-  });
+  const items = await store.table("items", { ...dim16, ack: "os" });
   const n = 8192;
   const keys = BigUint64Array.from({ length: n }, (_, i) => BigInt(i));
-  const gradients = new Float32Array(n * dim).fill(-1);
+  const gradients = new Float32Array(16 * n).fill(-1);
   const recordsOf = async (pushes: number): Promise<number> => {
     const { lsn } = (await store.stats()).log;
     await Promise.all(Array.from({ length: pushes }, () => items.push(keys, gradients)));
