@@ -75,8 +75,8 @@ test("one owner: a shard that is open is LOCKED, and the message says by whom", 
 
 test("another number of shards is refused, and the message names the command", async ({ directory }) => {
   await makeDirectory(directory, { shards: 3 });
-  for (const work of [openStore(directory), makeDirectory(directory, { shards: 1 })]) {
-    const error = await errorOf(work);
+  for (const work of [() => openStore(directory), () => makeDirectory(directory, { shards: 1 })]) {
+    const error = await errorOf(work());
     assert.is(error.code, "SHARD_COUNT");
     assert.match(error.message, `embershard reshard ${directory} --shards 1`);
     assert.match(error.message, "3 shards");
