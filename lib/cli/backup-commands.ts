@@ -1,6 +1,6 @@
 // `embershard backup` and `embershard restore`.
 import { Command } from "commander";
-import { livingOwner } from "../directory/owner.js";
+import { atWork } from "../repair/access.js";
 import { type BackupInfo, listBackups } from "../repair/backup-directory.js";
 import { backupStore, withVersion } from "../repair/backup-store.js";
 import type { RepairProgress } from "../repair/report.js";
@@ -58,8 +58,7 @@ async function backUp(
 ): Promise<BackupInfo> {
   const work = (version: string | undefined) =>
     shown(output, (options) => backupStore(directory, to, { ...options, version }));
-  const owner = await livingOwner(directory);
-  if (named !== undefined || !owner?.as) return work(named);
+  if (named !== undefined || (await atWork(directory)) === undefined) return work(named);
   return withVersion(
     {
       make: (version) => atDesk(directory, output, (desk, progress) => desk.create(version, progress)),

@@ -47,7 +47,10 @@ export async function identify(directory: string): Promise<Identification> {
   const { identity, fault } = settle(said, votes);
   const id = identity?.id ?? votes[0] ?? "0".repeat(32);
   const readable = said.identity ?? { format: formatVersion, slots: slotCount, shards: shards.length };
-  const [pageBytes, logBytes] = [await pageBytesOf(directory, shards), await logBytesOf(directory, shards)];
+  const bytesOf = async (folder: (shard: number) => string, counts: (name: string) => boolean) =>
+    sum(await Promise.all(shards.map((shard) => bytesIn(join(directory, folder(shard)), counts))));
+  const pageBytes = await bytesOf(pagesFolder, () => true);
+  const logBytes = await bytesOf(logFolder, (name) => name.endsWith(".log"));
   return {
     identity,
     fault,
@@ -130,16 +133,6 @@ async function identitiesInRolls(directory: string, shards: readonly number[]): 
     shards.map((shard) => readRollStore(filesIn(join(directory, logFolder(shard))), shard)),
   );
   return [...new Set(ids.filter((id) => id !== undefined))];
-}
-
-async function pageBytesOf(directory: string, shards: readonly number[]): Promise<number> {
-  const folders = shards.map((shard) => join(directory, pagesFolder(shard)));
-  return sum(await Promise.all(folders.map((folder) => bytesIn(folder, () => true))));
-}
-
-async function logBytesOf(directory: string, shards: readonly number[]): Promise<number> {
-  const folders = shards.map((shard) => join(directory, logFolder(shard)));
-  return sum(await Promise.all(folders.map((folder) => bytesIn(folder, (name) => name.endsWith(".log")))));
 }
 
 /** A file may go while it is looked at: this is an estimate. */

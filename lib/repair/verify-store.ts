@@ -30,7 +30,9 @@ export async function verifyStore(store: string | Store, options: VerifyOptions 
   if (await isBackupDirectory(directory)) return verifyBackups(directory, options);
   const who = await atWork(directory);
   if (who !== undefined)
-    return verifyFiles(directory, options, (found) => judgeBeside(judge(found), who, found));
+    return verifyFiles(directory, { ...options, live: true, withLog: false }, (found) =>
+      judgeBeside(judge(found), who, found),
+    );
   return withFiles(store, options, (live, signal) =>
     verifyFiles(directory, { ...options, signal, live: live !== undefined, withLog: true }, (found) =>
       judgeLive(judge(found), live, found),
@@ -40,7 +42,7 @@ export async function verifyStore(store: string | Store, options: VerifyOptions 
 
 async function verifyFiles(
   directory: string,
-  { signal, onProgress, live = true, withLog = false }: VerifyOptions & { live?: boolean; withLog?: boolean },
+  { signal, onProgress, live, withLog }: VerifyOptions & { live: boolean; withLog: boolean },
   judged: (found: Examination) => Finding[],
 ): Promise<VerifyReport> {
   const began = performance.now();
