@@ -5,6 +5,7 @@ import { checkClose } from "./checked-options.js";
 import type { Connection, ConnectOptions, Receiver } from "./connection.js";
 import { headerBytes, maskInPlace, OPCODES, type Opcode, writeHeader } from "./frame-header.js";
 import { FrameReader } from "./frame-reader.js";
+import { PartJoiner } from "./joined-parts.js";
 
 /** Messages up to this long are copied into one piece: that costs less than pieces do on their way to the system. */
 const joinedBytes = 32 << 10;
@@ -35,6 +36,7 @@ export class ClientConnection implements Connection {
   #farewell: readonly [number, string] | undefined;
   /** A ping that came while our last answer had not gone out. Only the newest needs an answer (RFC 6455, 5.5.3). */
   #pongWaits = false;
+  readonly #joiner = new PartJoiner();
   /** For messages in one piece, while the system has taken the last of them. */
   #scratch: Buffer | undefined;
   #cancelTimer: (() => void) | undefined;
@@ -133,12 +135,16 @@ export class ClientConnection implements Connection {
     const socket = this.#socket;
     const header = Buffer.allocUnsafe(headerBytes(length));
     writeHeader(header, OPCODES.binary, length);
-    const pieces = piecesOf([header, ...parts]);
+    const { pieces, release } = this.#joiner.join([header, ...parts]);
+    // Called with an error when the connection ends first: `closed` tells that.
+    const written = () => {
+      release();
+      this.#guard(taken);
+    };
     socket.cork();
     for (const [i, piece] of pieces.entries()) {
       if (i < pieces.length - 1) socket.write(piece);
-      // Called with an error when the connection ends first: `closed` tells that.
-      else socket.write(piece, () => this.#guard(taken));
+      else socket.write(piece, written);
     }
     socket.uncork();
   }
@@ -219,17 +225,4 @@ export class ClientConnection implements Connection {
       return undefined;
     }
   }
-}
-
-/** Parts of which short neighbours are copied into one, of a moderate length: a piece costs more than copying so few bytes. */
-function piecesOf(parts: readonly Uint8Array[]): Uint8Array[] {
-  const pieces: Uint8Array[] = [];
-  for (let from = 0; from < parts.length; ) {
-    let bytes = parts[from].length;
-    let to = from + 1;
-    while (to < parts.length && bytes + parts[to].length <= 2 * joinedBytes) bytes += parts[to++].length;
-    pieces.push(to === from + 1 ? parts[from] : Buffer.concat(parts.slice(from, to), bytes));
-    from = to;
-  }
-  return pieces;
 }
