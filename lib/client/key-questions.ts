@@ -62,7 +62,7 @@ async function forEachFrame(
   ask: Ask,
 ): Promise<void> {
   const frames: Promise<void>[] = [];
-  const memory = memories.take();
+  const memory = memories.take(8 * keys.length + routeBytes(keys.length) + 64);
   try {
     const route = routed(memory, cluster, placement, keys);
     const { u64 } = memory;
@@ -84,7 +84,6 @@ async function forEachFrame(
 
 function routed(memory: PlanMemory, cluster: Cluster, placement: bigint, keys: BigUint64Array): Route {
   const n = keys.length;
-  memory.begin(8 * n + routeBytes(n) + 64);
   const at = memory.take(8 * n);
   memory.u64.set(keys, at / 8);
   return routeBySlot(memory, cluster, placement, at, n);

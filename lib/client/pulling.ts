@@ -19,10 +19,9 @@ export async function pullRows(
   reads: readonly RemoteRead[],
   call: Call,
 ): Promise<void> {
-  const memory = memories.take();
+  const memory = memories.take(reads.reduce((sum, read) => sum + pullPlanBytes(read), 0));
   const loans = new Loans(() => memories.give(memory));
   try {
-    memory.begin(reads.reduce((sum, read) => sum + pullPlanBytes(read), 0));
     const plans = reads.map((read) => new PullPlan(memory, cluster, read));
     const parts = partsOf(cluster, memories, plans, loans);
     if (parts.length > 0) await settleAll(call, cluster, parts, "a pull");

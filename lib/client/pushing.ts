@@ -51,10 +51,9 @@ export async function writeRows(
   call: Call,
 ): Promise<number> {
   const { cluster, memories } = writer;
-  const memory = memories.take();
+  const memory = memories.take(writes.reduce((sum, write) => sum + writePlanBytes(write), 0));
   const loans = new Loans(() => memories.give(memory));
   try {
-    memory.begin(writes.reduce((sum, write) => sum + writePlanBytes(write), 0));
     const bytes = writes.reduce((sum, write) => sum + write.keys.length * (8 + valueBytesOf(write)), 0);
     const cutting = cuttingOf(writer, bytes);
     const cut = cutting.least > 1 || bytes > cutting.frameBytes;
