@@ -8,7 +8,13 @@ const lengthsOf = (pieces: readonly Uint8Array[]) => pieces.map(({ length }) => 
 
 test("short neighbours are joined up to 64 KiB, long parts go as they are", () => {
   const long = part(100_000, 3);
-  const { pieces } = new PartJoiner().join([part(14, 1), part(200, 2), long, part(40_000, 4), part(30_000, 5)]);
+  const { pieces } = new PartJoiner().join([
+    part(14, 1),
+    part(200, 2),
+    long,
+    part(40_000, 4),
+    part(30_000, 5),
+  ]);
   assert.equal(lengthsOf(pieces), [214, 100_000, 40_000, 30_000]);
   assert.is(pieces[1], long);
   assert.equal([...pieces[0].subarray(12, 16)], [1, 1, 2, 2]);
