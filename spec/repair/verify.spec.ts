@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openStore } from "../../lib/index.js";
+import type { VerifyReport } from "../../lib/repair/report.js";
 import { verifyStore } from "../../lib/repair/verify-store.js";
 import { runHere } from "../cli/run-command.js";
 import { copyOf, type LivedStore, liveStore, quietly } from "./lived-store.js";
@@ -125,14 +126,16 @@ test("a store at work is verified by itself and by others, its log held meanwhil
         if (pushes % 20 === 19) await store.checkpoint();
       }
     })();
-    const reports = [await verifyStore(store), await verifyStore(directory)];
+    const reports: VerifyReport[] = [];
+    // Until a checkpoint has been among them, however fast the machine is.
+    do reports.push(await verifyStore(store), await verifyStore(directory));
+    while (pushes <= 20);
     const said = await runHere(["verify", directory, "--json"]);
     going = false;
     await working;
     assert.is(said.code, 0, said.out + said.err);
     for (const { status, findings } of [...reports, JSON.parse(said.out)])
       assert.is(status, "ok", JSON.stringify(findings));
-    assert.ok(pushes > 20, `${pushes} pushes were made meanwhile`);
     // Let go of: the log is discarded again.
     await store.checkpoint();
     assert.ok((await store.stats()).log.segments <= 2, `${(await store.stats()).log.segments} segments`);
