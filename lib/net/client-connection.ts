@@ -5,7 +5,7 @@ import { checkClose } from "./checked-options.js";
 import type { Connection, ConnectOptions, Receiver } from "./connection.js";
 import { headerBytes, maskInPlace, OPCODES, type Opcode, writeHeader } from "./frame-header.js";
 import { FrameReader } from "./frame-reader.js";
-import { PartJoiner } from "./joined-parts.js";
+import { copyParts, lengthOf, PartJoiner } from "./joined-parts.js";
 
 /** Messages up to this long are copied into one piece: that costs less than pieces do on their way to the system. */
 const joinedBytes = 32 << 10;
@@ -69,7 +69,7 @@ export class ClientConnection implements Connection {
       taken?.();
       return;
     }
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    const length = lengthOf(parts);
     const random = this.#setting.options.mask === "random";
     if (!taken || random || length <= joinedBytes) {
       this.#writeJoined(OPCODES.binary, parts, length);
@@ -113,11 +113,7 @@ export class ClientConnection implements Connection {
     const bytes = this.#pieceOf(header + length);
     const mask = this.#setting.options.mask === "random" ? randomFillSync(new Uint8Array(4)) : undefined;
     writeHeader(bytes, opcode, length, mask);
-    let at = header;
-    for (const part of parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
+    copyParts(parts, bytes, header);
     if (mask) maskInPlace(bytes.subarray(header), mask);
     this.#socket.write(bytes);
     // The system still reads from it.

@@ -1,3 +1,23 @@
+/** Copies parts into `into`, one behind the other, from byte `at` on. */
+export function copyParts(parts: readonly Uint8Array[], into: Uint8Array, at = 0): void {
+  for (const part of parts) {
+    into.set(part, at);
+    at += part.length;
+  }
+}
+
+/** Bytes of all parts together. */
+export function lengthOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
+}
+
+/** Parts as one array of its own. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(lengthOf(parts));
+  copyParts(parts, whole);
+  return whole;
+}
+
 /** A piece that short neighbours are copied into is at most so long: a piece costs more than copying so few bytes. */
 const blockBytes = 64 << 10;
 /** Blocks that are kept for messages to come. */
@@ -28,7 +48,8 @@ export class PartJoiner {
       else {
         const block = this.#idle.pop() ?? new Uint8Array(blockBytes);
         blocks.push(block);
-        pieces.push(copied(parts, from, to, block).subarray(0, bytes));
+        copyParts(parts.slice(from, to), block);
+        pieces.push(block.subarray(0, bytes));
       }
       from = to;
     }
@@ -39,13 +60,4 @@ export class PartJoiner {
       },
     };
   }
-}
-
-function copied(parts: readonly Uint8Array[], from: number, to: number, into: Uint8Array): Uint8Array {
-  let at = 0;
-  for (let i = from; i < to; i++) {
-    into.set(parts[i], at);
-    at += parts[i].length;
-  }
-  return into;
 }

@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.js";
 import type { Prng } from "../base/prng.js";
 import { checkClose } from "./checked-options.js";
 import type { Connection, Receiver } from "./connection.js";
+import { joined, lengthOf } from "./joined-parts.js";
 import type { LinkFaults } from "./link-faults.js";
 import type { Item, Lane } from "./loopback-lane.js";
 
@@ -61,13 +62,13 @@ export class LoopbackEnd implements Connection {
       return;
     }
     const { random, faults, trace, waitingBytes } = this.#setting;
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    const length = lengthOf(parts);
     const cut = random.unit() < faults().cut ? 1 + random.below(3) : 0;
     // Now and then the parts are read as late as the law lets it happen.
     const late = taken !== undefined && random.below(2) === 0;
     const item: Item = {
       kind: "message",
-      parts: late ? parts : [joined(parts, length)],
+      parts: late ? parts : [joined(parts)],
       length,
       taken: late ? taken : undefined,
       torn: cut === 2,
@@ -161,7 +162,7 @@ export class LoopbackEnd implements Connection {
 
   #messageComes(item: Extract<Item, { kind: "message" }>): void {
     const { messageBytes, frontBytes, trace } = this.#setting;
-    const bytes = joined(item.parts, item.length);
+    const bytes = joined(item.parts);
     item.taken?.();
     if (item.length > messageBytes) {
       trace(`is sent ${item.length} bytes, more than ${messageBytes}`);
@@ -230,14 +231,4 @@ function scatter(bytes: Uint8Array, targets: readonly Uint8Array[]): void {
     target.set(part);
     at += part.length;
   }
-}
-
-function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

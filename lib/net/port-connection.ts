@@ -1,5 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
 import type { Connection, Receiver } from "./connection.js";
+import { joined } from "./joined-parts.js";
 
 /** What goes through a port: a message, so many bytes of which the other side has taken, or the end. */
 export type PortItem =
@@ -35,12 +36,7 @@ export class PortConnection implements Connection {
 
   send(parts: readonly Uint8Array[], taken?: () => void): void {
     if (!this.#ended) {
-      const message = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-      let at = 0;
-      for (const part of parts) {
-        message.set(part, at);
-        at += part.length;
-      }
+      const message = joined(parts);
       this.#waiting += message.length;
       this.#port.postMessage(message.buffer, [message.buffer]);
     }

@@ -1,6 +1,7 @@
 import type { WebSocket } from "uwebsockets-20";
 import { checkClose } from "./checked-options.js";
 import type { Connection, Receiver } from "./connection.js";
+import { joined } from "./joined-parts.js";
 
 /** What uWebSockets.js keeps for us with each socket. */
 export interface SocketData {
@@ -91,14 +92,4 @@ export class ServerConnection implements Connection {
       this.#failed(error);
     }
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -136,6 +136,7 @@ test("a store at work is verified by itself and by others, its log held meanwhil
     assert.is(said.code, 0, said.out + said.err);
     for (const { status, findings } of [...reports, JSON.parse(said.out)])
       assert.is(status, "ok", JSON.stringify(findings));
+    assert.ok(pushes > 20, `${pushes} pushes were made meanwhile`);
     // Let go of: the log is discarded again.
     await store.checkpoint();
     assert.ok((await store.stats()).log.segments <= 2, `${(await store.stats()).log.segments} segments`);
