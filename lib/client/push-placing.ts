@@ -1,4 +1,5 @@
 // A push whose rows go straight to where they are sent from: the usual case, in which nothing has to be left out.
+import { copyChecked } from "../kernel/checked-copy.js";
 import { distinctSlots } from "../kernel/equal-keys.js";
 import type { Cluster } from "./cluster.js";
 import type { PlanMemory } from "./plan-memory.js";
@@ -51,8 +52,8 @@ export function placePush(memory: PlanMemory, cluster: Cluster, write: RemoteWri
   let seen = 0;
   for (let from = 0; from < given; from += chunkRows) {
     const rows = Math.min(chunkRows, given - from);
-    memory.f32.set(values.subarray(from * dim, (from + rows) * dim), chunk / 4);
-    if (kernel.firstNonFinite(chunk, rows * dim) >= 0) return undefined;
+    const some = values.subarray(from * dim, (from + rows) * dim);
+    if (copyChecked(memory.f32, kernel, some, chunk) >= 0) return undefined;
     seen = kernel.sumRowsInto(chunk, numbers + 4 * from, rows, dim, route.places, seen, into);
   }
   if (n === given) return { route, values: into, counts: 0 };

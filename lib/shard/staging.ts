@@ -3,6 +3,7 @@
 import { nonFinite } from "../api/arguments.js";
 import type { RowHistory, RowWrite as TableWrite, WriteKind } from "../api/backend.js";
 import { EmbershardError } from "../base/errors.js";
+import { copyChecked } from "../kernel/checked-copy.js";
 import { distinctSlots } from "../kernel/equal-keys.js";
 import { MAX_FREQUENCY } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
@@ -64,8 +65,6 @@ export interface Run {
   readonly counters: number;
 }
 
-const chunkFloats = 65_536;
-
 /** Bytes of values, states, last steps and counters that a row of this write has in scratch. */
 export function valueBytesOf({ table, kind, states, history, counters }: RowWrite): number {
   if (kind === "adopt") return table.recordBytes;
@@ -119,8 +118,9 @@ export function stage(arena: Arena, write: RowWrite): StagedRun {
   if (write.records) arena.bytes.set(write.records, run.values);
   if (write.history) stageHistory(run, write.history);
   else arena.u32.fill(0, run.counts / 4, run.counts / 4 + n);
-  if (write.values) refuseNonFinite(write, copyChecked(arena, write.values, run.values), "value");
-  if (write.states) refuseNonFinite(write, copyChecked(arena, write.states, run.states), "state");
+  const copyIn = (from: Float32Array, into: number) => copyChecked(arena.f32, arena.kernel, from, into);
+  if (write.values) refuseNonFinite(write, copyIn(write.values, run.values), "value");
+  if (write.states) refuseNonFinite(write, copyIn(write.states, run.states), "state");
   if (write.counters) arena.f32.set(write.counters, run.counters / 4);
   return run;
 }
@@ -139,7 +139,7 @@ function stagePush(staged: StagedRun, write: RowWrite): StagedRun {
   const run = { ...staged };
   if (write.counters) arena.f32.set(write.counters, run.counters / 4);
   if (write.counts) stageCounts(run, write, write.counts);
-  const bad = copyChecked(arena, write.values!, run.values);
+  const bad = copyChecked(arena.f32, kernel, write.values!, run.values);
   if (bad >= 0) run.n = skipOrRefuse(run, write, write.counts ? run.counts : 0, bad);
   if (write.distinct) {
     if (!write.counts) arena.u32.fill(1, run.counts / 4, run.counts / 4 + run.n);
@@ -226,17 +226,4 @@ function refuseNonFinite(write: RowWrite, bad: number, what: "value" | "state"):
     source[bad],
     bad % width,
   );
-}
-
-/** Copies floats to scratch by the chunk, while it is in the cache checking it. Returns where the first non-finite is, or -1. */
-function copyChecked(arena: Arena, from: Float32Array, into: number): number {
-  let bad = -1;
-  for (let at = 0; at < from.length; at += chunkFloats) {
-    const chunk = at === 0 && from.length <= chunkFloats ? from : from.subarray(at, at + chunkFloats);
-    arena.f32.set(chunk, into / 4 + at);
-    if (bad >= 0) continue;
-    const found = arena.kernel.firstNonFinite(into + 4 * at, chunk.length);
-    if (found >= 0) bad = at + found;
-  }
-  return bad;
 }

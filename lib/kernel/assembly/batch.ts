@@ -183,19 +183,28 @@ function addRow(into: usize, from: usize, bytes: usize): void {
   }
 }
 
+/** Magnitudes of four numbers at `at`, as integers: they are in the order of the numbers, and NaN is above infinity. */
+function magnitudes(at: usize): v128 {
+  return v128.and(v128.load(at), i32x4.splat(0x7fffffff));
+}
+
+function reachesInfinity(magnitudes: v128): bool {
+  return v128.any_true(i32x4.ge_s(magnitudes, i32x4.splat(0x7f800000)));
+}
+
 /** The place of the first NaN or infinity in f32[n], -1 when all are finite. */
 export function firstNonFinite(values: usize, n: u32): i32 {
   const end = values + ((<usize>n) << 2);
-  const exponent = i32x4.splat(0x7f800000);
   let at = values;
-  while (at + 64 <= end) {
-    const a = i32x4.eq(v128.and(v128.load(at), exponent), exponent);
-    const b = i32x4.eq(v128.and(v128.load(at, 16), exponent), exponent);
-    const c = i32x4.eq(v128.and(v128.load(at, 32), exponent), exponent);
-    const d = i32x4.eq(v128.and(v128.load(at, 48), exponent), exponent);
-    if (v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)))) break;
-    at += 64;
+  for (; at + 128 <= end; at += 128) {
+    const a = i32x4.max_s(magnitudes(at), magnitudes(at + 16));
+    const b = i32x4.max_s(magnitudes(at + 32), magnitudes(at + 48));
+    const c = i32x4.max_s(magnitudes(at + 64), magnitudes(at + 80));
+    const d = i32x4.max_s(magnitudes(at + 96), magnitudes(at + 112));
+    const most = i32x4.max_s(i32x4.max_s(a, b), i32x4.max_s(c, d));
+    if (reachesInfinity(most)) break;
   }
+  for (; at + 16 <= end; at += 16) if (reachesInfinity(magnitudes(at))) break;
   for (; at < end; at += 4) {
     if ((load<u32>(at) & 0x7f800000) == 0x7f800000) return <i32>((at - values) >> 2);
   }
