@@ -10,6 +10,9 @@ import { type BegunChanges, changesOf, changesToLive } from "./remote-scan.js";
 import type { Requests } from "./requests.js";
 import { askTogether, takeReport } from "./together.js";
 
+/** What the parts of each of some versions have in common, by name. */
+type Cuts = ReadonlyMap<string, string | undefined>;
+
 export class RemoteVersions {
   readonly #requests: Requests;
   readonly #keep: number | undefined;
@@ -200,15 +203,20 @@ export class RemoteVersions {
         signal,
       );
     if (this.#alone) return (await diffs())[0];
-    await this.#demandWhole(from, to);
-    if (to !== undefined) return joinDiffs(await diffs(), largest);
+    const cuts = await this.#wholeCuts(from, to);
+    const parts = to === undefined ? await this.#diffsToLive(from, largest, signal) : await diffs();
+    await this.#demandCuts(cuts);
+    return joinDiffs(parts, largest);
+  }
+
+  async #diffsToLive(from: string, largest: number, signal: AbortSignal | undefined): Promise<StateDiff[]> {
     const answers = await askTogether(this.#requests, {
       body: { kind: "Diff", from, largest, cut: this.#cut() },
       stages: ["begun", "ready", "still"],
       take: takeReport,
       signal,
     });
-    return joinDiffs(answers.map(diffOf), largest);
+    return answers.map(diffOf);
   }
 
   async *changes(request: ChangesRequest): AsyncGenerator<ChangeBatch> {
@@ -218,13 +226,17 @@ export class RemoteVersions {
       return;
     }
     const { since, until } = request;
-    await this.#demandWhole(since, until);
-    if (until !== undefined) yield* this.#changesOfAll(request, []);
-    else yield* this.#changesOfAll(request, await changesToLive(this.#requests, request, this.#cut()));
+    const cuts = await this.#wholeCuts(since, until);
+    const begun = until === undefined ? await changesToLive(this.#requests, request, this.#cut()) : [];
+    yield* this.#changesOfAll(request, begun, cuts);
   }
 
   /** Tables that begin anew are told once, before what shards have of them. */
-  async *#changesOfAll(request: ChangesRequest, begun: readonly BegunChanges[]): AsyncGenerator<ChangeBatch> {
+  async *#changesOfAll(
+    request: ChangesRequest,
+    begun: readonly BegunChanges[],
+    cuts: Cuts,
+  ): AsyncGenerator<ChangeBatch> {
     const { owners } = this.#requests.cluster;
     const all = owners.map((owner, i) => changesOf(this.#requests, owner, request, begun[i]));
     try {
@@ -232,6 +244,7 @@ export class RemoteVersions {
       const firsts: ChangeBatch[] = [];
       // All of them have begun then, and end when they are told to.
       const steps = await Promise.all(all.map((one) => one.next()));
+      await this.#demandCuts(cuts);
       for (const [i, one] of all.entries()) {
         let step = steps[i];
         for (; !step.done && step.value.reset; step = await one.next()) {
@@ -247,9 +260,19 @@ export class RemoteVersions {
     }
   }
 
-  async #demandWhole(...names: (string | undefined)[]): Promise<void> {
+  async #wholeCuts(...names: (string | undefined)[]): Promise<Cuts> {
     const all = await this.list();
-    for (const name of names) if (name !== undefined) demandWhole(all, name);
+    return new Map(names.flatMap((name) => (name === undefined ? [] : [[name, demandWhole(all, name).cut]])));
+  }
+
+  /** Demands that shards have read parts of the versions that were meant. @throws ABORTED */
+  async #demandCuts(cuts: Cuts): Promise<void> {
+    for (const { name, cut } of (await this.#lists()).flat())
+      if (cuts.has(name) && cuts.get(name) !== cut)
+        throw new EmbershardError(
+          "ABORTED",
+          `version "${name}" was deleted and made anew while it was read: try again`,
+        );
   }
 
   async rollback(name: string): Promise<RollbackInfo> {

@@ -99,6 +99,50 @@ test("a version that a shard has no part of is not read, and makes room for anot
   assert.is(await codeOf(() => store.deleteVersion("v")), "VERSION_NOT_FOUND");
 });
 
+test("parts of two versions of one name are not compared", async (context) => {
+  const cluster = await served(context, 2);
+  const { store, table } = await client(context);
+  const { store: other } = await client(context);
+  const { versions } = cluster.services[1].shard;
+  const remake = async () => {
+    await other.deleteVersion("v");
+    await table.push(keys, ones);
+    await other.checkpoint({ version: "v" });
+  };
+  await store.checkpoint({ version: "v" });
+  await table.push(keys, ones);
+  await store.checkpoint({ version: "w" });
+  const added = async () => (await store.diff("v", "w")).tables[0].added;
+  assert.is(await added(), keys.length);
+
+  const { diff, changes } = versions;
+  for (const to of ["w", undefined]) {
+    versions.diff = async (...asked) => {
+      versions.diff = diff;
+      if (to !== undefined) await remake();
+      const found = await diff.apply(versions, asked);
+      // While the live states of shards are taken no version is made.
+      if (to === undefined) await remake();
+      return found;
+    };
+    assert.is(await codeOf(() => store.diff("v", to)), "ABORTED");
+  }
+  assert.is(await added(), 0, "v was made anew, of the same rows");
+
+  versions.changes = async function* (asked) {
+    versions.changes = changes;
+    await remake();
+    yield* changes.call(versions, asked);
+  };
+  const all = async () => {
+    let rows = 0;
+    for await (const { keys: changed } of store.changes({ since: "v", until: "w" })) rows += changed.length;
+    return rows;
+  };
+  assert.is(await codeOf(all), "ABORTED");
+  assert.is(await all(), keys.length, "rows of v were pushed to since");
+});
+
 test("a shard that is killed meanwhile leaves no version, the others go on, and it can be made again", async (context) => {
   const cluster = await served(context, 3);
   const { store, table } = await client(context);
