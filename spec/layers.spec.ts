@@ -70,7 +70,7 @@ const packages: Readonly<Record<string, RegExp>> = {
   "node:fs": /^lib\/(embedded|repair|store|cli)\//,
   "node:fs/promises": /^lib\/(directory|embedded|node|repair|store|transfer|cli)\//,
   "node:module": /^lib\/(base\/system-calls\.ts|cli\/)/,
-  "node:os": /^lib\/(embedded|threads|transfer|cli)\//,
+  "node:os": /^lib\/(embedded|repair|threads|transfer|cli)\//,
   "node:path": /^lib\/(directory|embedded|node|repair|store|transfer|cli)\//,
   "node:process": /^lib\/cli\//,
   "node:readline": /^lib\/cli\//,

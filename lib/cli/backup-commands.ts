@@ -2,7 +2,8 @@
 import { Command } from "commander";
 import { atWork } from "../repair/access.js";
 import { type BackupInfo, listBackups } from "../repair/backup-directory.js";
-import { backupStore, withVersion } from "../repair/backup-store.js";
+import { backupStore } from "../repair/backup-store.js";
+import { withVersion } from "../repair/backup-version.js";
 import type { RepairProgress } from "../repair/report.js";
 import { restoreStore } from "../repair/restore-store.js";
 import { progressLine } from "./bar.js";
@@ -61,6 +62,7 @@ async function backUp(
   if (named !== undefined || (await atWork(directory)) === undefined) return work(named);
   return withVersion(
     {
+      list: () => atDesk(directory, output, (desk) => desk.list()),
       make: (version) => atDesk(directory, output, (desk, progress) => desk.create(version, progress)),
       delete: (name) => atDesk(directory, output, (desk) => desk.delete(name)),
     },

@@ -47,13 +47,17 @@ export async function readOwner(directory: string): Promise<Owner | undefined> {
 /** Who says that it has the directory open, if that process is there. */
 export async function livingOwner(directory: string): Promise<Owner | undefined> {
   const owner = await readOwner(directory);
-  if (!owner) return undefined;
+  return owner && isAlive(owner.pid) ? owner : undefined;
+}
+
+/** Whether there is a process of this number on this machine. */
+export function isAlive(pid: number): boolean {
   try {
-    process.kill(owner.pid, 0);
-    return owner;
+    process.kill(pid, 0);
+    return true;
   } catch (error) {
     // EPERM: it is there, and another user's.
-    return (error as NodeJS.ErrnoException).code === "EPERM" ? owner : undefined;
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -3,6 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "nod
 import { join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
 import { formatVersion, type Identity, isShardCount } from "../directory/identity.js";
+import { isAlive } from "../directory/owner.js";
 import type { PlacementRecord } from "../ring/placement-record.js";
 import { slotCount } from "../shard/arena-set.js";
 import { decodePageKey, encodePageKey } from "../shard/page-image.js";
@@ -169,15 +170,6 @@ async function lock(directory: string): Promise<() => Promise<void>> {
     await rm(path, { force: true });
   }
   throw new EmbershardError("LOCKED", `another process writes a backup to ${directory}: wait for its end`);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }
 
 /** Writes a file so that it is there whole, or not. */

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { checkName } from "../api/names.js";
@@ -24,6 +23,7 @@ import {
   readShardBackup,
   writePlaces,
 } from "./backup-directory.js";
+import { type VersionMaker, withVersion } from "./backup-version.js";
 import { ENTRY, EntryWriter, type FileOwner } from "./entry-file.js";
 import { type Examination, examineShards, imagesOf } from "./examination.js";
 import { identify } from "./identification.js";
@@ -80,34 +80,12 @@ export async function backupStore(
       );
     const make: VersionMaker["make"] = ({ name, ...rest }) =>
       store.checkpoint({ version: name, ...rest, ...(signal && { signal }) });
-    return withVersion({ make, delete: (name) => store.deleteVersion(name) }, named);
+    const maker = { list: () => store.versions(), make, delete: (name: string) => store.deleteVersion(name) };
+    return withVersion(maker, named);
   }
   return withFiles(store, { signal, checkpoint: version === undefined }, (live, wanted) =>
     backUp(directory, target, { version, signal: wanted, onProgress, live }),
   );
-}
-
-/** Where the version of a backup is made. */
-export interface VersionMaker {
-  make(version: { name: string; note: string; keep: number }): Promise<unknown>;
-  delete(name: string): Promise<void>;
-}
-
-/** Makes a version for `work`, and deletes it in the end. */
-export async function withVersion<T>(maker: VersionMaker, work: (version: string) => Promise<T>): Promise<T> {
-  const name = `backup-${randomUUID()}`;
-  // Those that are there are kept, whatever the store says of keeping the newest.
-  await maker.make({ name, note: "for a backup under way, which deletes it", keep: 2 ** 31 - 1 });
-  let result: T;
-  try {
-    result = await work(name);
-  } catch (error) {
-    // What went wrong first is told. A version that could not be deleted is listed, with its note.
-    await maker.delete(name).catch(() => {});
-    throw error;
-  }
-  await maker.delete(name);
-  return result;
 }
 
 /** What is backed up, and how it may be read. */

@@ -1,6 +1,8 @@
 // Backups of versions: of stores whose shards are at work, and of what a store was earlier.
+import { spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -9,6 +11,7 @@ import { adagrad, type EmbershardError, openStore, type Store, sgd } from "../..
 import type { OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
 import { listBackups } from "../../lib/repair/backup-directory.js";
 import { backupStore } from "../../lib/repair/backup-store.js";
+import { withVersion } from "../../lib/repair/backup-version.js";
 import { restoreStore } from "../../lib/repair/restore-store.js";
 import { verifyStore } from "../../lib/repair/verify-store.js";
 import { runHere } from "../cli/run-command.js";
@@ -46,6 +49,52 @@ function countAlong(store: Store, few: readonly bigint[]): { stop(): Promise<num
     },
   };
 }
+
+test("what killed backups of this machine have left goes with the next one", async ({ home }) => {
+  const [directory, backups] = [join(home, "store"), join(home, "backups")];
+  const store = await openStore(directory, { ...quietly, control: true, threads: 2 });
+  const items = await store.table("items", { dim: 8, optimizer: sgd({ learningRate: 1 }) });
+  await items.push(keys, new Float32Array(8 * keys.length));
+  const names = async () => (await store.versions()).map(({ name }) => name).sort();
+  // The process of a backup, killed once its version is there.
+  const killed = spawnSync(process.execPath, ["-e", "process.kill(process.pid, 'SIGKILL')"]);
+  const note = (pid: number, host: string) =>
+    `for a backup under way by pid ${pid} of ${host}, which deletes it`;
+  const make = async (note: string, name = `backup-${randomUUID()}`) => {
+    await store.checkpoint({ version: name, note });
+    return name;
+  };
+  const kept = [
+    await make(note(process.pid, hostname())),
+    await make(note(killed.pid, `not-${hostname()}`)),
+    await make("of my own"),
+    await make(note(killed.pid, hostname()), "backup-of-monday"),
+  ].sort();
+  const left = await make(note(killed.pid, hostname()));
+  assert.equal(await names(), [...kept, left].sort());
+  await backupStore(store, backups);
+  assert.equal(await names(), kept);
+  await make(note(killed.pid, hostname()));
+  const { code, err } = await runHere(["backup", directory, backups]);
+  assert.is(code, 0, err);
+  assert.equal(await names(), kept);
+  await store.close();
+});
+
+test("a version says by which process of which machine it is being backed up", async () => {
+  const made: { name: string; note: string }[] = [];
+  const deleted: string[] = [];
+  await withVersion(
+    {
+      list: async () => [],
+      make: async (version) => made.push(version),
+      delete: async (name) => void deleted.push(name),
+    },
+    async (version) => assert.is(version, made[0].name),
+  );
+  assert.is(made[0].note, `for a backup under way by pid ${process.pid} of ${hostname()}, which deletes it`);
+  assert.equal(deleted, [made[0].name]);
+});
 
 test("a store on several threads is backed up at one instant while it is pushed to", async ({ home }) => {
   const [directory, backups] = [join(home, "store"), join(home, "backups")];
