@@ -8,11 +8,14 @@ import { type Context, keys, n, nodeSuite, serve, worker } from "./node-suite.js
 
 const test = nodeSuite("proxied faults");
 const ones = new Float32Array(2 * n).fill(1);
+const proxies: TcpProxy[] = [];
+test.after.each(async () => {
+  await Promise.all(proxies.splice(0).map((proxy) => proxy.close()));
+});
 
 interface Proxied {
   readonly proxy: TcpProxy;
   readonly table: Table;
-  end(): Promise<void>;
 }
 
 /** A node that tells clients the address of a proxy in front of its shard. */
@@ -22,22 +25,18 @@ async function proxied(context: Context, options: { deadlineMs?: number } = {}):
   const [control, shard] = await Promise.all(
     [0, 1].map((i) => TcpProxy.open({ host: "127.0.0.1", port: port + i }, port + 3 + i)),
   );
+  proxies.push(control, shard);
   const node = ["--listen", `127.0.0.1:${port}`, "--advertise", `127.0.0.1:${port + 3}`, "--no-supervise"];
   await serve(context, ["--dir", join(context.directory, "m"), ...node]);
   const { table: first } = await worker(context, `ember://127.0.0.1:${port + 3}`, "w");
-  const end = () => ended(control, shard);
-  if (options.deadlineMs === undefined) return { proxy: shard, table: first, end };
+  if (options.deadlineMs === undefined) return { proxy: shard, table: first };
   const impatient = await connect(`ember://127.0.0.1:${port + 3}`, { worker: "i", ...options });
   context.stores.push(impatient);
-  return { proxy: shard, table: await impatient.table("items"), end };
-}
-
-async function ended(...proxies: TcpProxy[]): Promise<void> {
-  for (const proxy of proxies) await proxy.close();
+  return { proxy: shard, table: await impatient.table("items") };
 }
 
 test("connections are cut in the middle of frames, in either direction: each push counts once", async (context) => {
-  const { proxy, table, end } = await proxied(context);
+  const { proxy, table } = await proxied(context);
   let pushes = 0;
   for (const bytes of [1, 40, 300, 700, 2000, 4000, 4600]) {
     for (const direction of ["toServer", "toClient"] as const) {
@@ -56,11 +55,10 @@ test("connections are cut in the middle of frames, in either direction: each pus
     }
   }
   assert.equal(new Set(await table.occurrences(keys)), new Set([pushes]));
-  await end();
 });
 
 test("a black hole, and one direction only: DEADLINE; when it passes again, what was sent counts once at most", async (context) => {
-  const { proxy, table, end } = await proxied(context, { deadlineMs: 300 });
+  const { proxy, table } = await proxied(context, { deadlineMs: 300 });
   await table.push(keys, ones);
   for (const held of [["toServer"], ["toClient"], ["toServer", "toClient"]] as const) {
     const [before] = await table.occurrences(keys);
@@ -73,11 +71,10 @@ test("a black hole, and one direction only: DEADLINE; when it passes again, what
     assert.ok(after - before === 1 || after - before === 2, `${held}: ${before}, then ${after}`);
     assert.is(new Set(await table.occurrences(keys)).size, 1, "all or nothing");
   }
-  await end();
 });
 
 test("bytes that come late, and in pieces: slower, and the same", async (context) => {
-  const { proxy, table, end } = await proxied(context);
+  const { proxy, table } = await proxied(context);
   proxy.delayMs = 15;
   await Promise.all(Array.from({ length: 10 }, () => table.push(keys, ones)));
   assert.equal(new Set(await table.pull(keys)), new Set([-10]));
@@ -87,7 +84,6 @@ test("bytes that come late, and in pieces: slower, and the same", async (context
   proxy.refuses = false;
   await waiting;
   assert.equal(new Set(await table.occurrences(keys)), new Set([11]));
-  await end();
 });
 
 async function codeOf(call: Promise<unknown>): Promise<string | undefined> {
