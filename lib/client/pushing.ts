@@ -11,7 +11,7 @@ import { demandElements } from "./features.js";
 import type { PlanMemories } from "./plan-memory.js";
 import { Loans } from "./pulling.js";
 import { beginOf } from "./routing.js";
-import type { WriteOrder } from "./write-order.js";
+import type { Place, WriteOrder } from "./write-order.js";
 import { type RemoteWrite, valueBytesOf, WritePlan, writePlanBytes } from "./write-plan.js";
 
 const acks: Readonly<Record<AckName, Ack>> = { memory: Ack.Memory, os: Ack.Os, fsync: Ack.Fsync };
@@ -155,7 +155,7 @@ class WritePart implements Part {
   readonly #load: Load;
   readonly #loans: Loans;
   readonly #bytes: number;
-  readonly #place: ReturnType<WriteOrder["enter"]> | undefined;
+  readonly #place: Place | undefined;
   readonly #exchange = new Exchange();
 
   constructor(writer: Writer, numbered: Numbered, load: Load, loans: Loans) {

@@ -277,14 +277,26 @@ export class RemoteBackend implements Backend<RemoteTable> {
     await this.#change((write) => ({ kind: "Decay", write, table: id, fingerprint }));
   }
 
-  /** A write that is about whole tables, on every shard. */
+  /** A write that is about whole tables, on every shard: it has its place among those to slots, which it changes all. */
   async #change(body: (write: WriteInput, owner: number) => BodyInput): Promise<number> {
     this.#demandLive();
-    const sequence = ++this.#sequence;
-    const lastSlot = this.#cluster.map.ownerOf.length - 1;
-    const question = ({ welcome: { worker } }: Channel, owner: number) =>
-      body({ worker, session: this.#session, sequence, firstSlot: 0, lastSlot }, owner);
-    const touched = await this.#during(() => this.#requests.askAll(question, "Done", (done) => done.touched));
+    const touched = await this.#during(() => {
+      const { map } = this.#cluster;
+      const sequence = ++this.#sequence;
+      const slots = { first: 0, last: map.ownerOf.length - 1 };
+      const question = ({ welcome: { worker } }: Channel, owner: number) => {
+        this.#cluster.noteWrite(owner);
+        const { first: firstSlot, last: lastSlot } = slots;
+        return body({ worker, session: this.#session, sequence, firstSlot, lastSlot }, owner);
+      };
+      return this.#requests.askAll(
+        question,
+        "Done",
+        (done) => done.touched,
+        undefined,
+        (owner) => this.#writer.order.enter({ owner, epoch: map.epoch, ...slots, sequence }),
+      );
+    });
     return touched.reduce((sum, rows) => sum + rows, 0);
   }
 

@@ -5,6 +5,7 @@ import { Call, type CallSettings, type Part } from "./call.js";
 import { type Channel, unexpected } from "./channel.js";
 import type { Cluster } from "./cluster.js";
 import { Exchange } from "./exchange.js";
+import type { Place } from "./write-order.js";
 
 type Kind = Body["kind"];
 type BodyOf<K extends Kind> = Extract<Body, { kind: K }>;
@@ -16,6 +17,8 @@ export interface AskOptions {
   /** The connection that the answer has to come over. */
   readonly connection?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Its place among writes: it is sent when that comes, and leaves it in the end. */
+  readonly place?: Place | undefined;
 }
 
 /** What is under way when a store is closed gets so long, where calls have no deadline. */
@@ -60,11 +63,11 @@ export class Requests {
     question: Question,
     kind: K,
     take: (body: BodyOf<K>) => T,
-    { connection, signal }: AskOptions = {},
+    { connection, signal, place }: AskOptions = {},
   ): Promise<{ readonly body: T; readonly connection: number }> {
     const call = this.call(signal);
     try {
-      const part = new OnePart(this, owner, question, kind, take, connection);
+      const part = new OnePart(this, owner, question, kind, take, connection, place);
       await call.settle(part);
       return part.answer as { body: T; connection: number };
     } finally {
@@ -72,14 +75,17 @@ export class Requests {
     }
   }
 
-  /** Asks all owners at once. Answers are in the order of `cluster.owners`. */
+  /** Asks all owners at once, each at its place, if there is one. Answers are in the order of `cluster.owners`. */
   async askAll<K extends Kind, T>(
     question: Question,
     kind: K,
     take: (body: BodyOf<K>) => T,
     signal?: AbortSignal,
+    placeOf?: (owner: number) => Place,
   ): Promise<T[]> {
-    const answers = this.cluster.owners.map((owner) => this.ask(owner, question, kind, take, { signal }));
+    const answers = this.cluster.owners.map((owner) =>
+      this.ask(owner, question, kind, take, { signal, place: placeOf?.(owner) }),
+    );
     const settled = await Promise.allSettled(answers);
     for (const one of settled) if (one.status === "rejected") throw one.reason;
     return settled.map((one) => (one as PromiseFulfilledResult<{ body: T }>).value.body);
@@ -113,6 +119,7 @@ class OnePart<K extends Kind, T> implements Part {
   readonly #kind: K;
   readonly #take: (body: BodyOf<K>) => T;
   readonly #connection: number | undefined;
+  readonly #place: Place | undefined;
   readonly #exchange = new Exchange();
 
   constructor(
@@ -122,6 +129,7 @@ class OnePart<K extends Kind, T> implements Part {
     kind: K,
     take: (body: BodyOf<K>) => T,
     connection: number | undefined,
+    place?: Place,
   ) {
     this.#requests = requests;
     this.owner = owner;
@@ -130,9 +138,15 @@ class OnePart<K extends Kind, T> implements Part {
     this.#kind = kind;
     this.#take = take;
     this.#connection = connection;
+    this.#place = place;
+  }
+
+  settled(): void {
+    this.#place?.leave();
   }
 
   async attempt(call: Call): Promise<void> {
+    if (this.#place?.turn) await call.within(this.#place.turn);
     const channel = await this.#exchange.reach(this.#requests.cluster, this.owner, call);
     const connection = this.#requests.numberOf(channel);
     if (this.#connection !== undefined && connection !== this.#connection)
