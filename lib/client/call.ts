@@ -88,6 +88,11 @@ export class Call {
     return left === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.ceil(left));
   }
 
+  /** Set when the caller has aborted it. */
+  get aborted(): EmbershardError | undefined {
+    return this.#over?.code === "ABORTED" ? this.#over : undefined;
+  }
+
   /** What a promise gives, if that is in time. @throws DEADLINE */
   within<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -105,11 +110,20 @@ export class Call {
 
   #end(code: "ABORTED" | "DEADLINE", why: string): void {
     this.#over = new EmbershardError(code, why);
-    for (const part of [...this.#active])
-      part.abandon(
-        new EmbershardError(code, `${this.#cluster.ownerName(part.owner)}, ${part.keys} keys: ${why}`),
-      );
+    for (const part of [...this.#active]) part.abandon(this.#overFor(part, this.#over));
     for (const reject of [...this.#waiting]) reject(this.#over);
+  }
+
+  /** What a part says whose call is over. What became of it may be another error: its connection ends where an answer is in the middle. */
+  #overFor(
+    { owner, keys }: Part,
+    { code, message }: EmbershardError,
+    cause?: EmbershardError,
+  ): EmbershardError {
+    if (cause?.code === code) return cause;
+    return new EmbershardError(code, `${this.#cluster.ownerName(owner)}, ${keys} keys: ${message}`, {
+      cause,
+    });
   }
 
   /** Does a part, again and again where that may help, until it is done. @throws what stops it */
@@ -130,7 +144,9 @@ export class Call {
       const { error, details } = failure;
       if (details.slotMap) this.#cluster.adopt(details.slotMap);
       const { tries } = this.#settings;
-      if (!error.retry || this.#over || (tries !== 0 && attempt >= tries)) throw error;
+      if (!error.retry) throw error;
+      if (this.#over) throw this.#overFor(part, this.#over, error);
+      if (tries !== 0 && attempt >= tries) throw error;
       const stale = error.code === "STALE_EPOCH" && this.#cluster.map.epoch !== part.epoch;
       const delayMs = stale ? 0 : waitMs(attempt, details.retryAfterMs, this.#settings.random);
       if (this.#settings.clock.elapsed() + delayMs > this.#until) throw this.#tooLate(error, peer, attempt);

@@ -24,7 +24,11 @@ export async function pullRows(
   try {
     const plans = reads.map((read) => new PullPlan(memory, cluster, read));
     const parts = partsOf(cluster, memories, plans, loans);
-    if (parts.length > 0) await settleAll(call, cluster, parts, "a pull");
+    if (parts.length > 0)
+      await settleAll(call, cluster, parts, "a pull").catch((error) => {
+        // Of what nobody wants any more it does not matter which parts were there.
+        throw call.aborted ?? error;
+      });
     for (const plan of plans) plan.deliver();
   } finally {
     loans.end();

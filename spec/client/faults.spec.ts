@@ -1,5 +1,6 @@
 // What becomes of calls when nodes are away, late, changed or full.
 import * as assert from "uvu/assert";
+import type { FailedPart } from "../../lib/client/partial-error.js";
 import type { EmbershardError, PartialError } from "../../lib/index.js";
 import { codeOf } from "../laws/twin.js";
 import { client, clientSuite, dim, errorOf, keys, ones, served, until } from "./client-suite.js";
@@ -207,6 +208,46 @@ test("over its memory a node takes no more rows: the client asks again until the
   // A dropped table's pages are free when a checkpoint has forgotten them: the next refusal has one written.
   await pushing;
   assert.equal(new Set(await table.occurrences(keys)), new Set([1]));
+});
+
+test("who aborts is told ABORTED, wherever in the answers that is, and of writes which parts were", async (context) => {
+  await served(context, 2, { frameBytes: 64 << 10 });
+  const { table } = await client(context);
+  const n = 20_000;
+  const many = BigUint64Array.from({ length: n }, (_, i) => BigInt(i));
+  const gradients = new Float32Array(dim * n).fill(1);
+  await table.push(many, gradients);
+  context.cluster.network.setFaults({ delayMs: [0, 10], bytesPerMs: 20_000 }, "client", "node");
+  context.cluster.network.setFaults({ delayMs: [0, 10], bytesPerMs: 20_000 }, "node", "client");
+  const told = { pulls: new Set<unknown>(), pushes: new Set<unknown>(), parts: new Set<unknown>() };
+  const both = [
+    async (signal?: AbortSignal) => {
+      told.pulls.add(await codeOf(() => table.pull(many, { ...(signal && { signal }) })));
+    },
+    async (signal?: AbortSignal) => {
+      const error = await table.push(many, gradients, { ...(signal && { signal }) }).catch((error) => error);
+      told.pushes.add(error?.code);
+      if (error?.code === "PARTIAL")
+        for (const part of error.parts as FailedPart[]) told.parts.add(part.error.code);
+    },
+  ];
+  for (const call of both) {
+    const begun = performance.now();
+    await call();
+    const took = performance.now() - begun;
+    for (let i = 0; i < 30; i++) {
+      const aborting = new AbortController();
+      setTimeout(() => aborting.abort(), (took * i) / 25);
+      await call(aborting.signal);
+    }
+  }
+  told.pulls.delete(undefined);
+  assert.equal([...told.pulls], ["ABORTED"]);
+  for (const code of told.pushes)
+    assert.ok([undefined, "ABORTED", "PARTIAL"].includes(code as string), `${code}`);
+  for (const code of told.parts) assert.is(code, "ABORTED");
+  context.cluster.network.setFaults({ delayMs: [0, 0], bytesPerMs: 0 }, "client", "node");
+  context.cluster.network.setFaults({ delayMs: [0, 0], bytesPerMs: 0 }, "node", "client");
 });
 
 test.run();
