@@ -21,6 +21,8 @@ export function noteGone({ cold }: ShardState, table: ArenaTable, keys: BigUint6
 export async function purgeDeleted(state: ShardState, cold: ColdRows, lsn: number): Promise<void> {
   for (let more = true; more; ) {
     more = await state.keeping.line.do(async () => {
+      // Dropped, or rolled back: its values are others' by now.
+      if (state.cold.get(cold.table.definition.number) !== cold) return false;
       const batch = state.pages.batch();
       const purged = await addDeletions(state, cold, lsn, batch, deletionsOfBatch);
       if (purged.length === 0) return false;
