@@ -1,3 +1,4 @@
+import { resolveAck } from "../api/arguments.js";
 import { splitCounters } from "../api/counter-columns.js";
 import { EmbershardError } from "../base/errors.js";
 import {
@@ -18,6 +19,7 @@ import type {
   ImportOptions,
   ImportReport,
   TransferFormat,
+  TransferProgress,
   TransferStore,
   TransferTable,
 } from "./transfer-types.js";
@@ -77,6 +79,7 @@ async function importFromPath(
     let restored: ImportReport["state"];
     try {
       demandDim(path, reader, name, table.dim);
+      resolveAck("importTable", options.ack, [table.options]);
       restored = stateOutcome(path, reader, table, options);
       if ((options.existing ?? "fail") === "fail") await demandAbsent(path, reader, table);
       // What is not put into the new table is not checked on its way there.
@@ -87,7 +90,7 @@ async function importFromPath(
         await checkNumbers(path, reader, options);
       await reader.demandUnchanged();
     } catch (error) {
-      if (!known) await store.dropTable(name);
+      if (!known) await dropOwn(store, table, 0);
       throw error;
     }
     const columns = { state: restored === "restored", counters: countersFit(reader, table) };
@@ -174,6 +177,14 @@ async function fillNewTable(
   options: ImportOptions,
 ): Promise<void> {
   let unsound = false;
+  let done = 0;
+  const counting = {
+    ...options,
+    onProgress: (progress: TransferProgress) => {
+      if (progress.phase === "import") ({ done } = progress);
+      options.onProgress?.(progress);
+    },
+  };
   table.expectRows?.(reader.rows);
   async function* batches() {
     try {
@@ -185,7 +196,7 @@ async function fillNewTable(
     }
   }
   try {
-    await assignRows(path, table, reader, batches(), options);
+    await assignRows(path, table, reader, batches(), counting);
     // With as many rows as the file has none of its keys came twice. Else one did, or rows were evicted, or others write.
     if ((await table.stats()).rows !== reader.rows) {
       unsound = true;
@@ -193,9 +204,14 @@ async function fillNewTable(
     }
   } catch (error) {
     if (unsound || (error instanceof EmbershardError && error.code === "NON_FINITE"))
-      await store.dropTable(table.name);
+      await dropOwn(store, table, done);
     throw error;
   }
+}
+
+/** Drops a table that was made for an import of which so many rows are in it. One that somebody else has put rows into stays. */
+async function dropOwn(store: TransferStore, table: TransferTable, rows: number): Promise<void> {
+  if ((await table.stats()).rows <= rows) await store.dropTable(table.name);
 }
 
 async function assignRows(

@@ -39,7 +39,10 @@ const KNOWN = {
     ] as Check,
     state: flag,
     table: object,
-    ack: anything,
+    ack: [
+      (value: unknown) => value === "memory" || value === "os" || value === "fsync",
+      '"memory", "os" or "fsync"',
+    ] as Check,
   },
 };
 

@@ -239,4 +239,56 @@ test("a table that is made is dropped when the end of its file does not add up",
   sameRows(await scanAll(await store.table("made")), await scanAll(source), but);
 });
 
+test("a level of durability that cannot be promised is refused before anything changes", async ({
+  place,
+}) => {
+  const store = await place.open("store");
+  await fill(await store.table("t", options), new Prng(9), 40);
+  const path = place.path("t.safetensors");
+  await exportTable(store, "t", path);
+  const before = await scanAll(await store.table("t"));
+  const { lsn } = (await store.stats()).log;
+  const codeOf = async (name: string, asked: object): Promise<string> =>
+    importTable(store, name, path, { existing: "merge", ...asked }).then(
+      () => "none",
+      ({ code }) => code,
+    );
+  assert.is(await codeOf("t", { ack: "bogus" }), "INVALID_OPTIONS");
+  assert.is((await store.stats()).log.lsn, lsn);
+  assert.is(await codeOf("u", { ack: "os", table: { ...options, logged: false } }), "NOT_LOGGED");
+  sameRows(await scanAll(await store.table("t")), before, ALL);
+  assert.equal(
+    (await store.tables()).map(({ name }) => name),
+    ["t"],
+  );
+});
+
+test("a table that somebody else makes while an import reads its file stays when that fails", async ({
+  place,
+}) => {
+  const store = await place.open("store");
+  await fill(await store.table("t", options), new Prng(9), 40);
+  const path = place.path("t.safetensors");
+  await exportTable(store, "t", path);
+  const [key] = (await scanAll(await store.table("t"))).keys();
+  let theirs: Promise<void> | undefined;
+  const make = async () => {
+    const table = await store.table("mine", options);
+    await table.push(BigUint64Array.of(key), new Float32Array(table.dim), { ack: "fsync" });
+  };
+  const importing = importTable(store, "mine", path, {
+    table: options,
+    onProgress: ({ phase }) => {
+      if (phase === "check") theirs ??= make();
+    },
+  });
+  const code = await importing.then(
+    () => "none",
+    ({ code }) => code,
+  );
+  await theirs;
+  assert.is(code, "INVALID_ARGUMENT");
+  assert.is((await (await store.table("mine")).stats()).rows, 1);
+});
+
 test.run();
