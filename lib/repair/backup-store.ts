@@ -55,7 +55,7 @@ export interface BackupOptions {
  * written again. An open store writes a checkpoint first and goes on with its work; one on several threads makes a version, which is
  * deleted in the end. The store is verified on the way: a damaged one is not backed up.
  *
- * @throws CORRUPT when the store is damaged; VERSION_NOT_FOUND; UNSUPPORTED for the directory of a store that a node or several threads
+ * @throws CORRUPT when the store is damaged; VERSION_NOT_FOUND; VERSION_IS_READ_ONLY for a store that is open as a version; UNSUPPORTED for the directory of a store that a node or several threads
  *   have open, unless a version is named, and for one that nodes serve; NOT_A_STORE, LOCKED, IO, ABORTED: the directory's backups are
  *   as before
  */
@@ -68,6 +68,12 @@ export async function backupStore(
   if (version !== undefined) checkName("version", version);
   const target = directoryOf(to);
   const directory = directoryOf(store);
+  const opened = typeof store === "string" ? undefined : (await store.stats()).version;
+  if (opened !== undefined)
+    throw new EmbershardError(
+      "VERSION_IS_READ_ONLY",
+      `this is version "${opened}" of the store in ${directory}: back that up, with { version: "${opened}" }`,
+    );
   const named = (name: string) =>
     backUp(directory, target, { version: name, signal, onProgress, beside: true });
   const who = await atWork(directory);

@@ -1,7 +1,7 @@
 // Backups of versions: of stores whose shards are at work, and of what a store was earlier.
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -232,6 +232,23 @@ test("a version of a store, open or closed, with cold rows: what it was, and the
       ["first"],
     );
     await again.close();
+  }
+});
+
+test("a store that is open as one of its versions is no live store to back up", async ({ home }) => {
+  const [directory, backups] = [join(home, "store"), join(home, "backups")];
+  for (const threads of [1, 2]) {
+    const store = await openStore(`${directory}-${threads}`, { ...quietly, control: true, threads });
+    await store.table("items", { dim: 1, optimizer: sgd({ learningRate: 1 }) });
+    await store.checkpoint({ version: "v" });
+    const version = await store.openVersion("v");
+    assert.is(await codeOf(backupStore(version, backups)), "VERSION_IS_READ_ONLY");
+    assert.not.ok(existsSync(backups));
+    await version.close();
+    await store.close();
+    const opened = await openStore(`${directory}-${threads}`, { version: "v", threads });
+    assert.is(await codeOf(backupStore(opened, backups)), "VERSION_IS_READ_ONLY");
+    await opened.close();
   }
 });
 
