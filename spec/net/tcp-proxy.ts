@@ -114,8 +114,8 @@ class Pair {
     this.#reset = true;
     for (const timer of this.#timers) clearTimeout(timer);
     for (const socket of [this.#client, this.#server]) {
-      // A reset of a socket that is not connected yet is an ordinary end.
-      if (socket.connecting) socket.destroy();
+      // A socket that is not connected yet, or is being shut down, cannot be reset.
+      if (socket.connecting || socket.writableEnded) socket.destroy();
       else socket.resetAndDestroy();
     }
     this.#over();

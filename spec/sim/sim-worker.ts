@@ -32,6 +32,7 @@ const calls = {
   contains: 5,
   occurrences: 5,
   checkpoint: 2,
+  sweep: 3,
   version: 6,
 };
 /** What is done with versions. */
@@ -157,11 +158,27 @@ export class SimWorker {
         return this.#write(kind);
       case "version":
         return this.#onVersions();
+      case "sweep":
+        return this.#sweep();
       case "checkpoint":
         return this.#attempt("checkpoint", () => this.#store!.checkpoint());
       default:
         return this.#read(kind);
     }
+  }
+
+  /** A write to all slots that changes no row: those beside it are made all the same. */
+  #sweep(): Promise<void> {
+    const table = pick(this.process.random, this.#tables);
+    const { name: worker, session } = this;
+    const sequence = ++this.#sequence;
+    const write: SimWrite = { worker, session, sequence, kind: "evict", parts: [], step: 0, ack: "os" };
+    this.#world.writes.set(nameOfWrite(write), write);
+    return this.#attempt(`evict #${sequence} of nothing from ${table.name}`, async () => {
+      const gone = await table.evict({ belowFrequency: 0 });
+      if (gone > 0) this.#world.violate(`${this.#who}: ${gone} rows of ${table.name} were evicted`);
+      for (const model of this.#world.models) model.acknowledged(write, write.ack);
+    });
   }
 
   #onVersions(): Promise<void> {
@@ -174,7 +191,7 @@ export class SimWorker {
     return this.#attempt(`${kind} ${name}`, () => calls.call(kind, name), calls.excuses(kind, name));
   }
 
-  #write(kind: SimWrite["kind"]): Promise<void> {
+  #write(kind: Exclude<SimWrite["kind"], "evict">): Promise<void> {
     const { random } = this.process;
     const tables = kind === "push" && random.below(2) === 0 ? this.#tables : [pick(random, this.#tables)];
     const parts = tables.map((table): SimPart => {

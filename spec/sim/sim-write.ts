@@ -15,7 +15,8 @@ export interface SimWrite {
   readonly session: bigint;
   /** As the client numbers its writes: from 1, in the order of the calls. */
   readonly sequence: number;
-  readonly kind: "push" | "assign" | "delete";
+  readonly kind: "push" | "assign" | "delete" | "evict";
+  /** Of an eviction, which takes nothing, none. */
   readonly parts: readonly SimPart[];
   readonly step: number;
   readonly ack: Ack;
