@@ -8,7 +8,7 @@ export interface ConnectOptions {
    * takes its place, are applied once. A name of its own for each `connect` unless given.
    */
   readonly worker?: string;
-  /** The worker's session, greater than any before: an earlier one of that name is fenced. The time unless given. */
+  /** The worker's session, greater than any before: an earlier one of that name is fenced. Rises with the time unless given. */
   readonly session?: bigint;
   /** Milliseconds that a call may take, with all that is tried again. 30,000 unless given; 0: any time. */
   readonly deadlineMs?: number;

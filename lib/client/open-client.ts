@@ -55,7 +55,7 @@ export async function connectIn(
   const settings = readClientOptions(options);
   const { transport, clock, random } = world;
   const worker = settings.worker ?? world.uniqueName();
-  const session = settings.session ?? BigInt(Math.floor(clock.now()));
+  const session = settings.session ?? newSession(clock.now(), random);
   const { deadlineMs, tries, transfer } = settings;
   const { location = address, memories = new PlanMemories() } = world;
   const calls = { clock, random, deadlineMs, tries };
@@ -84,6 +84,11 @@ export async function connectIn(
   const { keepVersions, writeFrameBytes } = world;
   const parts = { session, transfer, memories, openVersion, keepVersions, writeFrameBytes, closed };
   return new CheckedStore(new RemoteBackend(location, requests, parts));
+}
+
+/** Rises with the time. Clients of the same millisecond differ by the random bits below it. */
+function newSession(nowMs: number, random: () => number): bigint {
+  return (BigInt(Math.floor(nowMs)) << 20n) | BigInt(Math.floor(random() * 2 ** 20));
 }
 
 /** Nodes may be starting: asks again until one answers or the time is over. */
