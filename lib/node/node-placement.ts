@@ -8,9 +8,9 @@ import type { PlacementRecord } from "../ring/placement-record.js";
 import type { SlotMap } from "../ring/slot-map.js";
 import { placementOf as clusterMap, readClusterFile } from "./cluster-file.js";
 import { checkPlacement } from "./placement-check.js";
-import { type Endpoint, endpointText, parseEndpoint } from "./setting-kinds.js";
+import { type Endpoint, endpointText } from "./setting-kinds.js";
 import type { NodeSettings } from "./setting-table.js";
-import { demandPrivate } from "./settings.js";
+import { demandPorts, demandPrivate } from "./settings.js";
 
 /** A node of the slot map, as status tells of it. */
 export interface PlacedNode {
@@ -52,6 +52,8 @@ async function placedAlone(settings: NodeSettings & { readonly dir: string }): P
   checkStandsAlone(stored, dir);
   const shards = settings.shards ?? stored?.shards ?? 1;
   const told = advertised(advertise, listen);
+  demandShardPorts("listen", listen, shards);
+  demandShardPorts("advertise", told, shards);
   return {
     node: aloneName,
     shards,
@@ -73,9 +75,14 @@ async function placedAlone(settings: NodeSettings & { readonly dir: string }): P
   };
 }
 
+/** Settings are checked before the number of shards is known, where the directory or the cluster file says it. */
+function demandShardPorts(name: string, address: Endpoint, shards: number): void {
+  demandPorts(address, shards, `${name} ${endpointText(address)} for ${shards} shards`);
+}
+
 /** Where clients are told to connect to; port 0: to the ports that are listened on. */
-function advertised(advertise: string | undefined, { host }: Endpoint): Endpoint {
-  if (advertise !== undefined) return parseEndpoint(advertise) ?? { host: advertise, port: 0 };
+function advertised(advertise: Endpoint | undefined, { host }: Endpoint): Endpoint {
+  if (advertise !== undefined) return advertise;
   // Every address of this machine: clients go where they have the slot map from.
   return { host: host === "0.0.0.0" || host === "::" ? "" : host, port: 0 };
 }
@@ -102,6 +109,7 @@ async function placedInCluster(
       `found shards ${settings.shards}, ${what} gives node "${node}" ${member.shards}: leave it out`,
     );
   const listen = settings.listen ?? { host: member.host, port: member.port };
+  demandShardPorts("listen", listen, member.shards);
   demandPrivate(listen, insecure, `host ${listen.host} (${what})`);
   return {
     node,

@@ -143,6 +143,26 @@ export function parseEndpoint(given: string): Endpoint | undefined {
   return match && port <= 65_535 ? { host: match[1] ?? match[2], port } : undefined;
 }
 
+/** An address that others connect to; port 0 where it has none. */
+export const hostOrEndpoint: SettingKind<Endpoint> = {
+  placeholder: "host",
+  says: "HOST or HOST:PORT, such as 10.0.0.5, node-1.example.org:7400 or [::1]:7400",
+  read: (given) => (typeof given === "string" ? parseHostOrEndpoint(given) : undefined),
+  show: ({ host, port }) => endpointText({ host, port }).replace(/:0$/, ""),
+};
+
+/** An IPv6 address has two colons at least. */
+const hostAndPort = /^(?:\[((?=(?:[^:]*:){2})[0-9a-f:.]+)\]|([a-z0-9_][a-z0-9._-]{0,254}))(?::(\d{1,5}))?$/i;
+
+function parseHostOrEndpoint(given: string): Endpoint | undefined {
+  const match = hostAndPort.exec(given);
+  if (!match) return undefined;
+  const host = match[1] ?? match[2];
+  if (match[3] === undefined) return { host, port: 0 };
+  const port = Number(match[3]);
+  return port >= 1 && port <= 65_535 ? { host, port } : undefined;
+}
+
 /** HOST:PORT as it is written, an IPv6 address in brackets. */
 export function endpointText({ host, port }: Endpoint): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;

@@ -7,6 +7,7 @@ import {
   duration,
   type Endpoint,
   endpoint,
+  hostOrEndpoint,
   type SettingKind,
   text,
   yesOrNo,
@@ -26,7 +27,7 @@ export interface SettingSpec<T> {
 export interface NodeSettings {
   readonly dir: string | undefined;
   readonly listen: Endpoint | undefined;
-  readonly advertise: string | undefined;
+  readonly advertise: Endpoint | undefined;
   readonly shards: number | undefined;
   readonly cluster: string | undefined;
   readonly node: string | undefined;
@@ -82,10 +83,10 @@ export function settingTable(machine: Machine): SettingTable {
       help: "Where the node listens. This is the control port; shard i has the port i + 1 above it. With port 0 the system chooses.",
     },
     advertise: {
-      kind: text("host", "a host name or address, with or without :PORT of the control port"),
+      kind: hostOrEndpoint,
       fallback: undefined,
       otherwise: "what it listens on",
-      help: "Where clients are told to connect to, where that is not what the node listens on.",
+      help: "Where clients are told to connect to, where that is not what the node listens on. PORT is for control, the shards' are above it.",
     },
     shards: {
       kind: count(1, 256),

@@ -1,6 +1,7 @@
 // What is in force: flags over environment over file over defaults. Everything is checked, also what is overruled.
 import { describe } from "../api/option-reader.js";
 import { EmbershardError } from "../base/errors.js";
+import type { Endpoint } from "./setting-kinds.js";
 import {
   flagOf,
   type Machine,
@@ -119,18 +120,32 @@ export function demandPrivate({ host }: { readonly host: string }, insecure: boo
   );
 }
 
+/** Refuses a control port with too few ports above it for the shards. `what` says the address, and where it is from. */
+export function demandPorts({ port }: Endpoint, shards: number, what: string): void {
+  if (port === 0 || port + shards <= 65_535) return;
+  throw refusal(`found ${what}: its shards have the ports above it, of which there are too few`);
+}
+
 function checkTogether(settings: NodeSettings, inForce: readonly SettingInForce[]): void {
   const saying = (name: SettingName) => {
     const one = inForce.find((setting) => setting.name === name)!;
     return `${name} ${one.shown} (${one.from})`;
   };
-  const { listen, insecure, cluster, node, frameBytes, connectionBytes, inFlightBytes } = settings;
+  const {
+    listen,
+    advertise,
+    shards = 1,
+    insecure,
+    cluster,
+    node,
+    frameBytes,
+    connectionBytes,
+    inFlightBytes,
+  } = settings;
   if (listen) demandPrivate(listen, insecure, saying("listen"));
-  if (listen && listen.port > 0 && listen.port + (settings.shards ?? 1) > 65_535)
-    throw refusal(
-      `found ${saying("listen")}: its shards have the ports above it, of which there are too few`,
-    );
-  if (cluster !== undefined && settings.advertise !== undefined)
+  if (listen) demandPorts(listen, shards, saying("listen"));
+  if (advertise) demandPorts(advertise, shards, saying("advertise"));
+  if (cluster !== undefined && advertise !== undefined)
     throw refusal(
       `found ${saying("advertise")} and ${saying("cluster")}: the file says where clients connect to`,
     );

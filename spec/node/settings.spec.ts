@@ -68,6 +68,28 @@ test("what is wrong is refused with its name and where it is from, even where it
       /listen 10.0.0.1:7400 \(flag --listen\): nothing is encrypted.* needs --insecure/,
     ],
     [{ flags: { listen: "127.0.0.1:65535" } }, /ports above it, of which there are too few/],
+    [{ flags: { listen: "127.0.0.1:65534", shards: "2" } }, /ports above it, of which there are too few/],
+    ...[
+      "a b",
+      "http://x",
+      "x:y:z",
+      "127.0.0.1:70000",
+      "host:99999",
+      "h:0",
+      "h:",
+      "",
+      "::1",
+      "[a]",
+      "[a:1]",
+      "h/x",
+    ].map((advertise): [SettingSources, RegExp] => [
+      { flags: { advertise } },
+      /^advertise: found ".*" \(flag --advertise\), expected HOST or HOST:PORT/,
+    ]),
+    [
+      { flags: { advertise: "127.0.0.1:65534", shards: "2" } },
+      /advertise 127.0.0.1:65534 \(flag --advertise\): its shards have the ports above it, of which there are too few/,
+    ],
     [{ flags: { cluster: "c.json" } }, /found cluster c.json \(flag --cluster\) without node/],
     [{ flags: { node: "a" } }, /found node a \(flag --node\) without cluster/],
     [{ flags: { cluster: "c", node: "a", advertise: "h" } }, /the file says where clients connect to/],
@@ -101,6 +123,16 @@ test("bytes, times and addresses are read with their units", () => {
   assert.is(settings.sessionExpiryMs, 86_400_000);
   assert.equal(settings.listen, { host: "::1", port: 7400 });
   assert.is(settings.supervise, false);
+  for (const [advertise, host, port] of [
+    ["10.0.0.5", "10.0.0.5", 0],
+    ["node_1.example-a.org:65534", "node_1.example-a.org", 65_534],
+    ["[::1]", "::1", 0],
+    ["[2001:db8::1]:1", "2001:db8::1", 1],
+  ] as const) {
+    const { settings, inForce } = resolve({ flags: { advertise } });
+    assert.equal(settings.advertise, { host, port });
+    assert.is(inForce.find(({ name }) => name === "advertise")!.shown, advertise);
+  }
   assert.is(parseEndpoint("host:70000"), undefined);
   assert.is(parseEndpoint("::1:80"), undefined);
   assert.equal(resolve({ flags: { listen: "0.0.0.0:80", insecure: true } }).settings.listen, {
