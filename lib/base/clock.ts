@@ -11,19 +11,27 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   elapsed: () => performance.now(),
-  after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
-    timer.unref();
-    return () => clearTimeout(timer);
-  },
+  after: (delayMs, callback) => startTimer(delayMs, callback, false),
 };
 
 /** As `systemClock`, but who waits keeps the process alive: for calls that somebody awaits. */
 export const wakefulClock: Clock = {
   now: () => Date.now(),
   elapsed: () => performance.now(),
-  after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
-    return () => clearTimeout(timer);
-  },
+  after: (delayMs, callback) => startTimer(delayMs, callback, true),
 };
+
+/** setTimeout makes 1 ms of a longer time. */
+const longestMs = 2 ** 31 - 1;
+
+/** As `Clock.after`, for times of any length. */
+function startTimer(delayMs: number, callback: () => void, wakeful: boolean): () => void {
+  let timer: NodeJS.Timeout;
+  const wait = (leftMs: number): void => {
+    timer =
+      leftMs > longestMs ? setTimeout(wait, longestMs, leftMs - longestMs) : setTimeout(callback, leftMs);
+    if (!wakeful) timer.unref();
+  };
+  wait(delayMs);
+  return () => clearTimeout(timer);
+}
