@@ -1,5 +1,6 @@
 // `embershard serve`: runs a node, under a parent that starts it again when it crashes.
 import { spawn } from "node:child_process";
+import { constants } from "node:os";
 import { Command } from "commander";
 import { systemClock } from "../base/clock.js";
 import { Supervisor } from "../node/supervisor.js";
@@ -45,6 +46,7 @@ export function serveCommand(
 /** Runs the same command as a child, again and again while it crashes. */
 async function supervise(log: NodeLog): Promise<number> {
   const supervisor = new Supervisor({
+    signals: constants.signals,
     clock: systemClock,
     say: (line) => log.line(line),
     start: () =>

@@ -10,6 +10,8 @@ export const crashed = 70;
 export interface SupervisorParts {
   /** Starts the node's process, with a channel whose end it takes for an order to stop. */
   readonly start: () => ChildProcess;
+  /** The system's numbers of signals. */
+  readonly signals: Readonly<Record<string, number>>;
   readonly clock: Clock;
   /** Told in one line what happened. */
   readonly say: (line: string) => void;
@@ -29,6 +31,7 @@ export class Supervisor {
   readonly #orders: StopOrders;
   #child: ChildProcess | undefined;
   #stopping = false;
+  readonly #passedOn = new Set<NodeJS.Signals>();
   #cancelRestart: (() => void) | undefined;
   #delayMs = firstDelayMs;
   #end!: (code: number) => void;
@@ -60,8 +63,17 @@ export class Supervisor {
   #passOn(name: NodeJS.Signals): void {
     this.#stopping = true;
     this.#cancelRestart?.();
-    if (this.#child) this.#child.kill(name);
-    else this.#end(0);
+    if (!this.#child) {
+      this.#end(0);
+      return;
+    }
+    this.#passedOn.add(name);
+    this.#child.kill(name);
+  }
+
+  /** What to end with where a signal ended the child; one that was passed on does so only while nothing is open. */
+  #codeOf(signal: NodeJS.Signals): number {
+    return this.#passedOn.has(signal) ? 0 : 128 + this.#parts.signals[signal];
   }
 
   #start(): void {
@@ -82,7 +94,7 @@ export class Supervisor {
       this.#child = undefined;
       const crash = signal !== null || isCrash(code!);
       if (this.#stopping || !crash) {
-        this.#end(code ?? 128);
+        this.#end(code ?? this.#codeOf(signal!));
         return;
       }
       if (clock.elapsed() - startedAt > quietMs) this.#delayMs = firstDelayMs;

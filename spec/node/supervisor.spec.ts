@@ -1,11 +1,14 @@
 // Signals that a supervisor and a node get: the first, its repetitions, and a second one.
 import type { ChildProcess } from "node:child_process";
 import { EventEmitter } from "node:events";
+import { constants } from "node:os";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { StopOrders, sameOrderMs } from "../../lib/node/stop-orders.js";
 import { Supervisor } from "../../lib/node/supervisor.js";
 import { TestClock } from "./test-clock.js";
+
+const { signals } = constants;
 
 /** A node's process that notes the signals it gets. */
 class Child extends EventEmitter {
@@ -41,6 +44,7 @@ test("a supervisor passes on the first signal once, and a second one that comes 
   const clock = new TestClock();
   const child = new Child();
   const supervisor = new Supervisor({
+    signals,
     clock,
     say: () => {},
     start: () => child as unknown as ChildProcess,
@@ -57,10 +61,31 @@ test("a supervisor passes on the first signal once, and a second one that comes 
   assert.is(supervisor.restarts, 0);
 });
 
+for (const [signal, code] of [
+  ["SIGTERM", 0],
+  ["SIGINT", 130],
+  ["SIGKILL", 137],
+] as const)
+  test(`a supervisor that has passed on SIGTERM ends with ${code} when ${signal} ends the process`, async () => {
+    const child = new Child();
+    const supervisor = new Supervisor({
+      signals,
+      clock: new TestClock(),
+      say: () => {},
+      start: () => child as unknown as ChildProcess,
+    });
+    const ended = supervisor.run();
+    supervisor.signal("SIGTERM");
+    child.emit("exit", null, signal);
+    assert.is(await ended, code);
+    assert.is(supervisor.restarts, 0);
+  });
+
 test("a signal while a crashed process waits to be started again ends the supervisor", async () => {
   const clock = new TestClock();
   const children: Child[] = [];
   const supervisor = new Supervisor({
+    signals,
     clock,
     say: () => {},
     start: () => {
