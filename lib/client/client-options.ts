@@ -4,8 +4,8 @@ import { EmbershardError } from "../base/errors.js";
 /** How a store on nodes is opened. */
 export interface ConnectOptions {
   /**
-   * Name of this worker, at most 200 bytes of UTF-8, no other's: pushes that are sent again, by this process or by the one that
-   * takes its place, are applied once. A name of its own for each `connect` unless given.
+   * Name of this worker, at most 200 bytes of UTF-8, no other's: pushes that the client sends again by itself are
+   * applied once, and one that takes its place fences what it has on its way. A name of its own for each `connect` unless given.
    */
   readonly worker?: string;
   /** The worker's session, greater than any before: an earlier one of that name is fenced. Rises with the time unless given. */

@@ -119,6 +119,23 @@ test("waits double, with a random half, up to a second", async (context) => {
   await cluster.restart(0);
 });
 
+test("a push whose answer is lost: called again it counts again; a mark says to the next session that it was applied", async (context) => {
+  const cluster = await served(context, 1);
+  const { table } = await client(context, { worker: "w", deadlineMs: 400 });
+  const mark = (n: number) => ({ mark: Uint8Array.of(n) });
+  await table.push(keys, ones, mark(1));
+  cluster.network.setFaults({ blackHole: true }, "node", "client");
+  const late = await errorOf<EmbershardError>(table.push(keys, ones, mark(2)));
+  assert.is(late.code, "DEADLINE", late.stack);
+  cluster.network.setFaults({ blackHole: false }, "node", "client");
+  const next = await client(context, { worker: "w" });
+  assert.equal(await next.store.mark(), Uint8Array.of(2));
+  assert.is(await codeOf(() => table.push(keys, ones, mark(3))), "FENCED");
+  assert.equal(new Set(await next.table.occurrences(keys)), new Set([2]));
+  await next.table.push(keys, ones, mark(2));
+  assert.equal(new Set(await next.table.occurrences(keys)), new Set([3]));
+});
+
 test("a later map is learned in one extra round trip", async (context) => {
   const cluster = await served(context, 2);
   const { table } = await client(context);
