@@ -18,7 +18,7 @@ export interface TableDiff {
   readonly removed: number;
   /** Rows whose weights, state, frequency or last step differ, or their counters or time of the last write, where they have some. */
   readonly changed: number;
-  /** The rows whose weights have moved furthest, by Euclid, the furthest first. */
+  /** The rows whose weights have moved furthest, by Euclid, the furthest first; NaN, of rows that have diverged, before all. */
   readonly largest: readonly { readonly key: bigint; readonly distance: number }[];
 }
 

@@ -9,7 +9,7 @@ import { restoreStore } from "../repair/restore-store.js";
 import { progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
 import { teach, wholeNumber } from "./options.js";
-import type { Output } from "./output.js";
+import { jsonLine, type Output } from "./output.js";
 import { bytesText, type Column, countText, textTable } from "./text-table.js";
 import { atDesk } from "./versions-command.js";
 
@@ -34,12 +34,12 @@ export function backupCommand(output: Output): Command {
       ) => {
         if (list) {
           const backups = await listBackups(directory);
-          output.out.write(json ? `${JSON.stringify({ backups })}\n` : backupsText(backups, output.heading));
+          output.out.write(json ? jsonLine({ backups }) : backupsText(backups, output.heading));
           return;
         }
         if (to === undefined) return command.error("error: missing argument 'to': where do the backups go?");
         const info = await backUp(directory, to, of, output);
-        output.out.write(json ? `${JSON.stringify(info)}\n` : backupsText([info], output.heading));
+        output.out.write(json ? jsonLine(info) : backupsText([info], output.heading));
       },
     );
   return teach(command, [
@@ -81,7 +81,7 @@ export function restoreCommand(output: Output): Command {
     .action(async (from: string, directory: string, { at, json }: { at?: number; json?: boolean }) => {
       const info = await shown(output, (options) => restoreStore(from, directory, { ...options, at }));
       const text = () => `restored to ${directory}\n\n${backupsText([info], output.heading)}`;
-      output.out.write(json ? `${JSON.stringify(info)}\n` : text());
+      output.out.write(json ? jsonLine(info) : text());
     });
   return teach(command, [
     "embershard restore /backups/model ./model",

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { flagOf, variableOf } from "../node/setting-table.js";
 import { strangeVariables } from "../node/settings.js";
 import { teach } from "./options.js";
-import type { Output } from "./output.js";
+import { jsonLine, type Output } from "./output.js";
 import { addSettingOptions, settingsOf } from "./setting-options.js";
 import { textTable } from "./text-table.js";
 
@@ -20,7 +20,7 @@ export function configCommand({ out, err, heading }: Output, environment: NodeJS
       const { inForce } = settingsOf(command, environment);
       if (options.json) {
         const settings = inForce.map(({ name, value, from }) => [name, { value: value ?? null, from }]);
-        out.write(`${JSON.stringify(Object.fromEntries(settings))}\n`);
+        out.write(jsonLine(Object.fromEntries(settings)));
         return;
       }
       const lines = textTable(

@@ -5,7 +5,7 @@ import { connectControl } from "../embedded/control-client.js";
 import { evictRows } from "../embedded/evict-request.js";
 import { openClosed } from "./closed-store.js";
 import { teach, wholeNumber } from "./options.js";
-import type { Output } from "./output.js";
+import { jsonLine, type Output } from "./output.js";
 import { plural } from "./text-table.js";
 
 interface EvictOptions {
@@ -43,9 +43,7 @@ export function evictCommand(output: Output): Command {
           "give exactly one of --rows, --older-than-steps, --older-than-ms, --below-norm, --below-frequency, --below-score; see embershard evict --help",
         );
       const done = await evict(directory, { table, ...request });
-      output.out.write(
-        json ? `${JSON.stringify(done)}\n` : `${plural(done.evicted, "row")} evicted from ${table}\n`,
-      );
+      output.out.write(json ? jsonLine(done) : `${plural(done.evicted, "row")} evicted from ${table}\n`);
     });
   return teach(command, [
     "embershard evict ./model --table items --older-than-steps 100000",

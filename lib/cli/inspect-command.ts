@@ -3,7 +3,7 @@ import { keysOf } from "../api/keys.js";
 import { EmbershardError } from "../base/errors.js";
 import type { InspectedRows } from "../embedded/inspection.js";
 import { commaList, teach } from "./options.js";
-import type { Output } from "./output.js";
+import { jsonLine, type Output } from "./output.js";
 import { rowsText, statsText } from "./store-text.js";
 import { openView } from "./store-view.js";
 import { openDesk } from "./versions-command.js";
@@ -52,7 +52,7 @@ async function inspect(directory: string, options: InspectOptions, { out, headin
     if (wanted === undefined) throw wrong("--at needs --table; embershard versions list shows what there is");
     const rows = await rowsAt(directory, options.at, wanted);
     const result = withValues(rows, options.values);
-    out.write(options.json ? `${JSON.stringify(result)}\n` : rowsText(rows, options.values, heading));
+    out.write(options.json ? jsonLine(result) : rowsText(rows, options.values, heading));
     return;
   }
   const view = await openView(directory);
@@ -71,7 +71,7 @@ async function inspect(directory: string, options: InspectOptions, { out, headin
   } finally {
     await view.close();
   }
-  out.write(options.json ? `${JSON.stringify(result)}\n` : text);
+  out.write(options.json ? jsonLine(result) : text);
 }
 
 async function rowsAt(

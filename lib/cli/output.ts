@@ -1,3 +1,5 @@
+import { nonFiniteAsText } from "../base/non-finite.js";
+
 /** A stream that text is written to, and whether a person reads it. */
 export interface TextStream {
   write(text: string): unknown;
@@ -18,4 +20,9 @@ export interface Output {
 export function outputOf(out: TextStream, err: TextStream, environment: NodeJS.ProcessEnv): Output {
   const styled = out.isTTY === true && !environment.NO_COLOR && environment.TERM !== "dumb";
   return { out, err, heading: (text) => (styled ? `\x1b[1m${text}\x1b[22m` : text) };
+}
+
+/** What `--json` prints. */
+export function jsonLine(value: unknown): string {
+  return `${JSON.stringify(value, nonFiniteAsText)}\n`;
 }

@@ -5,7 +5,7 @@ import { adagrad, adam, ftrl, type OptimizerDefinition, rowWiseAdagrad, sgd } fr
 import { EmbershardError } from "../base/errors.js";
 import { type ModelPlan, type PlanOptions, planModel } from "../embedded/plan.js";
 import { teach } from "./options.js";
-import type { Output } from "./output.js";
+import { jsonLine, type Output } from "./output.js";
 import { bytesText, type Column, countText, durationText, textTable } from "./text-table.js";
 
 const rate = { learningRate: 0.1 };
@@ -81,7 +81,7 @@ export function planCommand(output: Output): Command {
       const plan = planModel(
         file === undefined ? ofFlags(flags) : { ...(await ofFile(file)), ...common(flags) },
       );
-      output.out.write(flags.json ? `${JSON.stringify(plan)}\n` : planText(plan, output.heading));
+      output.out.write(flags.json ? jsonLine(plan) : planText(plan, output.heading));
     });
   return teach(command, [
     "embershard plan --rows 100M --dim 64",

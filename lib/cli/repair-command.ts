@@ -4,7 +4,7 @@ import type { Loss, RepairReport } from "../repair/report.js";
 import { shown } from "./backup-commands.js";
 import { EXIT } from "./failure.js";
 import { teach } from "./options.js";
-import type { Output } from "./output.js";
+import { jsonLine, type Output } from "./output.js";
 import { countText } from "./text-table.js";
 import { findingsText } from "./verify-command.js";
 
@@ -21,7 +21,7 @@ export function repairCommand(output: Output, exit: (code: number) => void): Com
     .action(
       async (directory: string, { acceptLoss = false, json }: { acceptLoss?: boolean; json?: boolean }) => {
         const report = await shown(output, (options) => repairStore(directory, { ...options, acceptLoss }));
-        output.out.write(json ? `${JSON.stringify(report)}\n` : repairText(report, output.heading));
+        output.out.write(json ? jsonLine(report) : repairText(report, output.heading));
         exit(report.status === "refused" ? EXIT.damaged : EXIT.ok);
       },
     );

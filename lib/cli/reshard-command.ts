@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { type ReshardInfo, reshardDirectory } from "../directory/resharding.js";
 import { progressLine } from "./bar.js";
 import { teach, wholeNumber } from "./options.js";
-import type { Output } from "./output.js";
+import { jsonLine, type Output } from "./output.js";
 import { countText, plural } from "./text-table.js";
 
 export function reshardCommand(output: Output): Command {
@@ -27,7 +27,7 @@ export function reshardCommand(output: Output): Command {
           onProgress: ({ rows, total }) => line.show(rows, total, `${countText(rows)} rows`),
         });
         line.clear();
-        output.out.write(json ? `${JSON.stringify(info)}\n` : reshardText(info));
+        output.out.write(json ? jsonLine(info) : reshardText(info));
       } finally {
         line.clear();
         process.removeListener("SIGINT", abort);

@@ -6,7 +6,7 @@ import type { Member } from "../ring/members.js";
 import { nextMap } from "../ring/placement.js";
 import { placementFingerprint } from "../ring/slot-map.js";
 import { teach } from "./options.js";
-import type { Output } from "./output.js";
+import { jsonLine, type Output } from "./output.js";
 import { type RingReport, ringReport } from "./ring-report.js";
 import { ringText } from "./ring-text.js";
 
@@ -38,7 +38,7 @@ export function ringCommand(output: Output): Command {
     .option("--json", "print JSON")
     .action(async (path: string, flags: RingFlags) => {
       const report = await reportOf(path, flags);
-      output.out.write(flags.json ? `${JSON.stringify(report)}\n` : ringText(report, output));
+      output.out.write(flags.json ? jsonLine(report) : ringText(report, output));
     });
   return teach(command, [
     "embershard ring cluster.json",

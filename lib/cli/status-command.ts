@@ -5,7 +5,7 @@ import { EmbershardError } from "../base/errors.js";
 import type { NodeStatus } from "../node/node-status.js";
 import { EXIT } from "./failure.js";
 import { teach, wholeNumber } from "./options.js";
-import type { Output } from "./output.js";
+import { jsonLine, type Output } from "./output.js";
 import { type NodeReport, statusText } from "./status-text.js";
 
 interface StatusOptions {
@@ -56,9 +56,7 @@ async function status(
     for (let shown = 0; ; ) {
       reports = await reportsOf(addresses, ending.signal, reports);
       if (stopped) return EXIT.interrupted;
-      output.out.write(
-        json ? `${JSON.stringify({ nodes: reports })}\n` : shownText(reports, watch === true, output),
-      );
+      output.out.write(json ? jsonLine({ nodes: reports }) : shownText(reports, watch === true, output));
       const ready = reports.every((report) => report.status?.state === "ready");
       if (!watch || ++shown >= count) return ready ? EXIT.ok : EXIT.failed;
       await pause(every, undefined, { signal: ending.signal }).catch(() => undefined);

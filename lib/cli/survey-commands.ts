@@ -4,7 +4,7 @@ import type { Histogram, SurveyProgress, TopRows } from "../embedded/table-surve
 import { barText, progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
 import { teach, wholeNumber } from "./options.js";
-import type { Output } from "./output.js";
+import { jsonLine, type Output } from "./output.js";
 import { openView, type StoreView } from "./store-view.js";
 import { type Column, countText, textTable } from "./text-table.js";
 
@@ -34,7 +34,7 @@ export function topCommand(output: Output): Command {
       const top = await surveyed(directory, output, (view, options) =>
         view.top({ table, by, count }, options),
       );
-      output.out.write(json ? `${JSON.stringify(top)}\n` : topText(top, output.heading));
+      output.out.write(json ? jsonLine(top) : topText(top, output.heading));
     });
   return teach(command, [
     "embershard top ./model --table items",
@@ -64,7 +64,7 @@ export function histogramCommand(output: Output): Command {
       const histogram = await surveyed(directory, output, (view, options) =>
         view.histogram({ table, of }, options),
       );
-      output.out.write(json ? `${JSON.stringify(histogram)}\n` : histogramText(histogram, output.heading));
+      output.out.write(json ? jsonLine(histogram) : histogramText(histogram, output.heading));
     });
   return teach(command, [
     "embershard histogram ./model --table items",
@@ -112,21 +112,26 @@ export function topText({ table, by, surveyed, rows }: TopRows, heading: (text: 
 
 /** A histogram for people. */
 export function histogramText(
-  { table, of, surveyed, least, mean, greatest, buckets }: Histogram,
+  { table, of, surveyed, nonFinite, least, mean, greatest, buckets }: Histogram,
   heading: (text: string) => string,
 ): string {
   const title = `${table}, ${of} of ${countText(surveyed)} rows`;
-  if (least === null || mean === null || greatest === null) return `${title}\n`;
-  const most = Math.max(...buckets.map(({ rows }) => rows));
-  const columns: Column<Histogram["buckets"][number]>[] = [
-    { title: of, align: "right", text: ({ from, to }) => rangeText(of, from, to) },
+  const counts = buckets.map(({ from, to, rows }) => ({ range: rangeText(of, from, to), rows }));
+  if (nonFinite > 0) counts.push({ range: "NaN or infinite", rows: nonFinite });
+  if (counts.length === 0) return `${title}\n`;
+  const most = Math.max(...counts.map(({ rows }) => rows));
+  const columns: Column<(typeof counts)[number]>[] = [
+    { title: of, align: "right", text: ({ range }) => range },
     { title: "rows", align: "right", text: ({ rows }) => countText(rows) },
     { title: "share", align: "right", text: ({ rows }) => `${((100 * rows) / surveyed).toFixed(1)} %` },
     { title: "", text: ({ rows }) => barText(rows / most, barWidth) },
   ];
-  const [titles, ...lines] = textTable(columns, buckets);
-  const summary = `least ${numberText(least)}, mean ${numberText(mean)}, greatest ${numberText(greatest)}`;
-  return `${[title, summary, "", heading(titles), ...lines].join("\n")}\n`;
+  const [titles, ...lines] = textTable(columns, counts);
+  const summary =
+    least === null || mean === null || greatest === null
+      ? []
+      : [`least ${numberText(least)}, mean ${numberText(mean)}, greatest ${numberText(greatest)}`];
+  return `${[title, ...summary, "", heading(titles), ...lines].join("\n")}\n`;
 }
 
 /** Whole numbers have a last one; norms have an end that they do not reach. */

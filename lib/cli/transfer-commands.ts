@@ -19,7 +19,7 @@ import { progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
 import { openClosed } from "./closed-store.js";
 import { teach, wholeNumber } from "./options.js";
-import type { Output } from "./output.js";
+import { jsonLine, type Output } from "./output.js";
 import { bytesText, countText, plural } from "./text-table.js";
 
 const formats = ["safetensors", "npy", "parquet"];
@@ -68,7 +68,7 @@ export function exportCommand(output: Output, environment: NodeJS.ProcessEnv): C
       );
       const gone = since === undefined ? "" : `, ${countText(report.removed)} removed`;
       const text = `${plural(report.rows, "row")}${gone}, ${bytesText(report.bytes)} in ${whereOf(request.path, report)}\n`;
-      output.out.write(json ? `${JSON.stringify(report)}\n` : text);
+      output.out.write(json ? jsonLine(report) : text);
     });
   return teach(command, [
     "embershard export ./model items.safetensors --table items --state",
@@ -107,7 +107,7 @@ export function importCommand(output: Output, environment: NodeJS.ProcessEnv): C
       const report = await transferred<ImportReport>("import", directory, request, output, (store, rest) =>
         importTable(store, table, request.path, { ...options, ...rest }),
       );
-      output.out.write(json ? `${JSON.stringify(report)}\n` : importText(table, report));
+      output.out.write(json ? jsonLine(report) : importText(table, report));
     });
   return teach(command, [
     "embershard import ./model items.safetensors --table items",

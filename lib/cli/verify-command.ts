@@ -5,7 +5,7 @@ import { progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
 import { EXIT } from "./failure.js";
 import { teach } from "./options.js";
-import type { Output } from "./output.js";
+import { jsonLine, type Output } from "./output.js";
 import { bytesText, type Column, countText, plural, textTable } from "./text-table.js";
 
 export function verifyCommand(output: Output, exit: (code: number) => void): Command {
@@ -25,7 +25,7 @@ export function verifyCommand(output: Output, exit: (code: number) => void): Com
           onProgress: ({ bytes, total }) => line.show(bytes, total, bytesText(bytes)),
         }),
       ).finally(() => line.clear());
-      output.out.write(json ? `${JSON.stringify(report)}\n` : verifyText(report, output.heading));
+      output.out.write(json ? jsonLine(report) : verifyText(report, output.heading));
       exit(report.status === "ok" ? EXIT.ok : EXIT.damaged);
     });
   return teach(command, [

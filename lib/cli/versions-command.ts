@@ -16,7 +16,7 @@ import { progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
 import { openClosed } from "./closed-store.js";
 import { teach, wholeNumber } from "./options.js";
-import type { Output } from "./output.js";
+import { jsonLine, type Output } from "./output.js";
 import { bytesText, type Column, countText, durationText, plural, textTable } from "./text-table.js";
 
 interface Common {
@@ -53,7 +53,7 @@ function listCommand(output: Output): Command {
     .action(async (directory: string, { json }: Common) => {
       const versions = await atDesk(directory, output, (desk) => desk.list());
       const text = () => versionsText(versions, Date.now(), output.heading);
-      output.out.write(json ? `${JSON.stringify({ versions })}\n` : text());
+      output.out.write(json ? jsonLine({ versions }) : text());
     });
 }
 
@@ -75,7 +75,7 @@ function createCommand(output: Output): Command {
         const { folded, deleted } = info.version!;
         const gone = deleted.length > 0 ? `; deleted ${deleted.join(", ")}` : "";
         const text = `made version ${name} at LSN ${countText(info.lsn)}: ${countText(info.pages + folded)} pages written${gone}\n`;
-        output.out.write(json ? `${JSON.stringify(info)}\n` : text);
+        output.out.write(json ? jsonLine(info) : text);
       },
     );
 }
@@ -98,7 +98,7 @@ function diffCommand(output: Output): Command {
         const diff = await atDesk(directory, output, (desk, work) =>
           desk.diff({ from, largest, ...(to !== undefined && { to }) }, work),
         );
-        output.out.write(json ? `${JSON.stringify(diff)}\n` : diffText(diff, output.heading));
+        output.out.write(json ? jsonLine(diff) : diffText(diff, output.heading));
       },
     );
 }
@@ -112,7 +112,7 @@ function rollbackCommand(output: Output): Command {
     .action(async (directory: string, name: string, { json }: Common) => {
       const info = await atDesk(directory, output, (desk) => desk.rollback(name));
       const text = `rolled back to version ${name}: ${plural(info.discarded, "record")} after it ${info.discarded === 1 ? "counts" : "count"} no more\n`;
-      output.out.write(json ? `${JSON.stringify(info)}\n` : text);
+      output.out.write(json ? jsonLine(info) : text);
     });
 }
 
@@ -128,7 +128,7 @@ function deleteCommand(output: Output): Command {
         demandKnown(deleted, await desk.list());
         for (const name of deleted) await desk.delete(name);
       });
-      output.out.write(json ? `${JSON.stringify({ deleted })}\n` : `deleted ${deleted.join(", ")}\n`);
+      output.out.write(json ? jsonLine({ deleted }) : `deleted ${deleted.join(", ")}\n`);
     });
 }
 

@@ -7,6 +7,7 @@ import {
   type TableDiff,
   type VersionInfo,
 } from "../api/version-types.js";
+import { greatestFirst } from "../base/non-finite.js";
 
 export function joinCheckpoints(infos: readonly CheckpointInfo[]): CheckpointInfo {
   const [first] = infos;
@@ -84,7 +85,9 @@ function addDiffs(a: TableDiff, b: TableDiff, largest: number): TableDiff {
     added: a.added + b.added,
     removed: a.removed + b.removed,
     changed: a.changed + b.changed,
-    largest: [...a.largest, ...b.largest].sort((x, y) => y.distance - x.distance).slice(0, largest),
+    largest: [...a.largest, ...b.largest]
+      .sort((x, y) => greatestFirst(x.distance, y.distance))
+      .slice(0, largest),
   };
 }
 

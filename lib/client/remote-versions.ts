@@ -314,12 +314,12 @@ function versionsOf({ json }: { readonly json: string }): VersionInfo[] {
   return JSON.parse(json) as VersionInfo[];
 }
 
-/** A diff from JSON, where keys are decimal text. */
+/** A diff from JSON, where keys are decimal text, and distances that are not finite are text, too. */
 function diffOf(json: string): StateDiff {
   const diff = JSON.parse(json) as StateDiff;
   const tables = diff.tables.map((table) => ({
     ...table,
-    largest: table.largest.map(({ key, distance }) => ({ key: BigInt(key), distance })),
+    largest: table.largest.map(({ key, distance }) => ({ key: BigInt(key), distance: Number(distance) })),
   }));
   return { ...diff, tables };
 }

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { EmbershardError, ERRORS, type ErrorCode } from "../base/errors.js";
+import { nonFiniteFromText } from "../base/non-finite.js";
 import { useAddress } from "./control-address.js";
 
 export interface AskOptions {
@@ -128,7 +129,7 @@ interface Response {
 
 /** Gives a response to who waits for it. Throws a SyntaxError for what is not JSON. */
 function settle(line: string, waiting: Map<number, Waiting>): void {
-  const { id, progress, result, error } = JSON.parse(line) as Response;
+  const { id, progress, result, error } = JSON.parse(line, nonFiniteFromText) as Response;
   const asker = typeof id === "number" ? waiting.get(id) : undefined;
   if (asker === undefined) return;
   if (progress !== undefined) {

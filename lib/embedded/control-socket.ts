@@ -1,6 +1,7 @@
 import { chmod } from "node:fs/promises";
 import type { Server, Socket } from "node:net";
 import { EmbershardError } from "../base/errors.js";
+import { nonFiniteAsText } from "../base/non-finite.js";
 import { addressRemover, bindAddress } from "./control-address.js";
 
 /** What a handler has of its asker, for work that takes long. */
@@ -11,7 +12,7 @@ export interface ControlRequest {
   progress(value: unknown): void;
 }
 
-/** What the owner answers, by method. A handler's result must be JSON; an EmbershardError reaches the asker with its code. */
+/** What the owner answers, by method. A handler's result must be JSON, but for numbers that are not finite; an EmbershardError reaches the asker with its code. */
 export type ControlHandlers = Readonly<Record<string, (params: unknown, request: ControlRequest) => unknown>>;
 
 export interface ControlSocket {
@@ -133,14 +134,15 @@ async function answer(
     let lastAt = Number.NEGATIVE_INFINITY;
     const report = () => {
       lastAt = performance.now();
-      say(JSON.stringify({ id, progress: last }));
+      say(JSON.stringify({ id, progress: last }, nonFiniteAsText));
     };
     heartbeat = setInterval(report, HEARTBEAT_MS).unref();
     const progress = (value: unknown) => {
       last = value;
       if (performance.now() - lastAt >= PROGRESS_MS) report();
     };
-    return JSON.stringify({ id, result: (await handlers[method](params, { signal, progress })) ?? null });
+    const result = (await handlers[method](params, { signal, progress })) ?? null;
+    return JSON.stringify({ id, result }, nonFiniteAsText);
   } catch (error) {
     const code =
       error instanceof EmbershardError ? error.code : id === null ? "INVALID_ARGUMENT" : "INTERNAL";

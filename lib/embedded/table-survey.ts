@@ -1,6 +1,7 @@
 import { describe } from "../api/option-reader.js";
 import type { ScanBatch, Store, Table } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
+import { greatestFirst, ranksBelow } from "../base/non-finite.js";
 
 /** What rows are surveyed by. An age is how many steps a row's last push lies behind the latest of the table. */
 export type Measure = "frequency" | "norm" | "age";
@@ -19,7 +20,7 @@ export interface TopRows {
   readonly by: Measure;
   /** Rows of the table that were looked at. */
   readonly surveyed: number;
-  /** The greatest first, of ages the youngest. */
+  /** The greatest first, and NaN before all; of ages the youngest. */
   readonly rows: readonly SurveyedRow[];
 }
 
@@ -34,7 +35,9 @@ export interface Histogram {
   readonly table: string;
   readonly of: Measure;
   readonly surveyed: number;
-  /** Null of a table without rows, as `mean` and `greatest` are. */
+  /** Rows whose norm is NaN or infinite: nothing below counts them. */
+  readonly nonFinite: number;
+  /** Null where there is nothing to count, as `mean` and `greatest` are. */
   readonly least: number | null;
   readonly mean: number | null;
   readonly greatest: number | null;
@@ -80,14 +83,17 @@ export async function topRows(
   // Only what can still be among the greatest becomes an object.
   let least = Number.NEGATIVE_INFINITY;
   const cut = () => {
-    rows.sort((a, b) => rankOf(b, measure) - rankOf(a, measure) || (BigInt(a.key) < BigInt(b.key) ? -1 : 1));
+    rows.sort(
+      (a, b) =>
+        greatestFirst(rankOf(a, measure), rankOf(b, measure)) || (BigInt(a.key) < BigInt(b.key) ? -1 : 1),
+    );
     rows = rows.slice(0, count);
     if (rows.length === count) least = rankOf(rows[count - 1], measure);
   };
   const surveyed = await survey(table, options, ({ keys, frequency, lastStep, norms }) => {
     const ranks = measure === "frequency" ? frequency : measure === "norm" ? norms : lastStep;
     for (let i = 0; i < keys.length; i++) {
-      if (ranks[i] < least) continue;
+      if (ranksBelow(ranks[i], least)) continue;
       rows.push({ key: String(keys[i]), frequency: frequency[i], lastStep: lastStep[i], norm: norms[i] });
       if (rows.length >= 8 * MOST_TOP_ROWS) cut();
     }
@@ -103,7 +109,7 @@ function rankOf({ frequency, lastStep, norm }: SurveyedRow, by: Measure): number
 
 /**
  * How a table's rows are spread: `params` is `{ table, of? }`. Frequencies and ages are counted between powers of two,
- * norms between 1, 2, 5, 10 and so on. Reads every row once, while writes go on.
+ * norms between 1, 2, 5, 10 and so on, those that are not finite apart. Reads every row once, while writes go on.
  *
  * @throws INVALID_ARGUMENT, TABLE_NOT_FOUND, ABORTED, CLOSED
  */
@@ -132,6 +138,7 @@ class Spread {
   #greatest = Number.NEGATIVE_INFINITY;
   #sum = 0;
   #count = 0;
+  #nonFinite = 0;
   readonly #edges: number[] = [];
   readonly #rows: number[] = [];
 
@@ -142,6 +149,10 @@ class Spread {
   }
 
   add(value: number): void {
+    if (!Number.isFinite(value)) {
+      this.#nonFinite++;
+      return;
+    }
     if (value < this.#least) this.#least = value;
     if (value > this.#greatest) this.#greatest = value;
     this.#sum += value;
@@ -156,8 +167,9 @@ class Spread {
     this.#rows[low]++;
   }
 
-  result(): Pick<Histogram, "least" | "mean" | "greatest" | "buckets"> {
-    if (this.#count === 0) return { least: null, mean: null, greatest: null, buckets: [] };
+  result(): Pick<Histogram, "nonFinite" | "least" | "mean" | "greatest" | "buckets"> {
+    const nonFinite = this.#nonFinite;
+    if (this.#count === 0) return { nonFinite, least: null, mean: null, greatest: null, buckets: [] };
     const buckets = this.#rows.map((rows, i) => ({
       from: i === 0 ? 0 : this.#edges[i - 1],
       to: this.#edges[i] ?? Number.MAX_VALUE,
@@ -166,6 +178,7 @@ class Spread {
     const first = buckets.findIndex(({ rows }) => rows > 0);
     const last = buckets.findLastIndex(({ rows }) => rows > 0);
     return {
+      nonFinite,
       least: this.#least,
       mean: this.#sum / this.#count,
       greatest: this.#greatest,

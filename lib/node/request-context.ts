@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
+import { nonFiniteAsText } from "../base/non-finite.js";
 import type { Shard } from "../shard/shard.js";
 import type { Frame } from "../wire/frame.js";
 import type { FrameWriter } from "../wire/frame-writer.js";
@@ -45,9 +46,11 @@ export function done(
   return { kind: "Done", clock: lowestClock(context), touched, lsn, repeated };
 }
 
-/** JSON, with integers beyond 2^53 as decimal strings. */
+/** JSON, with integers beyond 2^53 as decimal strings, and numbers that are not finite as "NaN", "Infinity" and "-Infinity". */
 export function jsonOf(value: unknown): string {
-  return JSON.stringify(value, (_, one) => (typeof one === "bigint" ? one.toString() : one));
+  return JSON.stringify(value, (name, one) =>
+    typeof one === "bigint" ? one.toString() : nonFiniteAsText(name, one),
+  );
 }
 
 export function unsupported(what: string): EmbershardError {

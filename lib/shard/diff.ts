@@ -1,5 +1,6 @@
 // What two states of a shard have in common, counted.
 import type { TableDiff } from "../api/version-types.js";
+import { ranksBelow } from "../base/non-finite.js";
 import type { PageStore } from "../store/page-store.js";
 import { type CompareOptions, compareStates } from "./comparing.js";
 import type { Manifest } from "./manifest.js";
@@ -68,7 +69,7 @@ function rowsByName({ manifest, rows }: ComparedState): Map<string, { number: nu
   return new Map(manifest.tables.map(({ name, number }, i) => [name, { number, rows: rows[i] }]));
 }
 
-/** Keeps the `most` greatest, in falling order. */
+/** Keeps the `most` greatest, in falling order; NaN is the greatest. */
 function noteDistance(
   largest: { key: bigint; distance: number }[],
   most: number,
@@ -76,9 +77,10 @@ function noteDistance(
   i: number,
   distance: number,
 ): void {
-  if (distance === 0 || (largest.length === most && !(distance > largest[most - 1]?.distance))) return;
+  if (distance === 0 || most === 0) return;
+  if (largest.length === most && !ranksBelow(largest[most - 1].distance, distance)) return;
   let at = largest.length;
-  while (at > 0 && largest[at - 1].distance < distance) at--;
+  while (at > 0 && ranksBelow(largest[at - 1].distance, distance)) at--;
   largest.splice(at, 0, { key: keys[i], distance });
   if (largest.length > most) largest.pop();
 }

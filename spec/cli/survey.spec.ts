@@ -108,6 +108,7 @@ test("a table without rows, and one that is not there", async ({ directory }) =>
     table: "empty",
     of: "frequency",
     surveyed: 0,
+    nonFinite: 0,
     least: null,
     mean: null,
     greatest: null,

@@ -864,7 +864,7 @@ export interface PushInput {
   readonly data: Bulk<ArrayBufferView>;
 }
 
-/** An answer in JSON; numbers beyond 2^53 are strings. */
+/** An answer in JSON; integers beyond 2^53, and numbers that are NaN or infinite, are strings. */
 export interface Report {
   readonly kind: "Report";
   /** JSON. */

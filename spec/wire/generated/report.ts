@@ -6,7 +6,7 @@
 import * as flatbuffers from 'flatbuffers';
 
 /**
- * An answer in JSON; numbers beyond 2^53 are strings.
+ * An answer in JSON; integers beyond 2^53, and numbers that are NaN or infinite, are strings.
  */
 export class Report {
   bb: flatbuffers.ByteBuffer|null = null;
