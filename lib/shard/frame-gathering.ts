@@ -61,7 +61,8 @@ export function gatherFrame(
     counters?.length ? readCounters(state.arenas, table, keys) : undefined,
   );
   const frame =
-    state.arenas.all.length === 1
+    state.arenas.all.length === 1 &&
+    state.arenas.front.hasScratch(scratchBytes(parts, frontBytes + dataBytes))
       ? gatherHere(state, parts, places, frontBytes, dataBytes)
       : gatherCopies(state, parts, places, frontBytes, dataBytes);
   for (const [p, { table, keys, counters: wanted = [] }] of parts.entries())
@@ -92,6 +93,10 @@ function placesOf({ table, keys, narrow, state, counters = [] }: FramePart, from
   return { rows, scales, state: stateAt, counters: counters.map(() => place(4 * n)), end };
 }
 
+function scratchBytes(parts: readonly FramePart[], frameBytes: number): number {
+  return parts.reduce((sum, { keys }) => sum + 9 * keys.length, frameBytes + 3 * 64);
+}
+
 /** One arena: the kernel writes rows where they are sent from. */
 function gatherHere(
   { arenas: { front: arena } }: ShardState,
@@ -101,8 +106,8 @@ function gatherHere(
   dataBytes: number,
 ): GatheredFrame {
   const n = parts.reduce((sum, { keys }) => sum + keys.length, 0);
-  arena.beginScratch(9 * n + frontBytes + dataBytes + 3 * 64);
   const bytes = frontBytes + dataBytes;
+  arena.beginScratch(scratchBytes(parts, bytes));
   const frame = arena.takeScratch(bytes);
   const found = arena.takeScratch(n);
   const keysAt = arena.takeScratch(8 * n);
@@ -145,7 +150,7 @@ function gatherHere(
   };
 }
 
-/** Several arenas: their answers are put together in memory of its own. */
+/** Several arenas, or one close to full: their answers are put together in memory of its own. */
 function gatherCopies(
   shard: ShardState,
   parts: readonly FramePart[],

@@ -14,6 +14,9 @@ export interface NarrowRows {
   readonly scales: Float32Array | undefined;
 }
 
+/** Bytes that are converted at once in scratch, about. */
+const pieceBytes = 4 << 20;
+
 /** Scales that are not known: each row gets its own. */
 function unknownScales(n: number): Float32Array {
   return new Float32Array(n).fill(-1);
@@ -41,33 +44,43 @@ export function toNarrow(
 ): NarrowRows {
   const { front } = state.arenas;
   const n = values.length / dim;
-  const bytes = values.length * ELEMENT_BYTES[type];
-  const given = type === "int8" ? (scales ?? unknownScales(n)) : undefined;
-  return guarded(state, () => {
-    front.beginScratch(8 * values.length + 4 * n + 192);
-    const from = front.takeScratch(4 * values.length);
-    const into = front.takeScratch(bytes);
-    const scalesAt = front.takeScratch(4 * n);
-    front.f32.set(values, from / 4);
-    if (given) front.f32.set(given, scalesAt / 4);
-    front.kernel.narrowRows(from, n, dim, into, scalesAt, STORAGES[type]);
-    return {
-      numbers: front.bytes.slice(into, into + bytes),
-      scales: given && front.f32.slice(scalesAt / 4, scalesAt / 4 + n),
-    };
+  const rowBytes = dim * ELEMENT_BYTES[type];
+  const numbers = new Uint8Array(n * rowBytes);
+  const given = type === "int8" ? (scales ?? unknownScales(n)).slice() : undefined;
+  const piece = Math.max(1, Math.floor(pieceBytes / (8 * dim)));
+  guarded(state, () => {
+    for (let first = 0; first < n; first += piece) {
+      const count = Math.min(piece, n - first);
+      const end = first + count;
+      front.beginScratch(count * (8 * dim + 4) + 192);
+      const from = front.takeScratch(4 * count * dim);
+      const into = front.takeScratch(count * rowBytes);
+      const scalesAt = front.takeScratch(4 * count);
+      front.f32.set(values.subarray(first * dim, end * dim), from / 4);
+      if (given) front.f32.set(given.subarray(first, end), scalesAt / 4);
+      front.kernel.narrowRows(from, count, dim, into, scalesAt, STORAGES[type]);
+      numbers.set(front.bytes.subarray(into, into + count * rowBytes), first * rowBytes);
+      given?.set(front.f32.subarray(scalesAt / 4, scalesAt / 4 + count), first);
+    }
   });
+  return { numbers, scales: given };
 }
 
 /** The numbers of u8[2 * n], of a type of two bytes, as a new f32[n]. */
 export function fromNarrow(state: ShardState, type: "f16" | "bf16", numbers: Uint8Array): Float32Array {
   const { front } = state.arenas;
-  const n = numbers.length / 2;
-  return guarded(state, () => {
-    front.beginScratch(6 * n + 128);
-    const from = front.takeScratch(2 * n);
-    const into = front.takeScratch(4 * n);
-    front.bytes.set(numbers, from);
-    front.kernel.widenRows(from, 0, n, 1, into, STORAGES[type]);
-    return front.f32.slice(into / 4, into / 4 + n);
+  const values = new Float32Array(numbers.length / 2);
+  const piece = pieceBytes / 8;
+  guarded(state, () => {
+    for (let first = 0; first < values.length; first += piece) {
+      const n = Math.min(piece, values.length - first);
+      front.beginScratch(6 * n + 128);
+      const from = front.takeScratch(2 * n);
+      const into = front.takeScratch(4 * n);
+      front.bytes.set(numbers.subarray(2 * first, 2 * (first + n)), from);
+      front.kernel.widenRows(from, 0, n, 1, into, STORAGES[type]);
+      values.set(front.f32.subarray(into / 4, into / 4 + n), first);
+    }
   });
+  return values;
 }

@@ -1,13 +1,19 @@
 // Runs: rows staged in the first arena are put in the order of the arenas that own their slots, and taken there.
+import { LIMITS } from "../base/limits.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { type ArenaSet, slotCount } from "./arena-set.js";
 import { type RowWrite, type Run, valueBytesOf } from "./staging.js";
 
-/** Scratch, in each arena, that ordering n rows takes. */
-export function orderingBytes(set: ArenaSet, n: number, rowBytes: number): number {
-  if (set.all.length === 1) return 0;
-  return n * (6 + 16 + rowBytes) + 4 * set.all.length + slotCount + 12 * 64;
+/** Scratch, in each of several arenas, that ordering n rows takes. */
+export function orderingBytes(
+  set: ArenaSet,
+  n: number,
+  rowBytes: number,
+  several = set.all.length > 1,
+): number {
+  if (!several) return 0;
+  return n * (6 + 16 + rowBytes) + 4 * LIMITS.arenas + slotCount + 12 * 64;
 }
 
 /** The places of n keys at `keys` of the first arena in the order of arenas, and where each arena's run ends. */

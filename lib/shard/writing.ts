@@ -2,10 +2,11 @@
 
 import type { WriteRequest } from "../api/backend.js";
 import { assert } from "../base/assert.js";
+import { PAGE_BYTES } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { applyRun, logRun, SectionList } from "./applying.js";
-import { slotCount } from "./arena-set.js";
+import { type ArenaSet, slotCount } from "./arena-set.js";
 import { noteGone } from "./cold-deletions.js";
 import { type HandOver, movedBytes, moveForRun, movingBytes, pagesToCome } from "./hand-over.js";
 import { moveCandidates, movedCandidateBytes, movingCandidateBytes } from "./hand-over-candidates.js";
@@ -89,7 +90,9 @@ function writeAll(
 ): Applied | { full: Arena } {
   const { arenas, log, draining } = state;
   const moving = movingNow(state);
-  const plan = planWrites(state, writes, moving);
+  const lacking = beginScratch(arenas, writes, moving);
+  if (lacking) return { full: lacking };
+  const plan = planWrites(state, writes);
   const full = reserve(state, plan);
   if (full) return { full };
   const logs = ({ table }: RowWrite) => table.definition.logged || draining;
@@ -142,18 +145,49 @@ function highest(steps: Uint32Array, least: number): number {
   return most;
 }
 
-function planWrites(
-  { arenas }: ShardState,
+/** Scratch that writes take in each of several arenas, or in a lone one; more while rows are handed over. */
+function scratchBytes(
+  arenas: ArenaSet,
+  writes: readonly RowWrite[],
+  moves: boolean,
+  several = arenas.all.length > 1,
+): number {
+  return writes.reduce((sum, write) => {
+    const n = write.keys.length;
+    const ordering = orderingBytes(arenas, n, valueBytesOf(write), several);
+    const moving = moves ? movingBytes(write.table, n) + movingCandidateBytes(write.table, n) : 0;
+    return sum + stagingBytes(write) + ordering + moving;
+  }, 0);
+}
+
+/**
+ * Begins the scratch of writes in every arena. Gives an arena that lacks it as long as rows are handed over; it has enough
+ * for what the writes take afterwards.
+ *
+ * @throws TOO_LARGE when an arena lacks it anyway. Halving it would not help: rows that leave keep their pages for others.
+ */
+function beginScratch(
+  arenas: ArenaSet,
   writes: readonly RowWrite[],
   moving: HandOver | undefined,
-): PlannedWrite[] {
-  const scratch = writes.reduce((sum, write) => {
-    const n = write.keys.length;
-    const several = arenas.all.length > 1 ? orderingBytes(arenas, n, valueBytesOf(write)) : 0;
-    const moves = moving ? 2 * movingBytes(write.table, n) + 8 * n + movingCandidateBytes(write.table, n) : 0;
-    return sum + stagingBytes(write) + several + moves;
-  }, 0);
-  for (const arena of arenas.all) arena.beginScratch(scratch);
+): Arena | undefined {
+  const bytes = scratchBytes(arenas, writes, moving !== undefined);
+  if (moving) {
+    const kept = (arena: Arena) => (arena === moving.to ? pagesToCome(moving) : 0);
+    const lacking = arenas.all.find((arena) => !arena.hasScratch(bytes, kept(arena)));
+    const afterwards = scratchBytes(arenas, writes, false);
+    if (lacking && arenas.all.every((arena) => arena.hasScratch(afterwards))) return lacking;
+  }
+  for (const arena of arenas.all) {
+    // It will be halved, and must have room for such writes then.
+    if (!moving && arena.pagesEnd * PAGE_BYTES > arenas.limitBytes / 2)
+      arena.expectScratch(scratchBytes(arenas, writes, true, true), arenas.limitBytes / PAGE_BYTES / 16);
+    arena.beginScratch(bytes);
+  }
+  return undefined;
+}
+
+function planWrites({ arenas }: ShardState, writes: readonly RowWrite[]): PlannedWrite[] {
   return writes.map((write) => {
     const staged = stage(arenas.front, write);
     return { write, runs: splitRun(arenas, staged, write), skipped: staged.skipped };

@@ -153,19 +153,37 @@ export class Arena {
    */
   beginScratch(bytes: number): void {
     this.#scratchUsed = 0;
-    if (bytes <= this.#scratchBytes) return;
+    if (this.#growScratch(bytes)) return;
+    throw new EmbershardError(
+      "TOO_LARGE",
+      `the request needs ${bytes} bytes of working memory, which the arena does not have: split it`,
+    );
+  }
+
+  /** Between requests: makes the scratch as large as requests to come need it, if that leaves `kept` pages. */
+  expectScratch(bytes: number, kept: number): void {
+    if (this.hasScratch(bytes, kept)) this.#growScratch(bytes);
+  }
+
+  #growScratch(bytes: number): boolean {
+    if (bytes <= this.#scratchBytes) return true;
     const pages = Math.ceil(bytes / PAGE_BYTES);
     const first = this.kernel.takeRun(pages, KIND_SCRATCH);
-    if (first === 0) {
-      throw new EmbershardError(
-        "TOO_LARGE",
-        `the request needs ${bytes} bytes of working memory, which the arena does not have: split it`,
-      );
-    }
+    if (first === 0) return false;
     this.#giveScratch();
     this.#scratchAt = first * PAGE_BYTES;
     this.#scratchBytes = pages * PAGE_BYTES;
     this.refresh();
+    return true;
+  }
+
+  /** Whether the limit leaves room for so much scratch, with `kept` pages besides. It takes pages that lie side by side. */
+  hasScratch(bytes: number, kept = 0): boolean {
+    if (bytes <= this.#scratchBytes) return true;
+    const { kernel } = this;
+    const pages = Math.ceil(bytes / PAGE_BYTES);
+    const unused = kernel.pagesLeft() + kernel.pagesUsed() - kernel.pagesEnd();
+    return pages <= unused && pages + kept <= kernel.pagesLeft();
   }
 
   #giveScratch(): void {

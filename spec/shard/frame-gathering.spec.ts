@@ -150,6 +150,23 @@ test("one arena: random parts, fronts and columns", async () => {
   await store.close();
 });
 
+test("one arena without room for a frame", async () => {
+  const random = new Prng(4);
+  const { shard, store } = await new FaultyMachine(4).open({ logBufferBytes: 8 << 20 });
+  const wide = { dim: 1500, optimizer: adagrad({ learningRate: 0.1 }), initializer, ack: "memory" } as const;
+  const written = await store.table("wide", wide);
+  for (let from = 0; from < 900; from += 50) {
+    const keys = BigUint64Array.from({ length: 50 }, (_, i) => BigInt(from + i));
+    await written.push(keys, randomFloats(random, 75_000));
+  }
+  const table = shard.tables.get("wide")!;
+  const keys = BigUint64Array.from({ length: 3000 }, () => BigInt(random.below(1000)));
+  for (const narrow of [undefined, ...narrowTypes])
+    compare(shard, [{ table, keys, narrow, state: true }], 64);
+  assert.is(shard.state.arenas.all.length, 1);
+  await store.close();
+});
+
 test("several arenas, rows on their way between them", async () => {
   const random = new Prng(2);
   const { shard, store } = await new FaultyMachine(2).open({ logBufferBytes: 8 << 20 });

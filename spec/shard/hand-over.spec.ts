@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Prng } from "../../lib/base/prng.js";
+import { sgd } from "../../lib/index.js";
 import { MemoryDisk } from "../embedded/memory-store.js";
 import { keysOfNumbers, randomFloats, Twin } from "../laws/twin.js";
 import { grow, options } from "./growing.js";
@@ -33,6 +34,52 @@ test("a deletion may hand over more rows than the new arena has memory for yet",
   twin.table = await opened.table("t");
   await twin.compareAll();
   await opened.close();
+});
+
+test("a push that lacks working memory while rows are handed over waits until they are", async () => {
+  const disk = new MemoryDisk(11);
+  let store = await disk.open();
+  const random = new Prng(11);
+  const twin = await Twin.open(store, "t", { ...options, ack: "memory" });
+  let rows = 0;
+  for (; (await store.stats()).memory.arenas === 1; rows += 50) {
+    const keys = BigUint64Array.from({ length: 50 }, (_, i) => BigInt(rows + i));
+    await twin.push(keys, randomFloats(random, 75_000));
+  }
+  const { moving } = disk.shard!.state.arenas;
+  assert.not(moving!.done);
+  const keys = BigUint64Array.from({ length: 1200 }, (_, i) => BigInt(i));
+  await twin.push(keys, randomFloats(random, 1_800_000));
+  assert.ok(moving!.done);
+  await twin.compareAll();
+  // What no arena has the memory for is refused, and changes nothing.
+  const many = BigUint64Array.from({ length: 3000 }, (_, i) => BigInt(i));
+  const error = await twin.table.push(many, new Float32Array(4_500_000).fill(1)).catch((e: unknown) => e);
+  assert.is((error as { code?: string }).code, "TOO_LARGE");
+  await twin.compareAll();
+  await store.close();
+  store = await disk.open();
+  twin.table = await store.table("t");
+  await twin.compareAll();
+  await store.close();
+});
+
+test("pushes that filled an arena have working memory when it is halved, and later", async () => {
+  const disk = new MemoryDisk(12);
+  const store = await disk.open({ arenaBytes: 128 << 20 });
+  const dim = 256;
+  const n = 12_000;
+  const table = await store.table("t", { dim, optimizer: sgd({ learningRate: 1 }), logged: false });
+  const gradients = new Float32Array(n * dim).fill(-1);
+  let from = 0;
+  for (let more = 3; more > 0; from += n, more -= (await store.stats()).memory.arenas - 1) {
+    const keys = BigUint64Array.from({ length: n }, (_, i) => BigInt(from + i));
+    await table.push(keys, gradients);
+    await table.push(keys, gradients);
+  }
+  const weights = await table.pull(BigUint64Array.from({ length: from }, (_, i) => BigInt(i)));
+  assert.ok(weights.every((weight) => weight === 2));
+  await store.close();
 });
 
 test("a scan gives every row exactly once while rows are handed over", async () => {
