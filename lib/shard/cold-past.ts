@@ -106,7 +106,7 @@ export async function readPastRows(
   pages: PageStore,
   { lsn, notes }: { readonly lsn: number; readonly notes: readonly ColdNote[] },
   pause: () => Promise<void>,
-  use: (rows: PastRows) => void = () => {},
+  use: (rows: PastRows) => Promise<void> | void = () => {},
 ): Promise<void> {
   const found = new Map<number, { rows: number; digest: bigint }>();
   for await (const all of pastValues(pages)) {
@@ -120,7 +120,7 @@ export async function readPastRows(
       const view = new DataView(rows.values.buffer);
       for (let i = 0; i < rows.keys.length; i++)
         sum.digest += view.getBigUint64(i * rows.cold.valueBytes + 8, true);
-      use(rows);
+      await use(rows);
     }
     await pause();
   }

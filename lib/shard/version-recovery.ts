@@ -4,6 +4,7 @@ import { EmbershardError } from "../base/errors.js";
 import type { LogRecord } from "../store/log-reader.js";
 import type { PageStore } from "../store/page-store.js";
 import type { ArenaSet } from "./arena-set.js";
+import { adoptColdRows } from "./cold-adopting.js";
 import { ColdKeeping, holdColdAt } from "./cold-keeping.js";
 import { type PastRows, readPastRows } from "./cold-past.js";
 import { coldRowsOf } from "./cold-rows.js";
@@ -14,8 +15,7 @@ import { Interruption } from "./interruption.js";
 import { endedLog, noPages } from "./no-log.js";
 import type { PageLedger } from "./page-ledger.js";
 import { loadPages } from "./page-loading.js";
-import { stageRecords } from "./promoting.js";
-import { outOfRoom, type Recovered } from "./recovered.js";
+import type { Recovered } from "./recovered.js";
 import type { ShardState } from "./shard-state.js";
 import type { Version } from "./version.js";
 
@@ -34,7 +34,7 @@ export interface VersionSource {
 export async function recoverVersion(
   { pages, arenas, pause, others }: VersionSource,
   { name, manifest }: Version,
-  use?: (recovered: Recovered, rows: PastRows) => void,
+  use?: (recovered: Recovered, rows: PastRows) => Promise<void>,
 ): Promise<Recovered> {
   try {
     const recovered = await loadPages(arenas, pages, manifest, { others, strays: false, final: true });
@@ -55,7 +55,9 @@ export async function recoverVersion(
 export async function readVersion(source: VersionSource, version: Version): Promise<ShardState> {
   const { clock, pause } = source;
   const { manifest } = version;
-  const recovered = await recoverVersion(source, version, adoptRows);
+  const recovered = await recoverVersion(source, version, ({ arenas }, rows) =>
+    adoptColdRows(arenas, rows, pause),
+  );
   return {
     arenas: recovered.arenas,
     tables: recovered.tables,
@@ -89,17 +91,6 @@ export async function readVersion(source: VersionSource, version: Version): Prom
     noteVersions: async () => {},
     lastGeneration: manifest.generation,
   };
-}
-
-/** Brings cold rows into the arenas. @throws OUT_OF_MEMORY */
-function adoptRows({ arenas }: Recovered, { cold, values }: PastRows): void {
-  for (const { arena, n, values: records, positions } of stageRecords(arenas, cold, values)) {
-    const { kernel } = arena;
-    if (!arena.commit(kernel.pagesFor(cold.table.index, n)))
-      throw outOfRoom(`table "${cold.table.definition.name}", whose cold rows come into memory with it,`);
-    kernel.adoptRows(cold.table.index, records, n, positions, 0n);
-    arena.refresh();
-  }
 }
 
 async function* noRecords(): AsyncGenerator<readonly LogRecord[]> {}

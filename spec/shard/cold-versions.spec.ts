@@ -6,6 +6,7 @@ import type { EmbershardError } from "../../lib/base/errors.js";
 import { Prng } from "../../lib/base/prng.js";
 import { adagrad, uniform } from "../../lib/index.js";
 import type { OracleTable } from "../../lib/kernel/oracle/oracle-table.js";
+import type { Version } from "../../lib/shard/version.js";
 import { differenceFrom } from "../laws/oracle-of.js";
 import { codeOf, randomFloats, Twin } from "../laws/twin.js";
 import { FaultyMachine, type OpenedStore, turns } from "./fault-fixture.js";
@@ -68,6 +69,36 @@ async function heal({ shard, clock }: OpenedStore): Promise<void> {
   }
   assert.is(shard.failure, undefined);
 }
+
+test("cold rows that outgrow a version's arenas are halved into more, also where rows were being handed over", async () => {
+  const machine = new FaultyMachine(9);
+  const random = new Prng(9);
+  const { store, shard } = await machine.open({ hotRows: () => 60, logBufferBytes: 4 << 20 });
+  const { optimizer, initializer, memory } = options;
+  const wide = { dim: 1500, optimizer, initializer, ack: "memory" } as const;
+  const cold = await Twin.open(store, "cold", { ...wide, memory });
+  const resident = await Twin.open(store, "resident", wide);
+  const range = (from: number) => BigUint64Array.from({ length: 50 }, (_, i) => BigInt(from + i));
+  for (let from = 0; from < 2500; from += 50) await cold.push(range(from), randomFloats(random, 75_000));
+  for (let from = 0; shard.state.arenas.all.length === 1; from += 50)
+    await resident.push(range(from), randomFloats(random, 75_000));
+  // The hand-over stands still meanwhile.
+  const state = shard.state as { held: boolean };
+  state.held = true;
+  await store.checkpoint({ version: "v" });
+  state.held = false;
+  const { manifest } = shard.state.versions.get("v") as Version;
+  assert.ok(manifest.handOver, "rows are handed over");
+  const version = await store.openVersion("v");
+  for (const { table, oracle } of [cold, resident])
+    await new Twin(await version.table(table.name), oracle).compareAll();
+  const { arenas } = (await version.stats()).memory;
+  assert.ok(arenas > 2 && arenas < 12, `${arenas} arenas`);
+  await version.close();
+  await cold.compareAll();
+  await resident.compareAll();
+  await store.close();
+});
 
 test("each is what the table was, through openings, and what is kept goes with the last of them", async () => {
   for (let seed = 0; seed < 2; seed++) {
