@@ -126,13 +126,22 @@ export class Channel implements Receiver {
     const id = this.#lastId;
     const send = () => {
       const frame = this.#writer.write({ id, version: this.version, ...head, body });
-      connection.send(taken ? frame.partsToKeep() : frame.parts(), taken);
+      if (frame.bytes > this.#longestFrame) {
+        this.#finish(id);
+        taken?.();
+        asking.failed(tooLong(this.name, frame.bytes, this.#longestFrame), notSent);
+      } else connection.send(taken ? frame.partsToKeep() : frame.parts(), taken);
     };
     const open: Open = { asking, bytes, send, taken };
     this.#open.set(id, open);
     if (this.#queue.length === 0 && this.#allowed(bytes)) this.#begin(open);
     else this.#queue.push(open);
     return id;
+  }
+
+  /** The node would end the connection for a longer one. Hello goes before it has said so. */
+  get #longestFrame(): number {
+    return this.welcome?.limits.frameBytes ?? Number.POSITIVE_INFINITY;
   }
 
   /** Whether the node takes one more; alone, every request may go. */
@@ -305,6 +314,13 @@ function restOf(views: readonly Uint8Array[], front: Uint8Array, { at }: Outside
 
 export function unexpected(from: string, found: string, expected: string): EmbershardError {
   return new EmbershardError("BAD_FRAME", `${from}: found an answer of ${found}, expected ${expected}`);
+}
+
+function tooLong(name: string, bytes: number, most: number): EmbershardError {
+  return new EmbershardError(
+    "TOO_LARGE",
+    `${name}: the request has ${bytes} bytes in one message, the node takes ${most}: ask for less at once, or start it with more --frame-bytes`,
+  );
 }
 
 function closedError(name: string): EmbershardError {

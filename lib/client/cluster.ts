@@ -46,7 +46,7 @@ export class Cluster {
   /** Identities of the nodes' stores, by the names of nodes. */
   readonly #stores = new Map<string, string>();
   #control: Channel | undefined;
-  #bulkBytes = DEFAULT_CONNECT_OPTIONS.messageBytes;
+  #frameBytes = DEFAULT_CONNECT_OPTIONS.messageBytes;
   #refreshing: Promise<void> | undefined;
   #closed = false;
 
@@ -79,9 +79,14 @@ export class Cluster {
     return this.#owners;
   }
 
-  /** Bytes of rows or keys that a frame may have, by what the nodes have said: the rest of it takes less than a quarter. */
+  /** Bytes of the longest frame that all nodes take, by what they have said. */
+  get frameBytes(): number {
+    return this.#frameBytes;
+  }
+
+  /** Bytes of rows or keys that a frame is to have, about: with what else is in it, it is to fit. */
   get bulkBytes(): number {
-    return this.#bulkBytes;
+    return 0.75 * this.#frameBytes;
   }
 
   ownerName(owner: number): string {
@@ -252,7 +257,7 @@ export class Cluster {
     this.#channels.add(channel);
     noteConnection(name, true);
     this.#demandStore(channel.welcome, name);
-    this.#bulkBytes = Math.min(this.#bulkBytes, 0.75 * channel.welcome.limits.frameBytes);
+    this.#frameBytes = Math.min(this.#frameBytes, channel.welcome.limits.frameBytes);
     this.adopt(channel.welcome.slotMap);
     return channel;
   }

@@ -12,12 +12,16 @@ import type { Cluster } from "./cluster.js";
  */
 export const usualRequestBytes = 5 << 19;
 
+/** Bytes of a request beside its keys, rows and mark, at most: of the frame, and of each of its parts, with the padding of its columns. */
+export const frontBytes = 512;
+export const partBytes = 112;
+
 /** What is asked, and who takes what is answered. */
 export interface Inquiry {
   readonly body: BodyInput;
   readonly epoch: number;
   /** Bytes of it and of its answer. */
-  readonly bytes?: number;
+  readonly bytes?: number | undefined;
   /** Takes an answer. Returns whether it was the last. */
   readonly answer: (frame: Frame) => boolean;
   readonly target?: Asking["target"];

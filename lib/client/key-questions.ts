@@ -1,13 +1,14 @@
 // Questions about keys that are not for rows: whether they have one, how often they were pushed.
 import { EmbershardError } from "../base/errors.js";
 import type { Cluster } from "./cluster.js";
+import { frontBytes, partBytes } from "./exchange.js";
 import type { PlanMemories, PlanMemory } from "./plan-memory.js";
 import type { RemoteTable } from "./remote-table.js";
 import type { Requests } from "./requests.js";
 import { beginOf, type Route, routeBySlot, routeBytes } from "./routing.js";
 
 /** Keys of one frame, at most. */
-const frameKeys = 32_768;
+const mostKeys = 32_768;
 
 /** Asks about each key, and writes the answers in the order of the keys: u8[n] of 0 and 1, or u32[n]. */
 export async function askOfKeys(
@@ -25,12 +26,20 @@ export async function askOfKeys(
       for (let i = 0; i < own.length; i++) into[order[i]] = values[i];
     };
     if (kind === "Contains")
-      await requests.ask(owner, { kind, parts: [part], keys: own }, "Found", ({ found, count }) =>
-        put(Array.from({ length: count }, (_, i) => (found[i >> 3] >> (i & 7)) & 1)),
+      await requests.ask(
+        owner,
+        { kind, parts: [part], keys: own },
+        "Found",
+        ({ found, count }) => put(Array.from({ length: count }, (_, i) => (found[i >> 3] >> (i & 7)) & 1)),
+        { bytes: 8 * own.length },
       );
     else
-      await requests.ask(owner, { kind, parts: [part], keys: own }, "OccurrenceCounts", ({ counts }) =>
-        put(counts),
+      await requests.ask(
+        owner,
+        { kind, parts: [part], keys: own },
+        "OccurrenceCounts",
+        ({ counts }) => put(counts),
+        { bytes: 12 * own.length },
       );
   });
 }
@@ -43,7 +52,9 @@ export async function prefetchKeys(
   keys: BigUint64Array,
 ): Promise<void> {
   await forEachFrame(requests, memories, table, keys, async (owner, part, own) => {
-    await requests.ask(owner, { kind: "Prefetch", parts: [part], keys: own }, "Done", () => undefined);
+    await requests.ask(owner, { kind: "Prefetch", parts: [part], keys: own }, "Done", () => undefined, {
+      bytes: 8 * own.length,
+    });
   });
 }
 
@@ -62,6 +73,8 @@ async function forEachFrame(
   ask: Ask,
 ): Promise<void> {
   const frames: Promise<void>[] = [];
+  const fitting = Math.floor((cluster.frameBytes - frontBytes - partBytes) / 8);
+  const frameKeys = Math.min(mostKeys, fitting);
   const memory = memories.take(8 * keys.length + routeBytes(keys.length) + 64);
   try {
     const route = routed(memory, cluster, placement, keys);

@@ -6,7 +6,7 @@ import type { PullInput, Rows, RowsPart } from "../wire/generated/frame-types.js
 import { type Call, type Part, settleAll } from "./call.js";
 import { unexpected } from "./channel.js";
 import type { Cluster } from "./cluster.js";
-import { Exchange, usualRequestBytes } from "./exchange.js";
+import { Exchange, partBytes, usualRequestBytes } from "./exchange.js";
 import { demandElements } from "./features.js";
 import type { PlanMemories } from "./plan-memory.js";
 import { PullPlan, placesOfTargets, pullPlanBytes, type RemoteRead } from "./pull-plan.js";
@@ -81,12 +81,17 @@ function partsOf(
       begin: beginOf(plan.route, owner),
       end: plan.route.ends[owner],
     }));
-    const whole = spans.reduce((sum, { plan, begin, end }) => sum + (end - begin) * (plan.rowBytes + 8), 0);
+    const whole = spans.reduce(
+      (sum, { plan, begin, end }) =>
+        sum + (end > begin ? partBytes : 0) + (end - begin) * (plan.rowBytes + 8),
+      0,
+    );
     // Requests of about the same length: a short one behind long ones would cost as much as they do.
     const limit = Math.ceil(whole / Math.ceil(whole / requestBytes));
     for (const { plan, begin, end } of spans) {
       const rowBytes = plan.rowBytes + 8;
       for (let from = begin; from < end; ) {
+        bytes += partBytes;
         const to = Math.min(end, from + Math.max(1, Math.ceil((limit - bytes) / rowBytes)));
         stretches.push({ plan, from, to });
         bytes += (to - from) * rowBytes;

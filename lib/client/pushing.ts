@@ -1,18 +1,18 @@
 // Writes to one or more tables: a frame for each owner and range of slots, each sent when its slots' earlier writes are done.
 import type { WriteRequest } from "../api/backend.js";
 import type { Ack as AckName } from "../api/table-definition.js";
-import type { EmbershardError } from "../base/errors.js";
+import { EmbershardError } from "../base/errors.js";
 import { Ack, type BodyInput, type WriteInput } from "../wire/generated/frame-types.js";
 import { type Call, type Part, settleAll } from "./call.js";
 import { unexpected } from "./channel.js";
 import type { Cluster } from "./cluster.js";
-import { Exchange, usualRequestBytes } from "./exchange.js";
+import { Exchange, frontBytes, partBytes, usualRequestBytes } from "./exchange.js";
 import { demandElements } from "./features.js";
 import type { PlanMemories } from "./plan-memory.js";
 import { Loans } from "./pulling.js";
-import { beginOf } from "./routing.js";
+import { type Cutting, cutForOwner, demandRowsFit, type Stretch } from "./write-cutting.js";
 import type { Place, WriteOrder } from "./write-order.js";
-import { type RemoteWrite, valueBytesOf, WritePlan, writePlanBytes } from "./write-plan.js";
+import { mostRowBytes, type RemoteWrite, WritePlan, writePlanBytes } from "./write-plan.js";
 
 const acks: Readonly<Record<AckName, Ack>> = { memory: Ack.Memory, os: Ack.Os, fsync: Ack.Fsync };
 
@@ -54,9 +54,9 @@ export async function writeRows(
   const memory = memories.take(writes.reduce((sum, write) => sum + writePlanBytes(write), 0));
   const loans = new Loans(() => memories.give(memory));
   try {
-    const bytes = writes.reduce((sum, write) => sum + write.keys.length * (8 + valueBytesOf(write)), 0);
-    const cutting = cuttingOf(writer, bytes);
-    const cut = cutting.least > 1 || bytes > cutting.frameBytes;
+    const bytes = writes.reduce((sum, write) => sum + write.keys.length * mostRowBytes(write), 0);
+    const cutting = cuttingOf(writer, bytes, numbered.request.mark?.length ?? 0);
+    const cut = cutting.least > 1 || bytes + partBytes * writes.length > cutting.frameBytes;
     const plans = writes.map((write) => new WritePlan(memory, cluster, write, cut));
     const parts = partsOf(writer, plans, numbered, loans, cutting);
     await settleAll(call, cluster, parts, "a write");
@@ -67,13 +67,6 @@ export async function writeRows(
   }
 }
 
-/** Into how many frames what goes to an owner is cut. */
-interface Cutting {
-  /** Bytes of one, about. */
-  readonly frameBytes: number;
-  readonly least: number;
-}
-
 /** Bytes of a write from which on it may be worth two frames. */
 const halvedFrom = 256 << 10;
 
@@ -81,15 +74,17 @@ const halvedFrom = 256 << 10;
  * A write waits for those before it, slot by slot. So where some are on their way to an only owner, it gets what follows in two
  * halves, and works on one while the other is answered and sent.
  */
-function cuttingOf({ cluster, order, frameBytes = usualRequestBytes }: Writer, bytes: number): Cutting {
+function cuttingOf(
+  { cluster, order, frameBytes = usualRequestBytes }: Writer,
+  bytes: number,
+  markBytes: number,
+): Cutting {
   const halved = cluster.owners.length === 1 && order.busy && bytes >= halvedFrom;
-  return { frameBytes: Math.min(frameBytes, cluster.bulkBytes), least: halved ? 2 : 1 };
-}
-
-interface Stretch {
-  readonly plan: WritePlan;
-  readonly from: number;
-  readonly to: number;
+  return {
+    frameBytes: Math.min(frameBytes, cluster.bulkBytes),
+    least: halved ? 2 : 1,
+    most: cluster.frameBytes - frontBytes - markBytes,
+  };
 }
 
 function partsOf(
@@ -97,44 +92,45 @@ function partsOf(
   plans: readonly WritePlan[],
   numbered: Numbered,
   loans: Loans,
-  { frameBytes, least }: Cutting,
+  cutting: Cutting,
 ): WritePart[] {
-  const { cluster } = writer;
+  const { cluster, order } = writer;
   const { routes, map } = cluster;
+  demandRowsFit(plans, cutting, cluster.frameBytes);
   const covered = numbered.again ?? { first: 0, last: map.ownerOf.length - 1 };
   const parts: WritePart[] = [];
   // A mark goes to everyone, so that all say the same.
   const always = numbered.request.mark !== undefined;
-  const sorted = plans.every(({ route }) => route.places !== 0);
+  // A slot takes a sequence once: where its rows are more than a frame, the rest of them follow as the next write.
+  const sequences = [numbered.sequence];
   for (const owner of cluster.owners) {
-    const spans = plans.map(({ route }) => ({ begin: beginOf(route, owner), end: route.ends[owner] }));
-    const bytes = plans.reduce((sum, plan, i) => sum + (spans[i].end - spans[i].begin) * plan.rowBytes, 0);
-    if (bytes === 0 && !always) continue;
-    const frames = sorted ? Math.max(least, Math.ceil(bytes / frameBytes)) : 1;
-    const firstRank = owner === 0 ? 0 : routes.endOf[owner - 1];
-    const ranks = routes.endOf[owner] - firstRank;
-    const cuts = Array.from(
-      { length: Math.min(frames, ranks) + 1 },
-      (_, i) => firstRank + Math.floor((i * ranks) / Math.min(frames, ranks)),
-    );
-    const at = spans.map(({ begin }) => begin);
-    for (let i = 0; i + 1 < cuts.length; i++) {
-      const isLast = i + 2 === cuts.length;
-      const stretches: Stretch[] = [];
-      plans.forEach((plan, p) => {
-        const from = at[p];
-        const to = isLast ? spans[p].end : plan.endBefore(cuts[i + 1]);
-        at[p] = to;
-        if (to > from) stretches.push({ plan, from, to });
-      });
+    const begin = owner === 0 ? 0 : routes.endOf[owner - 1];
+    const end = routes.endOf[owner];
+    for (const piece of cutForOwner(plans, owner, { begin, end }, cutting)) {
+      const { stretches, turn } = piece;
       if (stretches.length === 0 && !always) continue;
-      const first = Math.max(covered.first, i === 0 ? 0 : routes.slotAt[cuts[i]]);
-      const last = isLast ? covered.last : Math.min(covered.last, routes.slotAt[cuts[i + 1]] - 1);
+      let first = Math.max(covered.first, piece.begin === begin ? 0 : routes.slotAt[piece.begin]);
+      let last = piece.end === end ? covered.last : Math.min(covered.last, routes.slotAt[piece.end] - 1);
       if (first > last) continue;
-      parts.push(new WritePart(writer, numbered, { owner, stretches, first, last }, loans));
+      if (turn > 0) {
+        if (numbered.again) throw noLongerFits(cluster);
+        if (turn === sequences.length) sequences.push(order.nextSequence());
+        first = routes.slotAt[piece.begin];
+        last = first;
+      }
+      const own = { ...numbered, sequence: sequences[turn] };
+      parts.push(new WritePart(writer, own, { owner, stretches, first, last }, loans));
     }
   }
   return parts;
+}
+
+/** Later writes may have taken the sequences that would follow. */
+function noLongerFits({ frameBytes }: Cluster): EmbershardError {
+  return new EmbershardError(
+    "TOO_LARGE",
+    `rows of one slot that were sent before do not fit the frames of ${frameBytes} bytes that nodes take now: start them with more --frame-bytes`,
+  );
 }
 
 /** What one frame brings to whom. */

@@ -73,7 +73,6 @@ export class RemoteBackend implements Backend<RemoteTable> {
   readonly #versions = new Set<Store>();
   readonly #tables = new Map<string, RemoteTable>();
   readonly #pending = new Set<Promise<unknown>>();
-  #sequence = 0;
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -187,7 +186,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
       this.#demandLive();
       const call = this.#requests.call(request.signal);
       try {
-        const numbered = { request, sequence: ++this.#sequence, again: undefined };
+        const numbered = { request, sequence: this.#writer.order.nextSequence(), again: undefined };
         return await writeRows(this.#writer, writes, numbered, call);
       } finally {
         call.close();
@@ -282,7 +281,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
     this.#demandLive();
     const touched = await this.#during(() => {
       const { map } = this.#cluster;
-      const sequence = ++this.#sequence;
+      const sequence = this.#writer.order.nextSequence();
       const slots = { first: 0, last: map.ownerOf.length - 1 };
       const question = ({ welcome: { worker } }: Channel, owner: number) => {
         this.#cluster.noteWrite(owner);

@@ -19,6 +19,8 @@ export interface AskOptions {
   readonly signal?: AbortSignal | undefined;
   /** Its place among writes: it is sent when that comes, and leaves it in the end. */
   readonly place?: Place | undefined;
+  /** Bytes of the request and its answer, where they are many. */
+  readonly bytes?: number | undefined;
 }
 
 /** What is under way when a store is closed gets so long, where calls have no deadline. */
@@ -63,11 +65,11 @@ export class Requests {
     question: Question,
     kind: K,
     take: (body: BodyOf<K>) => T,
-    { connection, signal, place }: AskOptions = {},
+    { signal, ...options }: AskOptions = {},
   ): Promise<{ readonly body: T; readonly connection: number }> {
     const call = this.call(signal);
     try {
-      const part = new OnePart(this, owner, question, kind, take, connection, place);
+      const part = new OnePart(this, owner, question, kind, take, options);
       await call.settle(part);
       return part.answer as { body: T; connection: number };
     } finally {
@@ -118,8 +120,7 @@ class OnePart<K extends Kind, T> implements Part {
   readonly #question: Question;
   readonly #kind: K;
   readonly #take: (body: BodyOf<K>) => T;
-  readonly #connection: number | undefined;
-  readonly #place: Place | undefined;
+  readonly #options: AskOptions;
   readonly #exchange = new Exchange();
 
   constructor(
@@ -128,8 +129,7 @@ class OnePart<K extends Kind, T> implements Part {
     question: Question,
     kind: K,
     take: (body: BodyOf<K>) => T,
-    connection: number | undefined,
-    place?: Place,
+    options: AskOptions,
   ) {
     this.#requests = requests;
     this.owner = owner;
@@ -137,19 +137,19 @@ class OnePart<K extends Kind, T> implements Part {
     this.#question = question;
     this.#kind = kind;
     this.#take = take;
-    this.#connection = connection;
-    this.#place = place;
+    this.#options = options;
   }
 
   settled(): void {
-    this.#place?.leave();
+    this.#options.place?.leave();
   }
 
   async attempt(call: Call): Promise<void> {
-    if (this.#place?.turn) await call.within(this.#place.turn);
+    const turn = this.#options.place?.turn;
+    if (turn) await call.within(turn);
     const channel = await this.#exchange.reach(this.#requests.cluster, this.owner, call);
     const connection = this.#requests.numberOf(channel);
-    if (this.#connection !== undefined && connection !== this.#connection)
+    if (this.#options.connection !== undefined && connection !== this.#options.connection)
       throw new EmbershardError(
         "ABORTED",
         `${channel.name}: the connection ended during the scan: begin it anew`,
@@ -157,6 +157,7 @@ class OnePart<K extends Kind, T> implements Part {
     await this.#exchange.ask(channel, call, {
       body: typeof this.#question === "function" ? this.#question(channel, this.owner) : this.#question,
       epoch: this.epoch,
+      bytes: this.#options.bytes,
       answer: ({ body }) => {
         if (body.kind !== this.#kind) throw unexpected(channel.name, body.kind, this.#kind);
         this.answer = { body: this.#take(body as BodyOf<K>), connection };
@@ -180,7 +181,7 @@ class OnePart<K extends Kind, T> implements Part {
       this.#question,
       this.#kind,
       this.#take,
-      this.#connection,
+      this.#options,
     );
     await call.settle(part);
     this.answer = part.answer;

@@ -22,6 +22,7 @@ export interface Place {
 
 /** A write to an owner's slots, or, without one, all that went by earlier maps. */
 class Entry {
+  readonly sequence: number;
   readonly owner: number | undefined;
   /** Entries right before it that are not over. */
   waitsFor = 0;
@@ -29,7 +30,8 @@ class Entry {
   readonly followers: Entry[] = [];
   go = () => {};
 
-  constructor(owner?: number) {
+  constructor(sequence: number, owner?: number) {
+    this.sequence = sequence;
     this.owner = owner;
   }
 
@@ -67,17 +69,20 @@ export class WriteOrder {
   #earlier: Entry | undefined;
   #size = 0;
 
+  /** The number of the next write. It takes its places before another is numbered. */
+  nextSequence(): number {
+    return ++this.#sequence;
+  }
+
   /** Whether writes are on their way. */
   get busy(): boolean {
     return this.#size > 0;
   }
 
-  /** Takes a place in the order. Demands that sequences do not fall, and that frames of one write share no slot. */
+  /** Takes a place in the order. Demands that sequences rise for each slot. */
   enter(range: SlotRange): Place {
-    assert(range.sequence >= this.#sequence, "writes enter in the order of their sequences");
-    this.#sequence = range.sequence;
     if (range.epoch !== this.#epoch) this.#beginEpoch(range.epoch);
-    const entry = new Entry(range.owner);
+    const entry = new Entry(range.sequence, range.owner);
     if (this.#earlier) entry.follow(this.#earlier);
     this.#runs.set(range.owner, this.#putIn(range, entry));
     this.#size++;
@@ -99,7 +104,7 @@ export class WriteOrder {
   }
 
   /** The runs of an owner with `entry` in its place; it follows those whose slots it takes. */
-  #putIn({ owner, first, last }: SlotRange, entry: Entry): Run[] {
+  #putIn({ owner, first, last, sequence }: SlotRange, entry: Entry): Run[] {
     const runs: Run[] = [];
     const before = new Set<Entry>();
     const keep = (from: number, to: number, of: Entry) => {
@@ -110,14 +115,17 @@ export class WriteOrder {
       keep(run.first, Math.min(run.last, first - 1), run.entry);
       keep(Math.max(run.first, last + 1), run.last, run.entry);
     }
-    for (const one of before) entry.follow(one);
+    for (const one of before) {
+      assert(one.sequence < sequence, "writes to a slot enter in the order of their sequences");
+      entry.follow(one);
+    }
     runs.push({ first, last, entry });
     return runs;
   }
 
   #beginEpoch(epoch: number): void {
     this.#epoch = epoch;
-    const earlier = new Entry();
+    const earlier = new Entry(0);
     earlier.left = true;
     if (this.#earlier) earlier.follow(this.#earlier);
     const all = new Set([...this.#runs.values()].flat().map(({ entry }) => entry));

@@ -52,6 +52,16 @@ export function valueBytesOf(write: RemoteWrite): number {
   return elementBytes(elementOf(write)) * write.table.dim;
 }
 
+/** Bytes that a row takes in a frame at most. */
+export function mostRowBytes(write: RemoteWrite): number {
+  const { table, kind, values, states, history, counters } = write;
+  const numbers =
+    (states ? table.stateFloats : 0) +
+    (kind === "push" ? 1 : history ? 2 : 0) +
+    (counters ? table.counters.length : 0);
+  return 8 + (values ? valueBytesOf(write) : 0) + 4 * numbers;
+}
+
 /** What its values go as. Not int8. */
 function elementOf({ kind, table }: RemoteWrite): ElementType {
   return kind === "push" ? table.gradients : ElementType.F32;
@@ -139,9 +149,9 @@ export class WritePlan {
     return 8 + (values ? valueBytesOf(this.write) : 0) + 4 * numbers;
   }
 
-  /** The position after the last key of the slots before one, given by its place in the order of slots, 1 or more. */
-  endBefore(rank: number): number {
-    return this.#memory.u32[this.route.slotEnds / 4 + rank - 1];
+  /** The position at which the keys of the slots from one on begin, given by its place in the order of slots. */
+  beginOfSlot(place: number): number {
+    return place === 0 ? 0 : this.#memory.u32[this.route.slotEnds / 4 + place - 1];
   }
 
   /** The part of a frame with positions `from` to `to`. */

@@ -10,7 +10,7 @@ export interface PushOrigin extends SlotRange {
   readonly worker: number;
   /** u64 */
   readonly session: bigint;
-  /** u64, from 1; rises with each push of the session, and is the same in all of its frames. */
+  /** u64, from 1; rises with each push of the session, and is the same in all of its frames. More rows of a slot than one frame takes are several pushes. */
   readonly sequence: bigint;
   /** The worker's step counter, u64. */
   readonly clock: bigint;
