@@ -104,7 +104,7 @@ async function readSpare(
   });
   try {
     for await (const _ of scan.batches());
-    return { file, firstLsn, nonce, fileBytes, nextLsn: scan.nextLsn, marked: false };
+    return { file, firstLsn, nonce, fileBytes, nextLsn: scan.nextLsn, mark: undefined };
   } finally {
     await scan.close();
   }

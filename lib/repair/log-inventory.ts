@@ -19,6 +19,7 @@ import {
   segmentName,
 } from "../store/log-format.js";
 import { type LogRecord, type SegmentDefect, SegmentScan } from "../store/segment-scan.js";
+import { isSpare } from "../store/spare-files.js";
 import { demandWanted } from "./page-inventory.js";
 import { Windows, windowBytes } from "./windows.js";
 
@@ -33,8 +34,8 @@ export interface FoundSegment {
   /** The LSN after its last good record. */
   readonly nextLsn: number;
   readonly defect?: SegmentDefect | undefined;
-  /** Whether its copy of the durable mark verifies. */
-  readonly marked: boolean;
+  /** Its copy of the durable mark; undefined when that does not verify. */
+  readonly mark: DurableMark | undefined;
 }
 
 export interface LogInventory {
@@ -103,7 +104,7 @@ export async function takeLogInventory(
     const headerMark = decodeMark(block, segmentMarkOffset, identity);
     mark = laterMark(mark, headerMark);
     const unreadable = faultOf(block, firstLsn, identity);
-    const found = { file: segmentName(firstLsn), firstLsn, fileBytes, marked: headerMark !== undefined };
+    const found = { file: segmentName(firstLsn), firstLsn, fileBytes, mark: headerMark };
     bytes += fileBytes;
     if (unreadable !== undefined || !header) {
       segments.push({ ...found, nonce: 0n, unreadable, nextLsn: firstLsn });
@@ -116,7 +117,7 @@ export async function takeLogInventory(
       ...(await scanSegment(files, found, header.nonce, options, windows)),
     });
   }
-  const spares = names.filter((name) => /^spare-\d+$/.test(name));
+  const spares = names.filter(isSpare);
   return { read: true, segments, unborn, mark, markFileWhole: markFile.whole, spares, bytes };
 }
 
@@ -212,6 +213,15 @@ export function followLog({ segments, unborn, mark }: LogInventory, from: number
     if (firstLsn !== next) return at(0, `it begins at LSN ${firstLsn}, and ${next} is missing`, true);
     if (unreadable !== undefined) return at(0, unreadable, true);
     next = nextLsn;
+    const following = segments[start + i + 1];
+    const marked = mark !== undefined && mark.lsn >= next && mark.lsn >= from;
+    // The last but one may be torn, as the reader says.
+    if (start + i === segments.length - 2 && !marked && next <= following.firstLsn) {
+      if (next === following.firstLsn) continue;
+      const damaged = following.unreadable !== undefined || (unborn ?? 0) > from;
+      const offset = defect?.offset ?? segment.fileBytes;
+      return at(offset, defect?.reason ?? `it ends, and ${following.file} follows`, damaged);
+    }
     if (!defect) continue;
     const promised = !last || (mark !== undefined && mark.lsn >= defect.lsn) || (unborn ?? 0) > defect.lsn;
     return at(defect.offset, defect.reason, promised && known >= from);

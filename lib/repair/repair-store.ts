@@ -4,6 +4,7 @@ import { EmbershardError } from "../base/errors.js";
 import { eachClosedShard } from "../directory/closed-shards.js";
 import { encodeManifest, type Manifest, manifestKey } from "../shard/manifest.js";
 import { writeVersionRoll } from "../shard/version-roll.js";
+import { brokenHeader } from "../store/durable-mark.js";
 import { demandClosed, directoryOf } from "./access.js";
 import { syncFolder } from "./backup-directory.js";
 import { readValue } from "./backup-store.js";
@@ -219,7 +220,7 @@ function lossesOf({ manifest, goodLsn, lastLsn }: SalvagePlan, { promised, log }
       message: `checkpoint ${promised} is gone; unlogged tables are those of checkpoint ${generation}, or empty`,
     });
   const { markFileWhole, segments } = log;
-  if (!markFileWhole && segments.at(-1)?.marked !== true)
+  if (!markFileWhole && (segments.length === 0 || brokenHeader(segments)))
     losses.push({
       kind: "records",
       lsns: { from: goodLsn, to: Math.max(goodLsn, lastLsn) },

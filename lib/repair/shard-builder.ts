@@ -50,7 +50,8 @@ export class ShardBuilder {
         mark: { lsn: replayLsn, generation },
         segments: [],
         tail: undefined,
-        unsynced: { from: 0, to: 0 },
+        unsynced: [],
+        givenUp: [],
       },
       // It is seen when the log is closed.
       onFailure: () => {},

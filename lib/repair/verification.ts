@@ -7,7 +7,7 @@ import type { Manifest } from "../shard/manifest.js";
 import { manifestKey } from "../shard/manifest.js";
 import { encodeVersionKey } from "../shard/version.js";
 import { rollFileName } from "../shard/version-roll.js";
-import { markFileName } from "../store/durable-mark.js";
+import { brokenHeader, markFileName } from "../store/durable-mark.js";
 import { segmentName } from "../store/log-format.js";
 import type { ArenaTable } from "../table/arena-table.js";
 import { makeTable, parts } from "../table/candidates.js";
@@ -335,13 +335,12 @@ function judgeMarks(
   { folder, known }: { readonly folder: string; readonly known: boolean },
   findings: Finding[],
 ): void {
-  const newest = log.segments.at(-1);
-  const headerWhole = newest?.marked === true;
-  if (log.markFileWhole && (headerWhole || newest === undefined)) return;
+  const broken = brokenHeader(log.segments);
+  if (log.markFileWhole && !broken) return;
   // Another store's identity makes every mark wrong: that is reported already.
   if (!known && log.mark === undefined) return;
-  const file = log.markFileWhole ? newest!.file : markFileName;
-  const both = !log.markFileWhole && !headerWhole;
+  const file = log.markFileWhole ? broken!.file : markFileName;
+  const both = !log.markFileWhole && (broken !== undefined || log.segments.length === 0);
   findings.push(
     finding(
       both ? "damage" : "harmless",

@@ -4,8 +4,8 @@ import { replaceFile } from "./files.js";
 import { type LogIdentity, readLsn, viewOf, writeLsn } from "./log-format.js";
 
 /**
- * What is known to be on the disk. It is kept in two places, the file MARK and the header of the newest segment, which
- * are written one after the other: a crash can tear one of them, never both.
+ * What is known to be on the disk. It is kept in two places, the file MARK and the header of the segment that is being
+ * written, which are written one after the other: a crash can tear one of them, never both.
  */
 export interface DurableMark {
   /** Every record up to this LSN, inclusive, was made durable. 0: none. */
@@ -48,6 +48,22 @@ export function decodeMark(block: HashBlock, offset: number, identity: LogIdenti
 export function laterMark(a: DurableMark | undefined, b: DurableMark | undefined): DurableMark | undefined {
   if (!a || !b) return a ?? b;
   return { lsn: Math.max(a.lsn, b.lsn), generation: Math.max(a.generation, b.generation) };
+}
+
+/** The copy of the mark in the header of a segment. */
+export interface HeaderMark {
+  readonly firstLsn: number;
+  /** Undefined when it does not verify. */
+  readonly mark: DurableMark | undefined;
+}
+
+/**
+ * Of headers, ascending, the one whose copy is needed and does not verify. A new header's copy is older than that of the
+ * segment before, up to the first sync; one that covers all segments before its own makes theirs needless.
+ */
+export function brokenHeader<T extends HeaderMark>(headers: readonly T[]): T | undefined {
+  const decisive = headers.findLast(({ firstLsn, mark }) => !mark || mark.lsn >= firstLsn - 1);
+  return decisive?.mark ? undefined : decisive;
 }
 
 /** What the file MARK says. `whole` is false when the file is missing or any slot of it does not verify. */

@@ -20,6 +20,9 @@ export interface Segment {
   readonly nonce: bigint;
   /** Where the next record goes, counting those that are only staged. */
   endBytes: number;
+  /** Where its written records end, and up to where the system was told to forget them. */
+  writtenBytes: number;
+  forgottenBytes: number;
   file: OpenFile | undefined;
   /** Whether the file was written over, so that it has to be cut off where its records end. */
   longer: boolean;
@@ -35,7 +38,6 @@ export interface FlusherOptions {
   readonly headerBlock: HashBlock;
   readonly markBlock: HashBlock;
   readonly mark: DurableMark;
-  readonly segmentBytes: number;
   readonly syncEveryBytes: number;
   /** Called whenever staged bytes were written and their place can be taken. */
   readonly onRoom: () => void;
@@ -59,7 +61,8 @@ const forgetBytes = 1 << 20;
 
 /**
  * Carries staged records to the disk: writes them in order, one write at a time, syncs for all who wait at once, and
- * changes segments. After a failure it stands still until `retry` or `restart`.
+ * changes segments. Who waits for a write does not wait for syncs when the segment changes: the next sync begins with the
+ * segment that was left and the name of the new one. After a failure it stands still until `retry` or `reset`.
  */
 export class LogFlusher {
   readonly written: Milestone;
@@ -67,20 +70,19 @@ export class LogFlusher {
   readonly generation: Milestone;
   readonly #options: FlusherOptions;
   #current: Segment | undefined;
+  // The one before it, until that is durable to its end and the name of the current one is durable.
+  #left: Segment | undefined;
   #wantedGeneration: number;
   // What lies in files now. After a failed sync it falls back behind what was once said to be written.
   #onDiskLsn: number;
   #dataSyncedLsn: number;
   #unsyncedBytes = 0;
-  // Where the current segment's written records end, and up to where the system was told to forget them.
-  #writtenBytes = 0;
-  #forgottenBytes = 0;
   #failure: Failure | undefined;
   // The file of the segment to come.
   #prepared: { readonly segment: Segment; readonly file: Promise<PreparedFile> } | undefined;
   #writing: Promise<void> | undefined;
   #syncing: Promise<void> | undefined;
-  // Syncs and changes of segment take turns.
+  // Syncs take turns.
   #lane: Promise<void> = Promise.resolve();
 
   constructor(options: FlusherOptions) {
@@ -102,9 +104,15 @@ export class LogFlusher {
     return this.#current;
   }
 
+  /** The first of the segments whose files are in use. */
+  get oldestInUse(): Segment | undefined {
+    return this.#left ?? this.#current;
+  }
+
   /** Begins to write what is staged, if it has not begun. */
   startWriting(): void {
-    if (this.#writing || this.#failure || !this.#options.ring.first) return;
+    // Without a segment somebody is about to enter one, and writes then.
+    if (this.#writing || this.#failure || !this.#current || !this.#options.ring.first) return;
     // After the caller's turn, so that what it appends in one go is written in one go.
     this.#writing = Promise.resolve()
       .then(() => this.#write())
@@ -118,9 +126,7 @@ export class LogFlusher {
   startSyncing(): void {
     if (this.#syncing || this.#failure || !this.#dueSync()) return;
     this.#syncing = this.#inTurn(async () => {
-      const due = this.#dueSync();
-      if (due === "marked") await this.#sync();
-      else if (due === "data") await this.#syncData(this.#current!.file!);
+      if (this.#dueSync()) await this.#sync();
     }).finally(() => {
       this.#syncing = undefined;
       this.startSyncing();
@@ -139,11 +145,6 @@ export class LogFlusher {
     // Whoever enters the segment is told; until then a failure must not count as unhandled.
     file.catch(() => undefined);
     this.#prepared = { segment, file };
-  }
-
-  /** Makes `segment` the current one. */
-  enter(segment: Segment): Promise<void> {
-    return this.#inTurn(() => this.#enter(segment));
   }
 
   /** Writes everything staged by now, and syncs; resolves when that is done or has failed. */
@@ -183,9 +184,10 @@ export class LogFlusher {
   /** Forgets the current segment, all that is staged and the failure; everything before `lsn` counts as written. */
   async reset(lsn: number): Promise<void> {
     await this.idle();
-    const abandoned = this.#current?.file;
+    const abandoned = [this.#left?.file, this.#current?.file];
+    this.#left = undefined;
     this.#current = undefined;
-    await this.#closeFile(abandoned);
+    for (const file of abandoned) await this.#closeFile(file);
     await this.#abandonPrepared();
     this.#options.ring.clear();
     this.#onDiskLsn = lsn - 1;
@@ -198,6 +200,7 @@ export class LogFlusher {
   async close(): Promise<void> {
     await this.idle();
     await this.#abandonPrepared();
+    await this.#left?.file?.close();
     await this.#current?.file?.close();
     await this.#options.markFile.close();
   }
@@ -206,7 +209,8 @@ export class LogFlusher {
     const { ring } = this.#options;
     for (let run = ring.first; run && !this.#failure; run = ring.first) {
       const segment = run.target;
-      if (segment !== this.#current) await this.enter(segment);
+      // After a failed sync what was left is written again.
+      if (segment !== this.#current && segment !== this.#left) await this.enter(segment);
       if (this.#failure) return;
       const { lastLsn, bytes } = run;
       run.writing = true;
@@ -214,7 +218,7 @@ export class LogFlusher {
         await segment.file!.write(
           run.block.bytes.subarray(run.offset, run.offset + bytes),
           run.fileOffset,
-          segment.longer ? -(run.fileOffset + bytes) & (blockBytes - 1) : 0,
+          segment.longer && segment === this.#current ? -(run.fileOffset + bytes) & (blockBytes - 1) : 0,
         );
       } catch (error) {
         run.writing = false;
@@ -223,7 +227,7 @@ export class LogFlusher {
       }
       ring.finishFirst();
       this.#unsyncedBytes += bytes;
-      this.#writtenBytes = run.fileOffset + bytes;
+      segment.writtenBytes = run.fileOffset + bytes;
       this.#onDiskLsn = lastLsn;
       this.written.advance(lastLsn);
       this.#options.onRoom();
@@ -231,26 +235,25 @@ export class LogFlusher {
     }
   }
 
-  /** Whether a sync is due, and whether the mark has to follow it. */
-  #dueSync(): "marked" | "data" | undefined {
-    if (this.#wantedGeneration > this.generation.value) return "marked";
-    if (this.#onDiskLsn <= this.synced.value) return undefined;
-    const { segmentBytes, syncEveryBytes } = this.#options;
-    if (this.synced.lowestWaiting <= this.#onDiskLsn || this.#unsyncedBytes >= syncEveryBytes)
-      return "marked";
-    // Towards the end of a segment little may be left to sync, nor may a sync take long: changing it holds up whoever waits
-    // for the log.
-    const ending = this.#writtenBytes > segmentBytes - syncEveryBytes;
-    return ending && this.#unsyncedBytes >= syncEveryBytes / 8 ? "data" : undefined;
+  #dueSync(): boolean {
+    // Not before all of what was left is written again.
+    if (this.#left && this.#onDiskLsn < this.#current!.firstLsn - 1) return false;
+    if (this.#left || this.#wantedGeneration > this.generation.value) return true;
+    if (this.#onDiskLsn <= this.synced.value) return false;
+    const { syncEveryBytes } = this.#options;
+    return this.synced.lowestWaiting <= this.#onDiskLsn || this.#unsyncedBytes >= syncEveryBytes;
   }
 
-  // Data, then the mark in the segment's header, then the mark in its own file: each durable before the next is
-  // touched, so that a mark never promises too much and a crash tears at most one of its places.
+  // What was left, data, then the mark in the segment's header, then the mark in its own file: each durable before the
+  // next is touched, so that a mark never promises too much and a crash tears at most one of its places.
   async #sync(): Promise<void> {
     const { markBlock, identity, markFile } = this.#options;
-    const file = this.#current!.file!;
+    // The segment may change again meanwhile: what the mark promises lies in the current one and in settled ones.
+    while (this.#left) if (!(await this.#settle(this.#left))) return;
+    const segment = this.#current!;
+    const file = segment.file!;
     const mark = { lsn: this.#onDiskLsn, generation: this.#wantedGeneration };
-    if (!(await this.#syncData(file))) return;
+    if (!(await this.#syncData(segment))) return;
     try {
       encodeMark(markBlock, 0, mark, identity);
       await file.write(markBlock.bytes.subarray(0, markSlotBytes), segmentMarkOffset);
@@ -269,58 +272,84 @@ export class LogFlusher {
     this.synced.advance(mark.lsn);
   }
 
-  /** Makes durable what was written by now; no mark says so yet. Returns whether that went well. */
-  async #syncData(file: OpenFile): Promise<boolean> {
+  /** Makes the segment that was left durable to its end, then the name of the current one. Returns whether that went well. */
+  async #settle(left: Segment): Promise<boolean> {
+    const current = this.#current!;
+    try {
+      // Again: a sync that failed may have lost it.
+      if (left.longer) await left.file!.truncate(left.endBytes);
+      await left.file!.datasync();
+    } catch (error) {
+      this.#fail(error, { rewind: true });
+      return false;
+    }
+    try {
+      await this.#options.spares.syncNames();
+    } catch (error) {
+      this.#fail(error, { rewind: false });
+      return false;
+    }
+    const lsn = current.firstLsn - 1;
+    this.#dataSyncedLsn = lsn;
+    this.#unsyncedBytes = current.writtenBytes - segmentHeaderBytes;
+    this.#options.ring.release(lsn);
+    this.#forget(left, left.endBytes);
+    this.#left = undefined;
+    await this.#closeFile(left.file);
+    return !this.#failure;
+  }
+
+  /** Makes durable what was written to the current segment by now; no mark says so yet. Returns whether that went well. */
+  async #syncData(segment: Segment): Promise<boolean> {
     const lsn = this.#onDiskLsn;
     const bytes = this.#unsyncedBytes;
-    const writtenBytes = this.#writtenBytes;
+    const { writtenBytes } = segment;
     try {
-      await file.datasync();
+      await segment.file!.datasync();
     } catch (error) {
       this.#fail(error, { rewind: true });
       return false;
     }
     this.#dataSyncedLsn = lsn;
     this.#unsyncedBytes -= bytes;
-    this.#forget(this.#current!, writtenBytes);
+    this.#forget(segment, writtenBytes);
     this.#options.ring.release(lsn);
     return true;
   }
 
   /** Nobody reads a log but recovery: it must not crowd out what is read. The block being written stays. */
-  #forget({ file }: Segment, writtenBytes: number): void {
+  #forget(segment: Segment, writtenBytes: number): void {
     const end = writtenBytes - (writtenBytes % forgetBytes);
-    if (end <= this.#forgottenBytes) return;
-    file!.forget(this.#forgottenBytes, end);
-    this.#forgottenBytes = end;
+    if (end <= segment.forgottenBytes) return;
+    segment.file!.forget(segment.forgottenBytes, end);
+    segment.forgottenBytes = end;
   }
 
-  async #enter(segment: Segment): Promise<void> {
+  /** Makes `segment` the current one. The first has a durable name then; another's becomes durable with the next sync. */
+  async enter(segment: Segment): Promise<void> {
     const { spares } = this.#options;
+    while (this.#left && !this.#failure) {
+      this.startSyncing();
+      await this.#syncing;
+    }
+    if (this.#failure) return;
     const old = this.#current;
-    if (old?.file) {
-      try {
-        if (old.longer) await old.file.truncate(old.endBytes);
-      } catch (error) {
-        return this.#fail(error, { rewind: false });
-      }
-      const due = old.longer || this.#onDiskLsn > this.#dataSyncedLsn;
-      if (due && !(await this.#syncData(old.file))) return;
-    }
-    const ahead = this.#prepared?.segment === segment ? this.#prepared.file : undefined;
-    if (ahead) this.#prepared = undefined;
+    let prepared: PreparedFile | undefined;
     try {
-      const prepared = await (ahead ?? this.#prepare(segment));
+      if (old?.longer) await old.file!.truncate(old.endBytes);
+      const ahead = this.#prepared?.segment === segment ? this.#prepared.file : undefined;
+      if (ahead) this.#prepared = undefined;
+      prepared = await (ahead ?? this.#prepare(segment));
       await spares.publish(prepared, segmentName(segment.firstLsn));
-      segment.file = prepared.file;
-      segment.longer = prepared.longer;
+      if (!old) await spares.syncNames();
     } catch (error) {
-      return this.#fail(error, { rewind: false });
+      this.#fail(error, { rewind: false });
+      return this.#closeFile(prepared?.file);
     }
+    segment.file = prepared.file;
+    segment.longer = prepared.longer;
+    this.#left = old;
     this.#current = segment;
-    this.#writtenBytes = 0;
-    this.#forgottenBytes = 0;
-    await this.#closeFile(old?.file);
   }
 
   /** Makes a file with the header of `segment`: a place of the mark, which says what is durable now. */

@@ -10,14 +10,15 @@ export type { LogRecord } from "./segment-scan.js";
 
 export interface ReadLogOptions extends SurveyOptions {
   /**
-   * What it means when, beyond the durable mark, a damaged record is followed by a good one. "torn": power may have
-   * failed since, and unsynced writes may be lost in any order, so the log ends before the first damage. "damage":
-   * only processes have ended since (same boot), so nothing written can be missing, and it is reported. Default "torn".
+   * What it means when, beyond the durable mark, a damaged record is followed by a good one, or the last segment but one
+   * by the last. "torn": power may have failed since, and unsynced writes may be lost in any order, so the log ends
+   * before the first damage. "damage": only processes have ended since (same boot), so nothing written can be missing,
+   * and it is reported. Default "torn".
    */
   readonly holes?: "torn" | "damage";
 }
 
-/** The torn end that the writer has to cut off. Offset 0: the whole file goes. */
+/** Where the end of a log is torn off. */
 export interface LogTail {
   readonly file: string;
   readonly offset: number;
@@ -33,8 +34,17 @@ export interface LogEnd {
   /** The first LSN of each segment, ascending. */
   readonly segments: readonly number[];
   readonly tail: LogTail | undefined;
-  /** The bytes of the last segment that hold records beyond the durable mark: `from`, inclusive, to the good end `to`. */
-  readonly unsynced: { readonly from: number; readonly to: number };
+  /** What may not be durable of the segments, ascending. */
+  readonly unsynced: readonly UnsyncedPart[];
+  /** The first LSN of each segment that belongs to the torn end as a whole: its file goes. */
+  readonly givenUp: readonly number[];
+}
+
+/** The end of a segment: the bytes from `from` to `to`, exclusive, hold records beyond the durable mark, what follows none. */
+export interface UnsyncedPart {
+  readonly firstLsn: number;
+  readonly from: number;
+  readonly to: number;
 }
 
 /**
@@ -79,9 +89,12 @@ export class LogReading {
     const { from } = this.#options;
     let nextLsn = segments[0]?.firstLsn ?? from;
     let tail: LogTail | undefined;
-    let unsynced = { from: 0, to: 0 };
+    const unsynced: UnsyncedPart[] = [];
+    const givenUp: number[] = [];
     for (const [i, segment] of segments.entries()) {
       if (segment.firstLsn !== nextLsn) this.#reportGap(segments[i - 1], nextLsn, segment.firstLsn);
+      const { firstLsn } = segment;
+      const next = segments[i + 1]?.firstLsn;
       const scan = new SegmentScan(this.#files, this.#options.createBlock, segment);
       try {
         let unsyncedFrom: number | undefined;
@@ -91,14 +104,24 @@ export class LogReading {
           if (wanted.length > 0) yield wanted;
         }
         nextLsn = scan.nextLsn;
-        unsynced = { from: unsyncedFrom ?? scan.goodBytes, to: scan.goodBytes };
-        if (scan.defect) {
-          if (segment !== segments.at(-1))
-            this.#reportDefect(segment, scan.defect, "in a segment that was complete");
+        const { defect, goodBytes } = scan;
+        // Where its records are durable, its end may not be, until a mark speaks of the next one.
+        if (next === undefined || mark.lsn < next)
+          unsynced.push({ firstLsn, from: unsyncedFrom ?? goodBytes, to: goodBytes });
+        if (next !== undefined) {
+          const torn = this.#mayBeTorn(segments.length - i, nextLsn);
+          if (defect && !torn) this.#reportDefect(segment, defect, "in a segment that was complete");
+          if (!torn || nextLsn >= next) continue;
+          const reason = `the segment ends, and ${segmentName(next)} follows`;
+          tail = { file: segmentName(firstLsn), offset: goodBytes, lsn: nextLsn, reason, ...defect };
+          givenUp.push(next);
+          break;
+        }
+        if (defect) {
           if (this.#options.holes === "damage" && (await scan.goodRecordFollows())) {
-            this.#reportDefect(segment, scan.defect, "and good ones follow");
+            this.#reportDefect(segment, defect, "and good ones follow");
           }
-          tail = { file: segmentName(segment.firstLsn), ...scan.defect };
+          tail = { file: segmentName(firstLsn), ...defect };
         }
       } finally {
         await scan.close();
@@ -111,8 +134,21 @@ export class LogReading {
       if (tail && unborn > from)
         throw new EmbershardError("CORRUPT", `${describe(tail)}, though ${file} was begun after it`);
       tail = { file, offset: 0, lsn: nextLsn, reason: "its creation was cut short" };
+      givenUp.push(unborn);
     }
-    this.#end = { nextLsn: Math.max(nextLsn, from), mark, segments: present, tail, unsynced };
+    const left = present.filter((firstLsn) => !givenUp.includes(firstLsn));
+    this.#end = { nextLsn: Math.max(nextLsn, from), mark, segments: left, tail, unsynced, givenUp };
+  }
+
+  /**
+   * Whether a power failure may have left it so that one of the last `remaining` segments, not the last of them, is not
+   * good up to the next, but only before LSN `lsn`: the writer makes a segment durable only after it has begun the next
+   * one, but before it begins another one, and before a mark speaks of the next.
+   */
+  #mayBeTorn(remaining: number, lsn: number): boolean {
+    const { mark } = this.#survey;
+    const promised = mark.lsn >= lsn && mark.lsn >= this.#options.from;
+    return remaining === 2 && !promised && this.#options.holes !== "damage";
   }
 
   /** Whatever was known to be durable, and is needed, must be there. */

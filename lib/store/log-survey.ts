@@ -1,6 +1,14 @@
 import { EmbershardError } from "../base/errors.js";
 import type { BlockFactory, HashBlock } from "../base/hash-block.js";
-import { type DurableMark, decodeMark, laterMark, markFileName, readMarkFile } from "./durable-mark.js";
+import {
+  brokenHeader,
+  type DurableMark,
+  decodeMark,
+  type HeaderMark,
+  laterMark,
+  markFileName,
+  readMarkFile,
+} from "./durable-mark.js";
 import type { Files } from "./files.js";
 import {
   decodeSegmentHeader,
@@ -29,7 +37,7 @@ export interface SurveyedSegment {
 
 /** What the directory holds, before any record is read. */
 export interface LogSurvey {
-  /** The later of the marks that verify. */
+  /** The latest of the marks that verify. */
   readonly mark: DurableMark;
   /** The segments to read, from the one that holds `from`, ascending. */
   readonly segments: readonly SurveyedSegment[];
@@ -69,21 +77,22 @@ export async function surveyLog(files: Files, options: SurveyOptions): Promise<L
     );
   }
   const segments: SurveyedSegment[] = [];
-  let headerMark: DurableMark | undefined;
+  const headers: HeaderMark[] = [];
   for (const firstLsn of present.slice(Math.max(start, 0))) {
     const fileBytes = await readHeaderBlock(files, firstLsn, block);
     segments.push({ firstLsn, nonce: verifiedNonce(block, firstLsn, identity), fileBytes });
-    headerMark = decodeMark(block, segmentMarkOffset, identity);
+    headers.push({ firstLsn, mark: decodeMark(block, segmentMarkOffset, identity) });
   }
-  if (!headerMark && !markFile.whole) {
-    const places =
-      segments.length > 0 ? `the header of ${segmentName(segments.at(-1)!.firstLsn)}` : "its segments";
+  const broken = brokenHeader(headers);
+  if (!markFile.whole && (broken || headers.length === 0)) {
+    const places = broken ? `the header of ${segmentName(broken.firstLsn)}` : "its segments";
     throw new EmbershardError(
       "CORRUPT",
       `both places of the log's durable mark are damaged or missing: ${markFileName} and ${places}`,
     );
   }
-  return { mark: laterMark(headerMark, markFile.mark)!, segments, present, unborn };
+  const mark = headers.reduce((latest, header) => laterMark(latest, header.mark), markFile.mark)!;
+  return { mark, segments, present, unborn };
 }
 
 /** Reads and verifies the header of one segment. Errors: `CORRUPT`, `NEWER_FORMAT`, `IO`. */

@@ -5,6 +5,7 @@ import { type DurableMark, MarkFile, markSlotBytes } from "./durable-mark.js";
 import type { Files } from "./files.js";
 import { LogFlusher, type Segment } from "./log-flusher.js";
 import {
+  decodeSegmentHeader,
   type LogIdentity,
   maxPayloadBytes,
   recordBytes,
@@ -14,7 +15,7 @@ import {
   segmentName,
 } from "./log-format.js";
 import type { LogEnd } from "./log-reader.js";
-import { SpareFiles } from "./spare-files.js";
+import { isSpare, SpareFiles } from "./spare-files.js";
 import { StagingRing } from "./staging-ring.js";
 
 export interface SegmentLogOptions {
@@ -87,7 +88,6 @@ export class SegmentLog {
       headerBlock: createBlock(segmentHeaderBytes),
       markBlock: createBlock(markSlotBytes),
       mark,
-      segmentBytes: this.#segmentBytes,
       syncEveryBytes: options.syncEveryBytes ?? 32 * 2 ** 20,
       onRoom: () => this.#wakeRoom(),
       onFailure: options.onFailure,
@@ -218,13 +218,13 @@ export class SegmentLog {
   }
 
   /**
-   * Gives up the segments that hold only records before `lsn`. The one being written stays, and while somebody holds
-   * them all do, until the next call. Errors: `IO`.
+   * Gives up the segments that hold only records before `lsn`. Those whose files are in use stay, and while somebody
+   * holds them all do, until the next call. Errors: `IO`.
    */
   async discardBefore(lsn: number): Promise<void> {
     if (this.#holds > 0) return;
-    const current = this.#flusher.current?.firstLsn ?? 0;
-    while (this.#older.length > 0 && this.#older[0] < current && (this.#older[1] ?? current) <= lsn) {
+    const inUse = this.#flusher.oldestInUse?.firstLsn ?? 0;
+    while (this.#older.length > 0 && this.#older[0] < inUse && (this.#older[1] ?? inUse) <= lsn) {
       // Taken off first: a file that cannot be removed now is found, and removed, after the next opening.
       const oldest = this.#older.shift()!;
       await this.#spares.keep(segmentName(oldest));
@@ -289,6 +289,8 @@ export class SegmentLog {
       firstLsn: this.#nextLsn,
       nonce: this.#options.nonce(),
       endBytes: segmentHeaderBytes,
+      writtenBytes: segmentHeaderBytes,
+      forgottenBytes: 0,
       file: undefined,
       longer: false,
     };
@@ -302,27 +304,46 @@ export class SegmentLog {
 }
 
 /**
- * Cuts the torn end off, and makes the rest durable. What lies beyond the durable mark is written again: a sync that
- * failed in the process before leaves pages that are clean though they never reached the disk, and no sync takes them.
+ * Cuts the torn end off, and makes the rest durable, names included. What lies beyond the durable mark is written again: a
+ * sync that failed in the process before leaves pages that are clean though they never reached the disk, and no sync
+ * takes them.
  */
 async function settleEnd({ files, createBlock, end }: SegmentLogOptions): Promise<void> {
-  const { tail, segments, unsynced } = end;
-  if (tail?.offset === 0) {
-    await files.remove(tail.file);
-    await files.syncDirectory();
-  }
-  const last = segments.at(-1);
-  if (last === undefined) return;
-  const file = await files.open(segmentName(last), "write");
-  try {
-    await file.truncate(unsynced.to);
-    const chunk = createBlock(Math.min(maxRunBytes, unsynced.to - unsynced.from)).bytes;
-    for (let at = unsynced.from; at < unsynced.to; at += chunk.length) {
-      const length = await file.read(chunk.subarray(0, Math.min(chunk.length, unsynced.to - at)), at);
-      await file.write(chunk.subarray(0, length), at);
+  for (const firstLsn of end.givenUp) await files.remove(segmentName(firstLsn));
+  await removeSparesFrom(files, createBlock, end.nextLsn);
+  for (const { firstLsn, from, to } of end.unsynced) {
+    const file = await files.open(segmentName(firstLsn), "write");
+    try {
+      await file.truncate(to);
+      const chunk = createBlock(Math.min(maxRunBytes, to - from)).bytes;
+      for (let at = from; at < to; at += chunk.length) {
+        const length = await file.read(chunk.subarray(0, Math.min(chunk.length, to - at)), at);
+        await file.write(chunk.subarray(0, length), at);
+      }
+      await file.datasync();
+    } finally {
+      await file.close();
     }
-    await file.datasync();
-  } finally {
-    await file.close();
+  }
+  // Before a mark says that any of it is durable, and before a new segment takes the place of what was removed.
+  await files.syncDirectory();
+}
+
+/**
+ * Removes spares that held a segment from `nextLsn` on: power failed before its name was durable. Repair looks for records
+ * in spares, and others will have their LSNs.
+ */
+async function removeSparesFrom(files: Files, createBlock: BlockFactory, nextLsn: number): Promise<void> {
+  const block = createBlock(segmentHeaderBytes);
+  for (const name of (await files.list()).filter(isSpare)) {
+    block.bytes.fill(0);
+    const file = await files.open(name, "read");
+    try {
+      await file.read(block.bytes, 0);
+    } finally {
+      await file.close();
+    }
+    const header = decodeSegmentHeader(block);
+    if (header && header.firstLsn >= nextLsn) await files.remove(name);
   }
 }

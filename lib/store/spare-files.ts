@@ -1,9 +1,13 @@
 import { EmbershardError } from "../base/errors.js";
 import type { Files, OpenFile } from "./files.js";
 
-const spareName = /^spare-\d+$/;
 /** More are not kept. */
 const mostSpares = 64;
+
+/** Whether a file of this name is kept to be written over. */
+export function isSpare(name: string): boolean {
+  return /^spare-\d+$/.test(name);
+}
 
 /** A file whose header is durable. */
 export interface PreparedFile {
@@ -33,10 +37,7 @@ export class SpareFiles {
 
   /** Finds the spares that an earlier life has left. */
   static async find(files: Files): Promise<SpareFiles> {
-    return new SpareFiles(
-      files,
-      (await files.list()).filter((name) => spareName.test(name)),
-    );
+    return new SpareFiles(files, (await files.list()).filter(isSpare));
   }
 
   /** Makes a file a spare, or removes it when there are enough. Errors: `IO`. */
@@ -91,15 +92,14 @@ export class SpareFiles {
     }
   }
 
-  /** Gives a prepared file its name, durably. Errors: `IO`; the file is closed then. */
-  async publish({ name, file }: PreparedFile, as: string): Promise<void> {
-    try {
-      await this.#files.rename(name, as);
-      await this.#files.syncDirectory();
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
+  /** Makes the names of all files durable. Errors: `IO`. */
+  syncNames(): Promise<void> {
+    return this.#files.syncDirectory();
+  }
+
+  /** Gives a prepared file its name, which `syncNames` makes durable. Errors: `IO` */
+  publish({ name }: PreparedFile, as: string): Promise<void> {
+    return this.#files.rename(name, as);
   }
 
   /** Closes a prepared file that nobody needs: it is a spare like others. Errors: `IO` */

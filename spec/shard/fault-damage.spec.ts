@@ -99,7 +99,9 @@ test("a flipped bit of the log is reported with its file, without effect, or cos
   const outcomes = new Set<Outcome>();
   for (const name of damaged) {
     const { length } = whole.files.content(name);
-    const last = name === segments.at(-1);
+    const [before, last] = segments.slice(-2);
+    // The last segment but one is not known to be durable to its end until the mark speaks of the last.
+    const mayBeTorn = name === last || (name === before && Number.parseInt(last, 16) > syncedLsn);
     for (
       let byte = 0;
       byte < length;
@@ -108,7 +110,7 @@ test("a flipped bit of the log is reported with its file, without effect, or cos
       const disk = await copy();
       disk.files.flipBit(name, byte * 8 + random.below(8));
       const outcome = await judge(disk, `${name}, byte ${byte}`, new RegExp(name));
-      if (!last) assert.is.not(outcome, "suffix", `${name}, byte ${byte}`);
+      if (!mayBeTorn) assert.is.not(outcome, "suffix", `${name}, byte ${byte}`);
       outcomes.add(outcome);
     }
   }

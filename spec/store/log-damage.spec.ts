@@ -8,8 +8,10 @@ import {
   recordHeaderBytes,
   segmentHeaderBytes,
   segmentMarkOffset,
+  segmentName,
 } from "../../lib/store/log-format.js";
 import type { ReadLogOptions } from "../../lib/store/log-reader.js";
+import { changedLog } from "./held-files.js";
 import { append, payloadOf, readAll, reopen, wrongness } from "./log-fixture.js";
 import { MemoryFiles } from "./memory-files.js";
 
@@ -74,6 +76,25 @@ test("any missing file is reported, or is the mark that the last header has too"
     const outcome = await judge(files, `without ${name}`);
     assert.is(outcome, name === "MARK" ? "whole" : "reported");
   }
+});
+
+test("in a log whose last segment but one is not durable yet, damage is reported, without effect, or costs a suffix beyond the mark", async () => {
+  const { held, from, left, entered, syncedLsn: synced, lastLsn: newest } = await changedLog();
+  const suffixes = new Set<string>();
+  for (const name of held.memory.names().filter((one) => /MARK|\.log$/.test(one))) {
+    const bytes = held.memory.content(name).length;
+    for (let at = 0; at < bytes; at += at % segmentMarkOffset < 64 && at < 576 ? 1 : 13) {
+      for (const damage of ["flip", "cut"] as const) {
+        const files = held.memory.copy();
+        if (damage === "flip") files.flipBit(name, 8 * at + (at % 8));
+        else files.cut(name, at);
+        const bounds = { from, synced, newest };
+        if ((await judge(files, `${damage} ${at} of ${name}`, {}, bounds)) === "suffix lost")
+          suffixes.add(name);
+      }
+    }
+  }
+  assert.equal([...suffixes].sort(), [segmentName(left), segmentName(entered)]);
 });
 
 test("either place of the mark is enough; without both the damage is reported", async () => {
@@ -141,12 +162,14 @@ async function judge(
   files: MemoryFiles,
   what: string,
   options: Partial<ReadLogOptions> = {},
+  { from, synced, newest } = { from: 1, synced: syncedLsn, newest: lastLsn },
 ): Promise<string> {
   try {
-    const found = await readAll(files, { mayBeNew: false, ...options });
-    assert.is(wrongness(found), undefined, what);
-    assert.ok(found.lsns.length >= syncedLsn, `${what}: ${found.lsns.length} records are left`);
-    return found.lsns.length === lastLsn ? "whole" : "suffix lost";
+    const found = await readAll(files, { mayBeNew: false, from, ...options });
+    assert.is(wrongness(found, from), undefined, what);
+    const last = from + found.lsns.length - 1;
+    assert.ok(last >= synced, `${what}: ${found.lsns.length} records are left`);
+    return last === newest ? "whole" : "suffix lost";
   } catch (error) {
     if (!(error instanceof EmbershardError)) throw error;
     assert.is(error.code, "CORRUPT", `${what}: ${error.message}`);
