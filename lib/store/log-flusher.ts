@@ -236,8 +236,9 @@ export class LogFlusher {
   }
 
   #dueSync(): boolean {
+    if (!this.#current) return false;
     // Not before all of what was left is written again.
-    if (this.#left && this.#onDiskLsn < this.#current!.firstLsn - 1) return false;
+    if (this.#left && this.#onDiskLsn < this.#current.firstLsn - 1) return false;
     if (this.#left || this.#wantedGeneration > this.generation.value) return true;
     if (this.#onDiskLsn <= this.synced.value) return false;
     const { syncEveryBytes } = this.#options;

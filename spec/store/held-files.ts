@@ -3,7 +3,10 @@ import type { SegmentLog } from "../../lib/store/segment-log.js";
 import { append, reopen } from "./log-fixture.js";
 import { MemoryFiles } from "./memory-files.js";
 
-/** Files whose syncs of segments and of the directory can be held up, and which know how many of them are open. */
+/**
+ * Files whose syncs of segments and of the directory can be held up, which know how many of them are open, and which take
+ * their time to close.
+ */
 export class HeldFiles implements Files {
   readonly memory = new MemoryFiles();
   /** Files that were opened and not closed. */
@@ -20,6 +23,7 @@ export class HeldFiles implements Files {
       close: async () => {
         if (!this.#handles.delete(handle)) throw new Error(`${handle.name} is closed twice`);
         await file.close();
+        await new Promise((resolve) => setImmediate(resolve));
       },
     };
   };
@@ -75,12 +79,12 @@ export interface ChangedLog {
 }
 
 /** Both segments are written over older ones. */
-export async function changedLog(): Promise<ChangedLog> {
+export async function changedLog(logBufferBytes = 2 ** 16): Promise<ChangedLog> {
   const held = new HeldFiles();
   const { log } = await reopen(held, {
     segmentBytes: 4096 + 1500,
     syncEveryBytes: 2 ** 30,
-    logBufferBytes: 2 ** 16,
+    logBufferBytes,
   });
   const segmentNow = () => firstLsns(held).at(-1)!;
   while (firstLsns(held).length < 6) await log.synced(await append(log));

@@ -173,7 +173,13 @@ test("when a failed sync took what is staged no more, a checkpoint and a restart
   await until(() => log.failure !== undefined);
   assert.is(await log.retry(), "restart");
   assert.is(await log.retry(), "restart");
-  await log.restart(21);
+  const restarted = log.restart(21);
+  // Whoever asks while there is no segment waits for it.
+  for (let turns = 0; turns < 12; turns++) {
+    void log.synced(20);
+    await Promise.resolve();
+  }
+  await restarted;
   await synced;
   assert.equal(files.names(), [segmentName(21), "MARK", "spare-2"]);
   await append(log);
