@@ -34,7 +34,11 @@ async function noticed(
 }
 
 const bugs: readonly [string, Bug, RegExp][] = [
-  ["sequences are forgotten", forgetsSequences, /does \w+\.\d+ #\d+ to .*; what it had not been done to is/],
+  [
+    "sequences are forgotten",
+    forgetsSequences,
+    /does \w+\.\d+ #\d+ to .*; what it had not been done to is|is of session \d+, in force is \d+/,
+  ],
   [
     "writes are acknowledged before the log has them",
     acknowledgesEarly,

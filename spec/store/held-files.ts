@@ -9,6 +9,8 @@ import { MemoryFiles } from "./memory-files.js";
  */
 export class HeldFiles implements Files {
   readonly memory = new MemoryFiles();
+  /** Whether writes take their time, too. */
+  slowWrites = false;
   /** Files that were opened and not closed. */
   open = async (name: string, mode: "create" | "write" | "read"): Promise<OpenFile> => {
     const file = await this.memory.open(name, mode);
@@ -16,6 +18,11 @@ export class HeldFiles implements Files {
     this.#handles.add(handle);
     return {
       ...file,
+      write: async (bytes, position, zeros) => {
+        if (this.slowWrites)
+          for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+        await file.write(bytes, position, zeros);
+      },
       datasync: async () => {
         if (handle.name.endsWith(".log")) await this.#held;
         await file.datasync();
@@ -78,8 +85,14 @@ export interface ChangedLog {
   readonly lastLsn: number;
 }
 
-/** Both segments are written over older ones. */
-export async function changedLog(logBufferBytes = 2 ** 16): Promise<ChangedLog> {
+/**
+ * Both segments are written over older ones. `syncing` is given what resolves with a sync that is under way at the change
+ * and covers one record.
+ */
+export async function changedLog(
+  logBufferBytes = 2 ** 16,
+  syncing?: (synced: Promise<void>) => void,
+): Promise<ChangedLog> {
   const held = new HeldFiles();
   const { log } = await reopen(held, {
     segmentBytes: 4096 + 1500,
@@ -96,6 +109,10 @@ export async function changedLog(logBufferBytes = 2 ** 16): Promise<ChangedLog> 
   const { syncedLsn } = log;
   const left = segmentNow();
   held.hold();
+  if (syncing) {
+    await log.written(await append(log));
+    syncing(log.synced(log.nextLsn - 1)!);
+  }
   const segments = log.segments;
   while (log.segments === segments) await append(log);
   await log.written(await append(log));
