@@ -213,12 +213,14 @@ export class LogFlusher {
       if (segment !== this.#current && segment !== this.#left) await this.enter(segment);
       if (this.#failure) return;
       const { lastLsn, bytes } = run;
+      // Not where it is written again: what follows it there was acknowledged.
+      const fills = segment.longer && lastLsn > this.written.value;
       run.writing = true;
       try {
         await segment.file!.write(
           run.block.bytes.subarray(run.offset, run.offset + bytes),
           run.fileOffset,
-          segment.longer && segment === this.#current ? -(run.fileOffset + bytes) & (blockBytes - 1) : 0,
+          fills ? -(run.fileOffset + bytes) & (blockBytes - 1) : 0,
         );
       } catch (error) {
         run.writing = false;
