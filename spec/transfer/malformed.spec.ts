@@ -239,13 +239,19 @@ test("a table that is made is dropped when the end of its file does not add up",
   sameRows(await scanAll(await store.table("made")), await scanAll(source), but);
 });
 
-test("a level of durability that cannot be promised is refused before anything changes", async ({
-  place,
-}) => {
+/** A store with a table "t" of some rows, and a file of them. */
+async function exported(place: Place): Promise<{ store: Store; path: string }> {
   const store = await place.open("store");
   await fill(await store.table("t", options), new Prng(9), 40);
   const path = place.path("t.safetensors");
   await exportTable(store, "t", path);
+  return { store, path };
+}
+
+test("a level of durability that cannot be promised is refused before anything changes", async ({
+  place,
+}) => {
+  const { store, path } = await exported(place);
   const before = await scanAll(await store.table("t"));
   const { lsn } = (await store.stats()).log;
   const codeOf = async (name: string, asked: object): Promise<string> =>
@@ -266,10 +272,7 @@ test("a level of durability that cannot be promised is refused before anything c
 test("a table that somebody else makes while an import reads its file stays when that fails", async ({
   place,
 }) => {
-  const store = await place.open("store");
-  await fill(await store.table("t", options), new Prng(9), 40);
-  const path = place.path("t.safetensors");
-  await exportTable(store, "t", path);
+  const { store, path } = await exported(place);
   const [key] = (await scanAll(await store.table("t"))).keys();
   let theirs: Promise<void> | undefined;
   const make = async () => {
