@@ -310,25 +310,23 @@ export class SimWorker {
       await work();
       this.#tell(() => `done: ${what}`);
     } catch (error) {
-      if (error instanceof EmbershardError && also(error.code)) {
-        this.#tell(() => `failed: ${what}: ${error.message}`);
-        this.#world.count(`a call fails with ${error.code}`);
-      } else this.#judge(what, error);
+      this.#judge(what, error, also);
     }
   }
 
-  /** A call has failed: may it have? */
-  #judge(what: string, error: unknown): void {
+  /** A call has failed, or parts of it: may they have? */
+  #judge(what: string, error: unknown, also: (code: ErrorCode) => boolean = () => false): void {
     this.#tell(() => `failed: ${what}: ${(error as Error).message}`);
     const causes = errorsOf(error);
     for (const cause of causes) {
       const { code } = cause as EmbershardError;
       this.#world.count(`a call fails with ${code}`);
-      if (cause instanceof EmbershardError && this.#excuses(code)) continue;
+      if (cause instanceof EmbershardError && (also(code) || this.#excuses(code))) continue;
       this.#world.violate(`${this.#who}: ${what}: ${(cause as Error).stack}`);
     }
     // It goes on with a new session.
-    for (const { code } of causes as EmbershardError[]) if (!excused.includes(code)) this.over ??= code;
+    for (const { code } of causes as EmbershardError[])
+      if (!excused.includes(code) && !also(code)) this.over ??= code;
   }
 
   #excuses(code: ErrorCode): boolean {
