@@ -282,19 +282,14 @@ export class RemoteBackend implements Backend<RemoteTable> {
     const touched = await this.#during(() => {
       const { map } = this.#cluster;
       const sequence = this.#writer.order.nextSequence();
-      const slots = { first: 0, last: map.ownerOf.length - 1 };
+      const lastSlot = map.ownerOf.length - 1;
       const question = ({ welcome: { worker } }: Channel, owner: number) => {
         this.#cluster.noteWrite(owner);
-        const { first: firstSlot, last: lastSlot } = slots;
-        return body({ worker, session: this.#session, sequence, firstSlot, lastSlot }, owner);
+        return body({ worker, session: this.#session, sequence, firstSlot: 0, lastSlot }, owner);
       };
-      return this.#requests.askAll(
-        question,
-        "Done",
-        (done) => done.touched,
-        undefined,
-        (owner) => this.#writer.order.enter({ owner, epoch: map.epoch, ...slots, sequence }),
-      );
+      const placeOf = (owner: number) =>
+        this.#writer.order.enter({ owner, epoch: map.epoch, first: 0, last: lastSlot, sequence });
+      return this.#requests.askAll(question, "Done", (done) => done.touched, { placeOf });
     });
     return touched.reduce((sum, rows) => sum + rows, 0);
   }

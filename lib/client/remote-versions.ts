@@ -40,7 +40,7 @@ export class RemoteVersions {
       { kind: "Checkpoint", version: name, note, keep },
       "Report",
       ({ json }) => JSON.parse(json) as CheckpointInfo,
-      signal,
+      { signal },
     );
     return joinCheckpoints(infos);
   }
@@ -196,12 +196,9 @@ export class RemoteVersions {
     { largest, signal }: { readonly largest: number; readonly signal?: AbortSignal | undefined },
   ): Promise<StateDiff> {
     const diffs = () =>
-      this.#requests.askAll(
-        { kind: "Diff", from, to, largest },
-        "Report",
-        ({ json }) => diffOf(json),
+      this.#requests.askAll({ kind: "Diff", from, to, largest }, "Report", ({ json }) => diffOf(json), {
         signal,
-      );
+      });
     if (this.#alone) return (await diffs())[0];
     const cuts = await this.#wholeCuts(from, to);
     const parts = to === undefined ? await this.#diffsToLive(from, largest, signal) : await diffs();

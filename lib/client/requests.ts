@@ -23,6 +23,12 @@ export interface AskOptions {
   readonly bytes?: number | undefined;
 }
 
+export interface AskAllOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** The place of each owner's request, as `place` above. */
+  readonly placeOf?: (owner: number) => Place;
+}
+
 /** What is under way when a store is closed gets so long, where calls have no deadline. */
 const closingMs = 30_000;
 
@@ -82,8 +88,7 @@ export class Requests {
     question: Question,
     kind: K,
     take: (body: BodyOf<K>) => T,
-    signal?: AbortSignal,
-    placeOf?: (owner: number) => Place,
+    { signal, placeOf }: AskAllOptions = {},
   ): Promise<T[]> {
     const answers = this.cluster.owners.map((owner) =>
       this.ask(owner, question, kind, take, { signal, place: placeOf?.(owner) }),

@@ -19,7 +19,6 @@ import type {
   ImportOptions,
   ImportReport,
   TransferFormat,
-  TransferProgress,
   TransferStore,
   TransferTable,
 } from "./transfer-types.js";
@@ -178,17 +177,15 @@ async function fillNewTable(
 ): Promise<void> {
   let unsound = false;
   let done = 0;
-  const counting = {
-    ...options,
-    onProgress: (progress: TransferProgress) => {
-      if (progress.phase === "import") ({ done } = progress);
-      options.onProgress?.(progress);
-    },
-  };
   table.expectRows?.(reader.rows);
   async function* batches() {
     try {
-      yield* reader.batches(wanted);
+      for await (const batch of reader.batches(wanted)) {
+        const { length } = batch.keys;
+        yield batch;
+        // Asked for the next one: this one is in.
+        done += length;
+      }
       await reader.demandUnchanged();
     } catch (error) {
       unsound = true;
@@ -196,7 +193,7 @@ async function fillNewTable(
     }
   }
   try {
-    await assignRows(path, table, reader, batches(), counting);
+    await assignRows(path, table, reader, batches(), options);
     // With as many rows as the file has none of its keys came twice. Else one did, or rows were evicted, or others write.
     if ((await table.stats()).rows !== reader.rows) {
       unsound = true;
