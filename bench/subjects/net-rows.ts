@@ -5,8 +5,15 @@ import { nanoseconds, type Reply, serveLines, settingsOf } from "./line-server.j
 import type { ClientSettings, WireTable } from "./net-settings.js";
 import { gradientsOf, LEARNING_RATE } from "./rows-settings.js";
 
-const { address, tables: wanted, batch, seed, transfer = "f32" } = settingsOf<ClientSettings>();
-const store = await connect(address, { transfer });
+const {
+  address,
+  tables: wanted,
+  batch,
+  seed,
+  transfer = "f32",
+  polling = "auto",
+} = settingsOf<ClientSettings>();
+const store = await connect(address, { transfer, polling });
 
 let gradientsKept: Float32Array = new Float32Array(0);
 

@@ -26,4 +26,6 @@ export interface ClientSettings {
   readonly seed: number;
   /** How weights come over the wire; "f32" unless given. */
   readonly transfer?: "f32" | "f16";
+  /** Whether it may ask for news without sleeping; "auto" unless given. */
+  readonly polling?: "auto" | "never";
 }

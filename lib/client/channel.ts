@@ -154,7 +154,7 @@ export class Channel implements Receiver {
   #begin(open: Open): void {
     const { send } = open;
     open.send = undefined;
-    this.#sent++;
+    if (this.#sent++ === 0) this.#connection?.awaits?.(true);
     this.#sentBytes += open.bytes;
     send?.();
   }
@@ -173,6 +173,7 @@ export class Channel implements Receiver {
     this.#sentBytes -= open.bytes;
     while (!this.#ended && this.#queue.length > 0 && this.#allowed(this.#queue[0].bytes))
       this.#begin(this.#queue.shift() as Open);
+    if (this.#sent === 0) this.#connection?.awaits?.(false);
     return open;
   }
 

@@ -22,6 +22,11 @@ export interface ConnectOptions {
    */
   readonly mask?: "zero" | "random";
   /**
+   * "auto": while answers are awaited, and for 0.1 ms after the last news, the system is asked for more without sleeping, where processors
+   * are to spare and the system says so (Linux); it takes up to a processor then. "never": always sleeps. "auto" unless given.
+   */
+  readonly polling?: "auto" | "never";
+  /**
    * What weights come as when tables are pulled. "f16" and "bf16" take half of the bytes, "int8" a quarter, and a scale for each row: each
    * row comes as a table of that `storage` would store it, rounded to the nearest. State and counters stay as they are. "f32" unless given.
    */
@@ -55,6 +60,7 @@ export interface ClientSettings {
   readonly connectMs: number;
   readonly tries: number;
   readonly mask: "zero" | "random";
+  readonly polling: "auto" | "never";
   readonly transfer: Transfer;
 }
 
@@ -73,6 +79,7 @@ export function readClientOptions(options: unknown): ClientSettings {
     connectMs: read.integer("connectMs", 1, 2 ** 31 - 1, 5000),
     tries: read.integer("tries", 0, 2 ** 31 - 1, 0),
     mask: read.choice("mask", ["zero", "random"], "zero"),
+    polling: read.choice("polling", ["auto", "never"], "auto"),
     transfer: {
       tables: read.choice("transfer", transferTypes, "f32"),
       tensors: read.choice("tensorTransfer", transferTypes, "f32"),

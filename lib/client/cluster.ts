@@ -243,11 +243,12 @@ export class Cluster {
       this.#channels.delete(channel);
       noteConnection(name, false, error);
     });
-    const { connectMs: timeoutMs, mask } = settings;
+    const { connectMs: timeoutMs, mask, polling } = settings;
     const connection = await transport.connect(address, channel, {
       ...DEFAULT_CONNECT_OPTIONS,
       timeoutMs,
       mask,
+      polling,
     });
     await channel.open(connection);
     if (this.#closed) {

@@ -37,6 +37,8 @@ export function checkConnectOptions(options: ConnectOptions): void {
   checkWhole("silenceMs", options.silenceMs, [0, longestMs]);
   if (options.mask !== "zero" && options.mask !== "random")
     throw new EmbershardError("INVALID_OPTIONS", `mask is ${options.mask}; expected "zero" or "random"`);
+  if (options.polling !== "auto" && options.polling !== "never")
+    throw new EmbershardError("INVALID_OPTIONS", `polling is ${options.polling}; expected "auto" or "never"`);
   if (!/^\/[\x21-\x7e]{0,1023}$/.test(options.path))
     throw new EmbershardError(
       "INVALID_OPTIONS",

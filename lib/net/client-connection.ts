@@ -6,6 +6,7 @@ import type { Connection, ConnectOptions, Receiver } from "./connection.js";
 import { headerBytes, maskInPlace, OPCODES, type Opcode, writeHeader } from "./frame-header.js";
 import { FrameReader } from "./frame-reader.js";
 import { copyParts, lengthOf, PartJoiner } from "./joined-parts.js";
+import type { Polling } from "./polling.js";
 
 /** Messages up to this long are copied into one piece: that costs less than pieces do on their way to the system. */
 const joinedBytes = 32 << 10;
@@ -17,6 +18,7 @@ const closingMs = 2000;
 export interface ClientSetting {
   readonly clock: Clock;
   readonly options: ConnectOptions;
+  readonly polling: Polling;
   /** Told what the receiver threw. */
   failed(error: unknown): void;
 }
@@ -40,6 +42,9 @@ export class ClientConnection implements Connection {
   /** For messages in one piece, while the system has taken the last of them. */
   #scratch: Buffer | undefined;
   #cancelTimer: (() => void) | undefined;
+  /** Undefined: always sleeps until something comes. */
+  #polling: Polling | undefined;
+  #awaiting = false;
 
   constructor(socket: Socket, receiver: Receiver, setting: ClientSetting) {
     this.#socket = socket;
@@ -57,6 +62,8 @@ export class ClientConnection implements Connection {
       violation: (code, reason) => this.#violated(code, reason),
     });
     socket.on("drain", () => this.#drain());
+    this.#polling = setting.options.polling === "auto" ? setting.polling : undefined;
+    this.#polling?.join();
     this.#watchSilence();
   }
 
@@ -91,16 +98,25 @@ export class ClientConnection implements Connection {
     this.#socket.destroy();
   }
 
+  awaits(answers: boolean): void {
+    if (this.#awaiting === answers || this.#ended) return;
+    this.#awaiting = answers;
+    this.#polling?.awaits(answers);
+  }
+
   /** Bytes have come, borrowed until this returns. */
   read(bytes: Uint8Array): void {
     this.#heard = true;
+    this.#polling?.happened();
     this.#guard(() => this.#reader.read(bytes));
   }
 
   /** The socket is gone. */
   ended(reason: string): void {
     if (this.#ended) return;
+    this.awaits(false);
     this.#ended = true;
+    this.#polling?.leave();
     this.#reader.stop();
     this.#cancelTimer?.();
     const [code, said] = this.#farewell ?? [1006, reason];

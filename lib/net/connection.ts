@@ -22,6 +22,8 @@ export interface Connection {
   close(code: number, reason: string): void;
   /** Drops the connection at once. `closed` follows with 1006. */
   terminate(): void;
+  /** Says, when that changes, whether something is awaited from the other end: a connection may then look for it more eagerly. */
+  awaits?(answers: boolean): void;
 }
 
 /**
@@ -134,6 +136,11 @@ export interface ConnectOptions {
   readonly mask: "zero" | "random";
   /** After half of this time without a byte the other end is pinged, after all of it the connection is dropped. 0: never. */
   readonly silenceMs: number;
+  /**
+   * "auto": while answers are awaited and for 0.1 ms after the last news, the system is asked for more without sleeping, where
+   * processors are to spare and the system says so (Linux). "never": always sleeps.
+   */
+  readonly polling: "auto" | "never";
   /** Ends the attempt to connect with ABORTED. Has no effect on an open connection. */
   readonly signal?: AbortSignal;
 }
@@ -145,6 +152,7 @@ export const DEFAULT_CONNECT_OPTIONS: ConnectOptions = {
   frontBytes: 256,
   mask: "zero",
   silenceMs: 60_000,
+  polling: "auto",
 };
 
 /** A host name or address, and a port. */

@@ -4,6 +4,7 @@ import { EmbershardError } from "../base/errors.js";
 import { checkAddress, checkConnectOptions } from "./checked-options.js";
 import { ClientConnection } from "./client-connection.js";
 import type { Address, ConnectingTransport, Connection, ConnectOptions, Receiver } from "./connection.js";
+import { type Polling, pollingOf } from "./polling.js";
 import { Upgrade } from "./upgrade.js";
 
 export interface StreamTransportOptions {
@@ -23,6 +24,7 @@ export function streamTransport(options: StreamTransportOptions): ConnectingTran
   // A read is done before the next of the same thread begins, so that all connections share a buffer, which the cache then
   // holds. Windows reserves the buffer before there is something to read.
   const shared = process.platform === "win32" ? undefined : new Uint8Array(readBytes);
+  const polling = pollingOf(options.clock);
   const bufferOf = () => shared ?? new Uint8Array(readBytes);
   return {
     async connect(to, receiver, connectOptions) {
@@ -31,7 +33,7 @@ export function streamTransport(options: StreamTransportOptions): ConnectingTran
       const { connect } = await import("node:net");
       const { signal } = connectOptions;
       if (signal?.aborted) throw aborted(to, signal);
-      const attempt = new Attempt(to, receiver, connectOptions, options);
+      const attempt = new Attempt(to, receiver, connectOptions, { ...options, polling });
       return attempt.begin((callback) =>
         connect({
           ...to,
@@ -53,7 +55,7 @@ class Attempt {
   readonly #to: Address;
   readonly #receiver: Receiver;
   readonly #connectOptions: ConnectOptions;
-  readonly #options: StreamTransportOptions;
+  readonly #options: StreamTransportOptions & { readonly polling: Polling };
   readonly #upgrade: Upgrade;
   #socket!: Socket;
   #connection: ClientConnection | undefined;
@@ -67,7 +69,7 @@ class Attempt {
     to: Address,
     receiver: Receiver,
     connectOptions: ConnectOptions,
-    options: StreamTransportOptions,
+    options: StreamTransportOptions & { readonly polling: Polling },
   ) {
     this.#to = to;
     this.#receiver = receiver;
@@ -126,6 +128,7 @@ class Attempt {
     const connection = new ClientConnection(this.#socket, this.#receiver, {
       clock: this.#options.clock,
       options: this.#connectOptions,
+      polling: this.#options.polling,
       failed: this.#options.failed,
     });
     this.#settle();

@@ -48,6 +48,7 @@ test("options that are wrong are refused by name", async () => {
     [{ deadlineMs: -1 }, /deadlineMs/],
     [{ deadlineMs: 1.5 }, /deadlineMs/],
     [{ connectMs: 0 }, /connectMs/],
+    [{ polling: "always" }, /polling/],
     [{ tries: "3" }, /tries/],
     [{ mask: "one" }, /mask/],
     [{ dedline: 1 }, /dedline/],

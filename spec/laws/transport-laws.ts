@@ -287,6 +287,7 @@ export function transportLaws(law: TransportLaw): void {
       { path: "/a b" },
       { timeoutMs: 0 },
       { mask: "none" as "zero" },
+      { polling: "always" as "auto" },
     ]) {
       const options = { ...DEFAULT_CONNECT_OPTIONS, ...wrong };
       const failure = transport.connect({ host, port: 1 }, new Recorder(), options);
