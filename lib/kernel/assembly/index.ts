@@ -1,4 +1,4 @@
-// The index: extendible hashing (Fagin et al., 1979) with linear probing inside segments.
+// The index: extendible hashing (Fagin et al., 1979) with probing inside segments, a cache line at a time.
 //
 // A directory of 2^depth addresses leads to segments of one page, 16,384 entries of 8 bytes. A full segment splits in
 // two by itself, so growth never stops the table for longer than one segment takes. Entry, 0 = empty:
@@ -6,7 +6,12 @@
 //   bits 63..29  tag: the low 35 bits of the key's hash. Its top bits choose the segment, bits 16..3 the home entry
 //   bits 28..0   address of the record >>> 3
 //
-// The tag alone places an entry, so splits and deletes (by shifting back, no tombstones) never touch a record.
+// The tag alone places an entry, so splits and deletes (by moving back, no tombstones) never touch a record.
+//
+// A search goes through the eight entries of the home's cache line, from the home on and around, then through those of the next
+// line, from the same place in it, and ends at an empty one. So few leave the line that has been touched: one in fifteen where a
+// segment is as full as it becomes, one in a hundred where it is half full, instead of one in seven and one in sixteen if each
+// went straight on.
 import { hashKey } from "./hash";
 import {
   KIND_DIRECTORY,
@@ -31,6 +36,8 @@ const TAG_MASK: u64 = (1 << 35) - 1;
 const ADDRESS_BITS: u64 = 29;
 const ADDRESS_MASK: u32 = (1 << 29) - 1;
 const ENTRY_MASK: u32 = 16383;
+/** Entries are found in groups of a cache line. */
+const LINE_MASK: usize = 63;
 /** A segment splits when it holds more entries. */
 const SPLIT_ABOVE: u32 = 12800;
 /** Entries for each segment of an index that is made for a known number of rows: some more than growth arrives at. */
@@ -100,8 +107,16 @@ function homeOf(t: usize, tag: u64): usize {
   return homeUnder(<usize>load<u32>(t, T_DIRECTORY), directoryShift(t), tag);
 }
 
-function following(entry: usize): usize {
-  return (entry & ~(<usize>PAGE_BYTES - 1)) | ((entry + 8) & (<usize>PAGE_BYTES - 1));
+/** Where a search goes on that began at `home`. */
+function following(entry: usize, home: usize): usize {
+  const next = (entry & ~LINE_MASK) | ((entry + 8) & LINE_MASK);
+  return ((next ^ home) & LINE_MASK) != 0 ? next : inNextLine(next);
+}
+
+/** The same place of the next cache line; the first follows the last. */
+function inNextLine(entry: usize): usize {
+  const mask = <usize>PAGE_BYTES - 1;
+  return (entry & ~mask) | ((entry + LINE_MASK + 1) & mask);
 }
 
 /** The record of the first entry with this tag, 0 when there is none. Its key may still be another. */
@@ -110,7 +125,7 @@ export function candidate(home: usize, tag: u64): usize {
   let word = load<u64>(entry);
   while (word != 0) {
     if (word >> ADDRESS_BITS == tag) return recordOf(word);
-    entry = following(entry);
+    entry = following(entry, home);
     word = load<u64>(entry);
   }
   return 0;
@@ -124,11 +139,12 @@ export function find(t: usize, key: u64, tag: u64): usize {
 
 function findEntry(t: usize, key: u64, tag: u64): usize {
   for (let segment = segmentOf(t, tag); segment != 0; segment = overflowOf(segment)) {
-    let entry = segment + homeOffset(tag);
+    const home = segment + homeOffset(tag);
+    let entry = home;
     let word = load<u64>(entry);
     while (word != 0) {
       if (word >> ADDRESS_BITS == tag && load<u64>(recordOf(word)) == key) return entry;
-      entry = following(entry);
+      entry = following(entry, home);
       word = load<u64>(entry);
     }
   }
@@ -150,8 +166,9 @@ export function overflows(t: usize): bool {
 }
 
 function place(segment: usize, word: u64): void {
-  let entry = segment + homeOffset(word >> ADDRESS_BITS);
-  while (load<u64>(entry) != 0) entry = following(entry);
+  const home = segment + homeOffset(word >> ADDRESS_BITS);
+  let entry = home;
+  while (load<u64>(entry) != 0) entry = following(entry, home);
   store<u64>(entry, word);
 }
 
@@ -204,10 +221,11 @@ export function entryFor(t: usize, table: u32, key: u64, tag: u64): usize {
     const entry = findEntry(t, key, tag);
     if (entry != 0) return entry;
   }
-  let entry = roomySegment(t, table, tag) + homeOffset(tag);
+  const home = roomySegment(t, table, tag) + homeOffset(tag);
+  let entry = home;
   let word = load<u64>(entry);
   while (word != 0 && (word >> ADDRESS_BITS != tag || load<u64>(recordOf(word)) != key)) {
-    entry = following(entry);
+    entry = following(entry, home);
     word = load<u64>(entry);
   }
   return entry;
@@ -243,11 +261,12 @@ export function insertUnique(t: usize, table: u32, added: u64): bool {
   const tag = added >> ADDRESS_BITS;
   if (overflows(t) && findEntry(t, load<u64>(recordOf(added)), tag) != 0) return false;
   const segment = roomySegment(t, table, tag);
-  let entry = segment + homeOffset(tag);
+  const home = segment + homeOffset(tag);
+  let entry = home;
   let word = load<u64>(entry);
   while (word != 0) {
     if (word >> ADDRESS_BITS == tag && load<u64>(recordOf(word)) == load<u64>(recordOf(added))) return false;
-    entry = following(entry);
+    entry = following(entry, home);
     word = load<u64>(entry);
   }
   store<u64>(entry, added);
@@ -310,24 +329,50 @@ function doubleDirectory(t: usize): bool {
 
 /** Takes a key out of the index. Returns its record, 0 when it was not there. */
 export function remove(t: usize, key: u64, tag: u64): usize {
-  let hole = findEntry(t, key, tag);
+  const hole = findEntry(t, key, tag);
   if (hole == 0) return 0;
   const record = recordOf(load<u64>(hole));
   const meta = metaOf(<u32>(hole >> PAGE_SHIFT));
   store<u32>(meta, load<u32>(meta, M_LIVE) - 1, M_LIVE);
-  let entry = hole;
-  while (true) {
-    entry = following(entry);
-    const word = load<u64>(entry);
-    if (word == 0) break;
-    const home = <u32>(word >> (ADDRESS_BITS + 3)) & ENTRY_MASK;
-    const at = <u32>(entry >> 3) & ENTRY_MASK;
-    const gap = <u32>(hole >> 3) & ENTRY_MASK;
-    if (((at - home) & ENTRY_MASK) >= ((at - gap) & ENTRY_MASK)) {
-      store<u64>(hole, word);
-      hole = entry;
-    }
-  }
-  store<u64>(hole, 0);
+  closeHole(hole);
   return record;
+}
+
+/**
+ * Empties an entry, and moves what a search would not find behind it any more. No search goes beyond a line that has room, but
+ * for the hole.
+ */
+function closeHole(hole: usize): void {
+  store<u64>(hole, 0);
+  let line = hole & ~LINE_MASK;
+  while (true) {
+    let room = false;
+    for (let i: usize = 0; i < 8; i++) {
+      const entry = line + (i << 3);
+      const word = load<u64>(entry);
+      if (word == 0) {
+        if (entry != hole) room = true;
+      } else if (passes(word, entry, hole)) {
+        store<u64>(hole, word);
+        store<u64>(entry, 0);
+        hole = entry;
+        // The line once more, from its beginning: what has been looked at may come behind this one.
+        i = <usize>-1;
+      }
+    }
+    if (room) return;
+    line = inNextLine(line);
+  }
+}
+
+/** Whether a search for what stands at `entry` comes to `hole` before. */
+function passes(word: u64, entry: usize, hole: usize): bool {
+  const home = <u32>(word >> (ADDRESS_BITS + 3)) & ENTRY_MASK;
+  return stepsTo(home, hole) < stepsTo(home, entry);
+}
+
+/** Entries that a search from entry number `home` looks at before it comes to `entry`. */
+function stepsTo(home: u32, entry: usize): u32 {
+  const at = <u32>(entry >> 3) & ENTRY_MASK;
+  return ((((at >> 3) - (home >> 3)) << 3) & ENTRY_MASK) | ((at - home) & 7);
 }
