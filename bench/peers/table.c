@@ -23,7 +23,7 @@ typedef uint32_t Entry;
 typedef struct { uint64_t key; uint32_t frequency, lastStep; float values[]; } Record;
 
 // How many rows ahead an index line and a record are asked for.
-enum { INDEX_AHEAD = 24, RECORD_AHEAD = 12, RING = 32, CHUNK_BATCHES = 16, LINE = 64, LINE_ENTRIES = 16 };
+enum { INDEX_AHEAD = 40, RECORD_AHEAD = 20, RING = 64, CHUNK_BATCHES = 16, LINE = 64, LINE_ENTRIES = 16 };
 // Which lines of a record are prefetched: where the processor's own prefetchers follow the first one, asking for all is
 // slower, elsewhere faster. Both are compiled and the faster is chosen at the start, for pull and push apart.
 enum { FIRST_LINE, ALL_LINES };
