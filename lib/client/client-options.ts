@@ -23,7 +23,7 @@ export interface ConnectOptions {
   readonly mask?: "zero" | "random";
   /**
    * "auto": while answers are awaited, and for 0.1 ms after the last news, the system is asked for more without sleeping, where processors
-   * are to spare and the system says so (Linux); it takes up to a processor then. "never": always sleeps. "auto" unless given.
+   * are to spare, the system says so (Linux) and no quota limits their time (cgroups); it takes up to a processor then. "never": always sleeps. "auto" unless given.
    */
   readonly polling?: "auto" | "never";
   /**

@@ -138,7 +138,7 @@ export interface ConnectOptions {
   readonly silenceMs: number;
   /**
    * "auto": while answers are awaited and for 0.1 ms after the last news, the system is asked for more without sleeping, where
-   * processors are to spare and the system says so (Linux). "never": always sleeps.
+   * processors are to spare, the system says so (Linux), and no quota limits their time (cgroups). "never": always sleeps.
    */
   readonly polling: "auto" | "never";
   /** Ends the attempt to connect with ABORTED. Has no effect on an open connection. */

@@ -1,6 +1,7 @@
 // Asking the system for news without sleeping: to be woken, where a processor has nothing else to do, costs more than to ask.
 import type { Clock } from "../base/clock.js";
 import { ProcessorDemand } from "./processor-demand.js";
+import { hasProcessorQuota } from "./processor-quota.js";
 
 /** So long after the last news, or the last question, the next is asked for without sleeping. */
 const eagerMs = 0.1;
@@ -63,7 +64,8 @@ export class Polling {
   };
 }
 
-/** Polling of the event loop of this thread. */
+/** Polling of the event loop of this thread. Where processor time is rationed it would take it from who works. */
 export function pollingOf(clock: Clock): Polling {
-  return new Polling({ clock, afterTurn: setImmediate, demand: () => ProcessorDemand.open() });
+  const demand = () => (hasProcessorQuota() ? undefined : ProcessorDemand.open());
+  return new Polling({ clock, afterTurn: setImmediate, demand });
 }

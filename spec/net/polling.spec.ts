@@ -1,11 +1,12 @@
 // When a client asks for news without sleeping, and when it leaves the processor to others.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Polling } from "../../lib/net/polling.js";
 import { ProcessorDemand } from "../../lib/net/processor-demand.js";
+import { hasProcessorQuota } from "../../lib/net/processor-quota.js";
 
 /** A loop that turns when it is told to, at times that are given. */
 function world(told = true) {
@@ -143,6 +144,37 @@ test("a system that says nothing of use is not asked again", () => {
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test("processor time that is rationed, by whatever group, is noticed", () => {
+  const says = (files: Readonly<Record<string, string>>) => {
+    const root = mkdtempSync(join(tmpdir(), "embershard-"));
+    try {
+      for (const [path, text] of Object.entries(files)) {
+        mkdirSync(dirname(join(root, path)), { recursive: true });
+        writeFileSync(join(root, path), text);
+      }
+      return hasProcessorQuota(root);
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  };
+  const own = "proc/self/cgroup";
+  assert.not(says({}));
+  assert.not(says({ [own]: "0::/\n" }));
+  assert.not(says({ [own]: "0::/a/b\n", "sys/fs/cgroup/a/b/cpu.max": "max 100000\n" }));
+  assert.ok(says({ [own]: "0::/a/b\n", "sys/fs/cgroup/a/b/cpu.max": "150000 100000\n" }));
+  assert.ok(says({ [own]: "0::/a/b\n", "sys/fs/cgroup/a/cpu.max": "150000 100000\n" }), "the group above");
+  assert.ok(
+    says({ [own]: "0::/../x\n", "sys/fs/cgroup/cpu.max": "50000 100000\n" }),
+    "a container's uppermost",
+  );
+  assert.not(says({ [own]: "0::/a\n", "sys/fs/cgroup/b/cpu.max": "50000 100000\n" }), "another group");
+  const old = "12:memory:/m\n4:cpuacct,cpu:/k/p\n0::/\n";
+  assert.not(says({ [own]: old, "sys/fs/cgroup/cpu,cpuacct/k/p/cpu.cfs_quota_us": "-1\n" }));
+  assert.ok(says({ [own]: old, "sys/fs/cgroup/cpu,cpuacct/k/p/cpu.cfs_quota_us": "200000\n" }));
+  assert.ok(says({ [own]: old, "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "200000\n" }));
+  assert.not(says({ [own]: old, "sys/fs/cgroup/cpu,cpuacct/m/cpu.cfs_quota_us": "200000\n" }));
 });
 
 test("Linux says it", () => {
