@@ -87,7 +87,10 @@ export class Channel implements Receiver {
   /** Says hello over a connection that has just been made, and waits for the answer. @throws what the node answers */
   async open(connection: Connection): Promise<void> {
     this.#connection = connection;
-    if (this.#ended) throw this.#ended;
+    if (this.#ended) {
+      connection.close(1000, "");
+      throw this.#ended;
+    }
     const welcome = await new Promise<Welcome>((resolve, reject) => {
       this.request(
         this.#hello,
@@ -198,9 +201,9 @@ export class Channel implements Receiver {
     open.asking.failed(error, sent ? nothingKnown : notSent);
   }
 
-  /** Ends the connection once what was sent has gone out; requests without an answer fail. */
-  close(): void {
-    this.#end(new EmbershardError("CLOSED", "the store is closed"), notSent);
+  /** Ends the connection once what was sent has gone out; requests without an answer fail with `error`. */
+  close(error = new EmbershardError("CLOSED", "the store is closed")): void {
+    this.#end(error, notSent);
     this.#connection?.close(1000, "");
   }
 

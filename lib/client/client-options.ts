@@ -12,7 +12,7 @@ export interface ConnectOptions {
   readonly session?: bigint;
   /** Milliseconds that a call may take, with all that is tried again. 30,000 unless given; 0: any time. */
   readonly deadlineMs?: number;
-  /** Milliseconds in which a connection has to be made. 5,000 unless given. */
+  /** Milliseconds in which a connection has to be made, and the node to greet. 5,000 unless given. */
   readonly connectMs?: number;
   /** Tries of one part of a call, at most; 0: as many as the deadline allows. 0 unless given. */
   readonly tries?: number;

@@ -230,7 +230,7 @@ export class Cluster {
   }
 
   async #connect(address: Address, name: string, who: Partial<HelloInput>): Promise<Channel> {
-    const { transport, settings } = this.#options;
+    const { transport, clock, settings } = this.#options;
     const hello: HelloInput = {
       kind: "Hello",
       ...PROTOCOL,
@@ -239,28 +239,40 @@ export class Cluster {
       frameBytes: DEFAULT_CONNECT_OPTIONS.messageBytes,
       ...who,
     };
+    let open = false;
     const channel = new Channel(name, hello, (error) => {
       this.#channels.delete(channel);
-      noteConnection(name, false, error);
+      if (open) noteConnection(name, false, error);
     });
     const { connectMs: timeoutMs, mask, polling } = settings;
-    const connection = await transport.connect(address, channel, {
-      ...DEFAULT_CONNECT_OPTIONS,
-      timeoutMs,
-      mask,
-      polling,
-    });
-    await channel.open(connection);
-    if (this.#closed) {
-      channel.close();
-      this.demandOpen();
-    }
+    // Known from the beginning, so that it ends with the store though nobody answers.
     this.#channels.add(channel);
-    noteConnection(name, true);
-    this.#demandStore(channel.welcome, name);
-    this.#frameBytes = Math.min(this.#frameBytes, channel.welcome.limits.frameBytes);
-    this.adopt(channel.welcome.slotMap);
-    return channel;
+    const cancelTimer = clock.after(timeoutMs, () =>
+      channel.close(
+        new EmbershardError("DEADLINE", `${name} did not answer the greeting within ${timeoutMs} ms`),
+      ),
+    );
+    try {
+      const connection = await transport.connect(address, channel, {
+        ...DEFAULT_CONNECT_OPTIONS,
+        timeoutMs,
+        mask,
+        polling,
+      });
+      await channel.open(connection);
+      open = true;
+      noteConnection(name, true);
+      this.demandOpen();
+      this.#demandStore(channel.welcome, name);
+      this.#frameBytes = Math.min(this.#frameBytes, channel.welcome.limits.frameBytes);
+      this.adopt(channel.welcome.slotMap);
+      return channel;
+    } catch (error) {
+      channel.close(error instanceof EmbershardError ? error : undefined);
+      throw error;
+    } finally {
+      cancelTimer();
+    }
   }
 
   /** Another store behind the same node is another model. Each node of a cluster has one of its own. */
