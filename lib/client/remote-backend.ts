@@ -116,16 +116,21 @@ export class RemoteBackend implements Backend<RemoteTable> {
   async #open(name: string, tensor: boolean, options: object | undefined): Promise<RemoteTable> {
     this.#cluster.demandOpen();
     const json = options && optionsJson(options);
-    const [reply, ...others] = await this.#requests.askAll(
-      { kind: "OpenTable", name, tensor, options: json },
-      "TableReply",
-      (body) => ({ ...body }),
-    );
-    for (const other of others)
+    const open = (owners: readonly number[]) =>
+      this.#requests.askAll(
+        { kind: "OpenTable", name, tensor, options: json },
+        "TableReply",
+        (body) => ({ ...body }),
+        { owners },
+      );
+    // The first shard decides between those who make it at once with other options.
+    const [first, ...rest] = this.#cluster.owners;
+    const [reply] = await open([first]);
+    for (const other of await open(rest))
       if (other.fingerprint !== reply.fingerprint || other.placement !== reply.placement)
         throw new EmbershardError(
           "TABLE_MISMATCH",
-          `"${name}" is not the same on all shards: drop it, or open it without options`,
+          `"${name}" is not the same on all shards: drop it, and make it anew`,
         );
     return this.#known(reply);
   }

@@ -24,6 +24,8 @@ export interface AskOptions {
 }
 
 export interface AskAllOptions {
+  /** Who is asked, unless all. */
+  readonly owners?: readonly number[];
   readonly signal?: AbortSignal | undefined;
   /** The place of each owner's request, as `place` above. */
   readonly placeOf?: (owner: number) => Place;
@@ -83,14 +85,14 @@ export class Requests {
     }
   }
 
-  /** Asks all owners at once, each at its place, if there is one. Answers are in the order of `cluster.owners`. */
+  /** Asks owners at once, each at its place, if there is one. Answers are in the order of `owners`. */
   async askAll<K extends Kind, T>(
     question: Question,
     kind: K,
     take: (body: BodyOf<K>) => T,
-    { signal, placeOf }: AskAllOptions = {},
+    { owners = this.cluster.owners, signal, placeOf }: AskAllOptions = {},
   ): Promise<T[]> {
-    const answers = this.cluster.owners.map((owner) =>
+    const answers = owners.map((owner) =>
       this.ask(owner, question, kind, take, { signal, place: placeOf?.(owner) }),
     );
     const settled = await Promise.allSettled(answers);
