@@ -1,5 +1,5 @@
 // Another number of shards for a store that nobody has open: a directory is made beside it, and takes its place.
-import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
@@ -9,7 +9,7 @@ import { adoptCopies, copyRows } from "../shard/row-copies.js";
 import type { Shard } from "../shard/shard.js";
 import { copyState, joinTables } from "../shard/state-copies.js";
 import type { PageStore } from "../store/page-store.js";
-import { type Identity, inspectDirectory, syncFolder } from "./identity.js";
+import { beginBirth, type Identity, inspectDirectory, syncFolder } from "./identity.js";
 import { makeDirectory } from "./making.js";
 import { lockShard, openLockedShard, type ShardSettings } from "./shard-opening.js";
 
@@ -29,15 +29,28 @@ export interface ReshardInfo {
 }
 
 const settings: ShardSettings = { arenaBytes: LIMITS.arenaBytes, hugePages: "off", keepsAll: true };
-/** In the new directory: which of the old shards are in it, whole. */
+/** In the new directory: what of the old one is in it. */
 const progressName = "resharding";
+
+interface Progress {
+  /** How many shards the old directory has. */
+  readonly from: number;
+  /** How many of them are in the new one, whole. */
+  readonly done: number;
+  /** What they were like when they were read, and the one that is being read. */
+  readonly read: readonly Moment[];
+}
+
+/** Where a shard's log ends and which checkpoint is its last: whatever changes a shard makes one of them greater. */
+type Moment = readonly [lsn: number, generation: number];
 
 /**
  * Gives a closed store another number of shards: the same rows, state, frequencies, steps, counters, candidates, marks and
- * sequences of workers, bit for bit. What was cut short goes on where it was. The store as it was is kept under another name.
+ * sequences of workers, bit for bit. What was cut short goes on where it was, or begins anew where the store has changed since. The store as it was is
+ * kept under another name.
  *
  * @throws UNSUPPORTED of a store with versions, with tables that have a limit of memory, or of a cluster's node; LOCKED,
- *   NOT_A_STORE, NEWER_FORMAT, CORRUPT, OUT_OF_MEMORY, IO, ABORTED, INVALID_OPTIONS: the store is as it was
+ *   NOT_A_STORE, also where something else is in the way of the new directory; NEWER_FORMAT, CORRUPT, OUT_OF_MEMORY, IO, ABORTED, INVALID_OPTIONS: the store is as it was
  */
 export async function reshardDirectory(
   directory: string,
@@ -57,8 +70,8 @@ export async function reshardDirectory(
   const locks = await lockAll(path, identity);
   let rows = 0;
   try {
-    await beginTarget(target, identity, shards);
-    rows = await copyAll({ path, identity, locks, target, shards }, options);
+    const work = { path, identity, locks, target, shards };
+    rows = await copyAll(work, await beginTarget(work), options);
   } finally {
     for (const lock of locks) await lock.close();
   }
@@ -81,15 +94,6 @@ async function lockAll(path: string, { shards }: Identity): Promise<PageStore[]>
   return locks;
 }
 
-/** Goes on with a directory that was begun for this, or begins one. */
-async function beginTarget(target: string, { id }: Identity, shards: number): Promise<void> {
-  const begun = await inspectDirectory(target, { create: true }).catch(() => undefined);
-  // Before the first checkpoint nothing is worth anything.
-  const goesOn = begun?.id === id && begun.shards === shards && (await readProgress(target)) > 0;
-  if (!goesOn) await rm(target, { recursive: true, force: true });
-  await makeDirectory(target, { id, shards });
-}
-
 interface Copying {
   readonly path: string;
   readonly identity: Identity;
@@ -98,11 +102,52 @@ interface Copying {
   readonly shards: number;
 }
 
-async function copyAll(
-  { path, identity, locks, target, shards }: Copying,
-  options: ReshardOptions,
-): Promise<number> {
-  const wasDone = await readProgress(target);
+/** Goes on with a directory that was begun for this, if the shards that are in it are still what they were, or begins one. */
+async function beginTarget(work: Copying): Promise<Progress> {
+  const { target, identity, shards } = work;
+  const begun = await readProgress(target);
+  if (begun && begun.done > 0) {
+    const found = await inspectDirectory(target, { create: true }).catch(() => undefined);
+    const fits = found?.id === identity.id && found.shards === shards && begun.from === identity.shards;
+    if (fits && (await isAsRead(work, begun))) return begun;
+  }
+  await removeTarget(target);
+  await beginBirth(target);
+  const progress: Progress = { from: identity.shards, done: 0, read: [] };
+  await writeProgress(target, progress);
+  await makeDirectory(target, { id: identity.id, shards });
+  return progress;
+}
+
+async function isAsRead(work: Copying, { read }: Progress): Promise<boolean> {
+  for (const [number, [lsn, generation]] of read.entries()) {
+    const source = await openSource(work, number);
+    const [nowLsn, nowGeneration] = momentOf(source);
+    await source.close();
+    if (nowLsn !== lsn || nowGeneration !== generation) return false;
+  }
+  return true;
+}
+
+/** Removes what was begun; what says that it was comes last. @throws NOT_A_STORE where nothing was, but something is there */
+async function removeTarget(target: string): Promise<void> {
+  const names = await readdir(target).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw new EmbershardError("IO", `${target} cannot be read: ${error.message}`, { cause: error });
+  });
+  const marks = [progressName, "creating"];
+  if (names.length > 0 && !names.some((name) => marks.includes(name)))
+    throw new EmbershardError(
+      "NOT_A_STORE",
+      `${target} is in the way: resharding makes the new store there, and did not begin what there is. Move it away`,
+    );
+  for (const name of names)
+    if (!marks.includes(name)) await rm(join(target, name), { recursive: true, force: true });
+  await rm(target, { recursive: true, force: true });
+}
+
+async function copyAll(work: Copying, begun: Progress, options: ReshardOptions): Promise<number> {
+  const { path, identity, target, shards } = work;
   const targetOf = shardsOfSlots(shards, slotCount);
   const sourceOf = shardsOfSlots(identity.shards, slotCount);
   const to: Shard[] = [];
@@ -112,16 +157,19 @@ async function copyAll(
       const pages = await lockShard(target, number, false);
       to.push(await openLockedShard(target, identity, number, pages, settings, false));
     }
-    for (let number = wasDone; number < identity.shards; number++) {
-      const source = await openLockedShard(path, identity, number, locks[number], settings, false);
+    const read = begun.read.slice(0, begun.done);
+    for (let number = begun.done; number < identity.shards; number++) {
+      const source = await openSource(work, number);
       try {
         demandCopyable(path, source);
+        read.push(momentOf(source));
+        await writeProgress(target, { from: identity.shards, done: number, read });
         rows += await copyShard(source, number, to, { sourceOf, targetOf }, options);
       } finally {
         await source.close();
       }
       for (const shard of to) await shard.checkpoint({});
-      await writeFile(join(target, progressName), `${number + 1}\n`);
+      await writeProgress(target, { from: identity.shards, done: number + 1, read });
     }
   } finally {
     for (const shard of to) await shard.close();
@@ -129,9 +177,48 @@ async function copyAll(
   return rows;
 }
 
-async function readProgress(target: string): Promise<number> {
-  const text = await readFile(join(target, progressName), "utf8").catch(() => "0");
-  return Number.parseInt(text, 10) || 0;
+/** Opens a shard of the old directory, which stays locked when it is closed. */
+function openSource({ path, identity, locks }: Copying, number: number): Promise<Shard> {
+  return openLockedShard(path, identity, number, lent(locks[number]), settings, false);
+}
+
+/** A page store that its borrower cannot close. */
+function lent(pages: PageStore): PageStore {
+  return {
+    entries: (range) => pages.entries(range),
+    place: async (ranges) => pages.place?.(ranges),
+    get: (key) => pages.get(key),
+    getMany: (keys, keyBytes) => pages.getMany(keys, keyBytes),
+    batch: () => pages.batch(),
+    compact: (range) => pages.compact(range),
+    reopen: () => pages.reopen(),
+    close: async () => {},
+  };
+}
+
+function momentOf({ log, state }: Shard): Moment {
+  return [log.nextLsn, state.committed?.generation ?? 0];
+}
+
+/** What a directory says of what is in it; undefined where it says nothing that can be understood. */
+async function readProgress(target: string): Promise<Progress | undefined> {
+  const text = await readFile(join(target, progressName), "utf8").catch(() => "null");
+  try {
+    const found = JSON.parse(text);
+    return Array.isArray(found?.read) ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function writeProgress(target: string, progress: Progress): Promise<void> {
+  const file = await open(join(target, progressName), "w");
+  try {
+    await file.writeFile(`${JSON.stringify(progress)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 function demandCopyable(path: string, { state }: Shard): void {
@@ -193,9 +280,11 @@ async function swap(path: string, target: string, shards: number): Promise<strin
   return original;
 }
 
-/** Ends a run that was killed between the two renames. */
+/** Ends a run that was killed between the two renames: not one that has not copied everything. */
 async function finishSwap(path: string, target: string): Promise<void> {
-  if ((await exists(path)) || !(await exists(join(target, "store")))) return;
+  if (await exists(path)) return;
+  const progress = await readProgress(target);
+  if (!progress || progress.done < progress.from) return;
   await rename(target, path);
   await syncFolder(dirname(path));
   await rm(join(path, progressName), { force: true });

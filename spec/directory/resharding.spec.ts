@@ -1,5 +1,6 @@
 // Another number of shards: the same rows, to the bit, whatever they were before.
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -183,6 +184,98 @@ test("cut short again and again, it goes on and ends with the same bits", async 
   }
   assert.ok(aborted > 1, `${aborted} times`);
   same(await contents(dir), before);
+});
+
+/** Reshards three shards to two, until the first row of the third: the other two are in the new directory, whole. */
+async function reshardTwoOfThree(dir: string): Promise<void> {
+  const stop = new AbortController();
+  let shard = 0;
+  let last = 0;
+  const onProgress = ({ rows }: { rows: number }) => {
+    // Rows are counted shard by shard.
+    if (rows < last && ++shard === 2) stop.abort();
+    last = rows;
+  };
+  assert.is(await codeOf(reshardDirectory(dir, 2, { signal: stop.signal, onProgress })), "ABORTED");
+}
+
+test("cut short it goes on, but begins anew where a shard that was read has changed", async ({ dir }) => {
+  await makeDirectory(dir, { shards: 3 });
+  await fill(dir, 5, 6);
+  await reshardTwoOfThree(dir);
+  const all = await contents(dir);
+  const goesOn = await reshardDirectory(dir, 2);
+  same(await contents(dir), all);
+  rmSync(dir, { recursive: true });
+  renameSync(goesOn.original!, dir);
+  for (const changed of [0, 1, 2]) {
+    await reshardTwoOfThree(dir);
+    await withShards(dir, async (shards) => {
+      const table = shards[changed].tables.get("plain")!;
+      const [{ keys }] = copyRows(shards[changed].state, table, new Uint8Array(slots).fill(1));
+      const values = new Float32Array(keys.length * table.dim).fill(changed + 1);
+      const write = { table, kind: "push", keys, values, learningRate: 0.1 } as const;
+      await shards[changed].write([write], { ack: "memory", step: 6 });
+    });
+    const before = await contents(dir);
+    const anew = await reshardDirectory(dir, 2);
+    assert.ok(anew.rows > 2 * goesOn.rows, `${anew.rows} rows after ${goesOn.rows}`);
+    same(await contents(dir), before);
+    rmSync(dir, { recursive: true });
+    renameSync(anew.original!, dir);
+  }
+});
+
+test("what has not copied everything is not taken for the store where that is gone", async ({ dir }) => {
+  await makeDirectory(dir, { shards: 3 });
+  await fill(dir, 5, 3);
+  await reshardTwoOfThree(dir);
+  renameSync(dir, `${dir}.moved`);
+  assert.is(await codeOf(reshardDirectory(dir, 2)), "NOT_A_STORE");
+  assert.not(existsSync(dir));
+  renameSync(`${dir}.moved`, dir);
+  const before = await contents(dir);
+  await reshardDirectory(dir, 2);
+  same(await contents(dir), before);
+  // Killed between the two renames.
+  renameSync(dir, `${dir}.resharding`);
+  const progress = { from: 3, done: 3, read: [] };
+  writeFileSync(join(`${dir}.resharding`, "resharding"), JSON.stringify(progress));
+  assert.equal(await reshardDirectory(dir, 2), { from: 2, to: 2, rows: 0, original: null });
+  same(await contents(dir), before);
+});
+
+test("a directory of somebody else's that is in the way stays", async ({ dir }) => {
+  await makeDirectory(dir, { shards: 1 });
+  await fill(dir, 5, 1);
+  const other = `${dir}.resharding`;
+  mkdirSync(other);
+  writeFileSync(join(other, "thesis.txt"), "years of work");
+  assert.is(await codeOf(reshardDirectory(dir, 2)), "NOT_A_STORE");
+  assert.equal(readdirSync(other), ["thesis.txt"]);
+  rmSync(other, { recursive: true });
+  await reshardDirectory(dir, 2);
+});
+
+test("the store is locked until it has been copied", async ({ dir }) => {
+  await makeDirectory(dir, { shards: 2 });
+  await fill(dir, 5, 2);
+  const opening = new URL("../../lib/directory/shard-opening.js", import.meta.url);
+  const script = `import { openShardOf } from ${JSON.stringify(opening.href)};
+    const settings = { arenaBytes: 64 << 20, hugePages: "off" };
+    const code = await openShardOf(${JSON.stringify(dir)}, 0, settings).then(() => "open", (error) => error.code);
+    process.stdout.write(code, () => process.exit());`;
+  const codes: string[] = [];
+  let last = 0;
+  const onProgress = ({ rows }: { rows: number }) => {
+    const isNext = rows < last;
+    last = rows;
+    // A process of its own: this one is busy until it has ended.
+    if (isNext)
+      codes.push(spawnSync(process.execPath, ["--input-type=module", "-e", script]).stdout.toString());
+  };
+  await reshardDirectory(dir, 1, { onProgress });
+  assert.equal(codes, ["LOCKED"]);
 });
 
 test("what cannot be resharded says so and stays as it was", async ({ dir }) => {
