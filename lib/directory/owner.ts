@@ -2,6 +2,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
+import { isAlive } from "../base/processes.js";
 
 const ownerName = "owner";
 
@@ -48,17 +49,6 @@ export async function readOwner(directory: string): Promise<Owner | undefined> {
 export async function livingOwner(directory: string): Promise<Owner | undefined> {
   const owner = await readOwner(directory);
   return owner && isAlive(owner.pid) ? owner : undefined;
-}
-
-/** Whether there is a process of this number on this machine. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it is there, and another user's.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }
 
 /** LOCKED, naming who has the directory open, and how to ask it. */

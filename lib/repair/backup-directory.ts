@@ -2,8 +2,8 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
+import { isAlive } from "../base/processes.js";
 import { formatVersion, type Identity, isShardCount } from "../directory/identity.js";
-import { isAlive } from "../directory/owner.js";
 import type { PlacementRecord } from "../ring/placement-record.js";
 import { slotCount } from "../shard/arena-set.js";
 import { decodePageKey, encodePageKey } from "../shard/page-image.js";

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { VersionInfo } from "../api/version-types.js";
-import { isAlive } from "../directory/owner.js";
+import { isAlive } from "../base/processes.js";
 
 /** Where the version of a backup is made. */
 export interface VersionMaker {

@@ -1,8 +1,9 @@
 // Objects come from S3 range by range. A download that was cut short is gone on with: its name says of which bytes it is.
-import { createHash } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import { open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
+import { isAlive } from "../base/processes.js";
 import { ioError } from "./local-file.js";
 import type { S3Address } from "./s3-address.js";
 import type { S3Client } from "./s3-client.js";
@@ -24,17 +25,43 @@ export async function downloadFile(
   const total = Number(headers.get("content-length"));
   const etag = headers.get("etag") ?? "";
   const id = JSON.stringify([client.settings.endpoint, address.bucket, address.key, etag, total]);
-  const partial = join(scratch, `${createHash("sha256").update(id).digest("hex").slice(0, 32)}.partial`);
+  const name = createHash("sha256").update(id).digest("hex").slice(0, 32);
+  const partial = join(scratch, `${name}-${process.pid}-${randomBytes(4).toString("hex")}.partial`);
   try {
-    await fetchRanges(client, address, partial, total, etag, onBytes);
+    await takeOver(scratch, name, partial);
+    if (!(await fetchRanges(client, address, partial, total, etag, onBytes))) {
+      await rm(partial, { force: true });
+      throw new EmbershardError(
+        "IO",
+        `s3://${address.bucket}/${address.key} was replaced or removed while it was read: import it again`,
+      );
+    }
     await rename(partial, into);
   } catch (error) {
     if (signal?.aborted) await rm(partial, { force: true });
+    // What came of it, if anything, is for whoever tries again.
+    else await rename(partial, join(scratch, `${name}.partial`)).catch(() => {});
     throw ioError(partial, error);
   }
   return true;
 }
 
+/** Gives what came of an object before another name, `partial`: what a download left that failed, or was killed, not one at work. */
+async function takeOver(scratch: string, name: string, partial: string): Promise<void> {
+  for (const found of await readdir(scratch)) {
+    if (!found.startsWith(name)) continue;
+    const [, pid] = /-(\d+)-[0-9a-f]{8}\.partial$/.exec(found) ?? [];
+    if (pid !== undefined && isAlive(Number(pid))) continue;
+    const taken = await rename(join(scratch, found), partial).then(
+      () => true,
+      // Another download was faster.
+      () => false,
+    );
+    if (taken) return;
+  }
+}
+
+/** Returns false where the object is not the one that it was. */
 async function fetchRanges(
   client: S3Client,
   address: S3Address,
@@ -42,7 +69,7 @@ async function fetchRanges(
   total: number,
   etag: string,
   onBytes: UploadOptions["onBytes"],
-): Promise<void> {
+): Promise<boolean> {
   const file = await open(partial, "a", 0o600);
   try {
     let { size } = await file.stat();
@@ -55,13 +82,9 @@ async function fetchRanges(
       const { status, body } = await client.request(address, {
         method: "GET",
         headers: { range: `bytes=${size}-${last}`, ...(etag && { "if-match": etag }) },
-        expect: [412],
+        expect: [404, 412],
       });
-      if (status === 412)
-        throw new EmbershardError(
-          "IO",
-          `s3://${address.bucket}/${address.key} was replaced while it was read: import it again`,
-        );
+      if (status === 404 || status === 412) return false;
       const whole = status === 200 && body.length === total && size === 0;
       if (!whole && body.length !== last + 1 - size)
         throw new EmbershardError(
@@ -72,6 +95,7 @@ async function fetchRanges(
       size += body.length;
       onBytes?.(size, total);
     }
+    return true;
   } finally {
     await file.close();
   }

@@ -1,5 +1,6 @@
 // Exports to and imports from a real S3 server: parts, ranges, faults, what is interrupted and gone on with.
-import { readdirSync } from "node:fs";
+import { readdirSync, renameSync } from "node:fs";
+import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Prng } from "../../lib/base/prng.js";
@@ -190,6 +191,56 @@ test("a download that failed goes on where it was", async ({ store, server, plac
   await importTable(store, "back", target, s3);
   assert.is(ranges, 2, "of four ranges two were there");
   sameRows(await scanAll(await store.table("back")), await scanAll(await store.table("large")), ALL);
+});
+
+test("what a killed download left is gone on with, what one at work has is left alone", async ({
+  store,
+  server,
+  place,
+}) => {
+  await largeTable(store);
+  const target = `s3://${BUCKET}/rows.safetensors`;
+  const scratch = place.path("scratch");
+  const s3 = { s3: { ...server.options, tries: 1 }, scratch };
+  await exportTable(store, "large", target, s3);
+  let ranges = 0;
+  const counted = (request: string) => request.startsWith("GET") && ++ranges;
+  server.fault = (request) => (counted(request) && ranges > 2 ? 500 : undefined);
+  assert.is(await codeOf(() => importTable(store, "back", target, s3)), "IO");
+  const [left] = readdirSync(scratch);
+  const of = (pid: number) => left.replace(".partial", `-${pid}-01234567.partial`);
+  server.fault = (request) => void counted(request);
+  // No process has a number like that.
+  renameSync(join(scratch, left), join(scratch, of(2 ** 30)));
+  ranges = 0;
+  await importTable(store, "back", target, s3);
+  assert.is(ranges, 2, "of four ranges two were there");
+  assert.equal(readdirSync(scratch), []);
+  ranges = 0;
+  const both = ["first", "second"].map((name) => importTable(store, name, target, s3));
+  for (const { rows } of await Promise.all(both)) assert.is(rows, 6000);
+  assert.is(ranges, 8);
+  const expected = await scanAll(await store.table("large"));
+  for (const name of ["back", "first", "second"])
+    sameRows(await scanAll(await store.table(name)), expected, ALL);
+});
+
+test("an object that is replaced while it is read, or removed, leaves nothing behind", async ({
+  store,
+  server,
+  place,
+}) => {
+  await largeTable(store);
+  const target = `s3://${BUCKET}/rows.safetensors`;
+  const scratch = place.path("scratch");
+  const s3 = { s3: server.options, scratch };
+  await exportTable(store, "large", target, s3);
+  for (const status of [412, 404]) {
+    let ranges = 0;
+    server.fault = (request) => (request.startsWith("GET") && ++ranges === 3 ? status : undefined);
+    assert.is(await codeOf(() => importTable(store, "back", target, s3)), "IO");
+    assert.equal(readdirSync(scratch), []);
+  }
 });
 
 test("what cannot pass is said at once", async ({ store, server }) => {
