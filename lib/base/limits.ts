@@ -26,6 +26,8 @@ export const LIMITS = {
   tableMemory: 1 << 20,
   /** Shards of a directory. */
   shards: 1024,
+  /** Shards that a process opens at once, if no cluster's file says more: each has a thread. */
+  threads: 256,
   /** Arenas of a shard. */
   arenas: 64,
   /** A step is kept in 32 bits. */

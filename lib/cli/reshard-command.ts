@@ -1,5 +1,6 @@
 // `embershard reshard`: another number of shards for a store that nobody has open.
 import { Command } from "commander";
+import { LIMITS } from "../base/limits.js";
 import { type ReshardInfo, reshardDirectory } from "../directory/resharding.js";
 import { progressLine } from "./bar.js";
 import { teach, wholeNumber } from "./options.js";
@@ -14,7 +15,7 @@ export function reshardCommand(output: Output): Command {
         "for bit. The store as it was is kept under another name. Cut short, it goes on where it was when it is run again.",
     )
     .argument("<dir>", "the store's directory; nobody may have it open")
-    .requiredOption("--shards <n>", "how many shards it is to have, 1 to 1024", wholeNumber)
+    .requiredOption("--shards <n>", `how many shards it is to have, 1 to ${LIMITS.threads}`, wholeNumber)
     .option("--json", "print JSON")
     .action(async (directory: string, { shards, json }: { shards: number; json?: boolean }) => {
       const line = progressLine(output.err);

@@ -61,8 +61,8 @@ export async function reshardDirectory(
   const target = `${path}.resharding`;
   await finishSwap(path, target);
   const identity = (await inspectDirectory(path, { create: false }))!;
-  if (!Number.isInteger(shards) || shards < 1 || shards > LIMITS.shards)
-    throw new EmbershardError("INVALID_OPTIONS", `found ${shards} shards, expected 1 to ${LIMITS.shards}`);
+  if (!Number.isInteger(shards) || shards < 1 || shards > LIMITS.threads)
+    throw new EmbershardError("INVALID_OPTIONS", `found ${shards} shards, expected 1 to ${LIMITS.threads}`);
   if (identity.placement)
     throw unsupported(path, "it is of a cluster's node, whose file says which slots its shards have");
   const info = { from: identity.shards, to: shards };

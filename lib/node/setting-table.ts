@@ -89,7 +89,7 @@ export function settingTable(machine: Machine): SettingTable {
       help: "Where clients are told to connect to, where that is not what the node listens on. PORT is for control, the shards' are above it.",
     },
     shards: {
-      kind: count(1, 256),
+      kind: count(1, LIMITS.threads),
       fallback: undefined,
       otherwise: "as many as the directory has; 1 for a new one",
       help: "Shards: each is a thread with a listener, memory and a directory of its own.",

@@ -1,6 +1,7 @@
 import { describe } from "../api/option-reader.js";
 import type { Store } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
+import { LIMITS } from "../base/limits.js";
 import { type StoreOptions as EmbeddedOptions, openStore as openEmbedded } from "../embedded/open-store.js";
 
 /** How a store is opened. */
@@ -12,9 +13,6 @@ export interface StoreOptions extends EmbeddedOptions {
   readonly threads?: number | undefined;
 }
 
-/** Most threads of a store. */
-const mostThreads = 256;
-
 /**
  * Opens the store in a directory, making it if need be, and recovers what was pushed. One process at a time has it.
  *
@@ -25,10 +23,10 @@ export async function openStore(directory: string, options: StoreOptions = {}): 
   if (typeof options !== "object" || options === null || Array.isArray(options))
     return openEmbedded(directory, options);
   const { threads = 1, ...rest } = options;
-  if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads)
+  if (!Number.isInteger(threads) || threads < 1 || threads > LIMITS.threads)
     throw new EmbershardError(
       "INVALID_OPTIONS",
-      `openStore: found threads ${describe(threads)}, expected an integer from 1 to ${mostThreads}`,
+      `openStore: found threads ${describe(threads)}, expected an integer from 1 to ${LIMITS.threads}`,
     );
   if (threads === 1) return openEmbedded(directory, rest);
   // Only now: a store on one thread loads nothing of nodes and clients.
