@@ -4,14 +4,14 @@ export interface Clock {
   now(): number;
   /** Milliseconds since some instant of this process, which nobody sets: what intervals are measured with. */
   elapsed(): number;
-  /** Calls back once after `delayMs`; the returned function cancels. Does not keep the process alive. */
-  after(delayMs: number, callback: () => void): () => void;
+  /** Calls back once after `delayMs`; the returned function cancels. Does not keep the process alive, unless it is `wakeful`. */
+  after(delayMs: number, callback: () => void, wakeful?: boolean): () => void;
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   elapsed: () => performance.now(),
-  after: (delayMs, callback) => startTimer(delayMs, callback, false),
+  after: (delayMs, callback, wakeful = false) => startTimer(delayMs, callback, wakeful),
 };
 
 /** As `systemClock`, but who waits keeps the process alive: for calls that somebody awaits. */

@@ -54,7 +54,10 @@ export class Health {
 
   #schedule(): void {
     this.#cancel();
-    this.#cancel = this.#state().clock.after(this.#delayMs, () => void this.#try());
+    const { clock, log } = this.#state();
+    // A program may wait for nothing but what the log holds back: it must not find itself ended.
+    const heldBack = log.failure !== undefined && log.syncedLsn < log.nextLsn - 1;
+    this.#cancel = clock.after(this.#delayMs, () => void this.#try(), heldBack);
     this.#delayMs = Math.min(2 * this.#delayMs, longestDelayMs);
   }
 

@@ -122,4 +122,34 @@ test("a disk that fills up under load: read-only, room made, on with it, killed,
   await store.close();
 });
 
+test("a program that only waits for a push goes on when there is room, and does not end before", async () => {
+  if (!mounted) return console.log("left out: mounting a file system is not permitted here");
+  const library = new URL("../../lib/index.js", import.meta.url);
+  const script = `import { openStore, sgd } from ${JSON.stringify(library.href)};
+    const store = await openStore(${JSON.stringify(join(disk, "waiting"))}, { control: false, hugePages: "off" });
+    const table = await store.table("t", { dim: 512, optimizer: sgd({ learningRate: 1 }) });
+    const keys = BigUint64Array.from({ length: 500 }, (_, i) => BigInt(i));
+    const push = () => table.push(keys, new Float32Array(500 * 512).fill(1));
+    await push();
+    process.stdout.write("fill\\n");
+    await new Promise((resolve) => process.stdin.once("data", resolve));
+    process.stdin.destroy();
+    await Promise.all(Array.from({ length: 20 }, push));
+    process.stdout.write("done\\n");
+    await store.close();`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const ended = new Promise((resolve) => child.on("close", resolve));
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  await expectLine(lines, /^fill$/, child);
+  fill(5_000_000);
+  child.stdin!.write("go\n");
+  const early = await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 3000, "waits"))]);
+  assert.is(early, "waits");
+  makeRoom();
+  await expectLine(lines, /^done$/, child);
+  assert.is(await ended, 0);
+});
+
 test.run();
