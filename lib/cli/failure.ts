@@ -27,11 +27,17 @@ export function failureOf(error: unknown, environment: NodeJS.ProcessEnv): Failu
           : EXIT.failed;
     return { text: `error ${error.code}: ${error.message}\n`, exitCode };
   }
+  if (isSuppressed(error)) return failureOf(error.suppressed, environment);
   if (isSystemError(error)) return { text: `error IO: ${error.message}\n`, exitCode: EXIT.failed };
   const trace = environment.EMBERSHARD_TRACE ? `\n${error instanceof Error ? error.stack : ""}` : "";
   const message = error instanceof Error ? error.message : String(error);
   const advice = "this is a bug; EMBERSHARD_TRACE=1 shows where";
   return { text: `error INTERNAL: ${message} (${advice})${trace}\n`, exitCode: EXIT.failed };
+}
+
+/** What failed first, and then closing what it was done with: that is told which is the reason. */
+function isSuppressed(error: unknown): error is Error & { readonly suppressed: unknown } {
+  return error instanceof Error && error.name === "SuppressedError" && "suppressed" in error;
 }
 
 /** What Node throws for the operating system's errors: their messages name operation and path. */
