@@ -284,8 +284,10 @@ export class Channel implements Receiver {
   }
 
   #wrong(cause: unknown): EmbershardError {
-    if (cause instanceof EmbershardError) return cause;
-    return new EmbershardError("INTERNAL", `${this.name}: an answer could not be taken`, { cause });
+    if (!(cause instanceof EmbershardError))
+      return new EmbershardError("INTERNAL", `${this.name}: an answer could not be taken`, { cause });
+    if (cause.message.startsWith(this.name)) return cause;
+    return new EmbershardError(cause.code, `${this.name}: ${cause.message}`, { cause });
   }
 
   #end(error: EmbershardError, details: FailureDetails): void {

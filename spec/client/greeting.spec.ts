@@ -82,6 +82,17 @@ test("who does not greet in time is not waited for, and keeps no connection", as
   greeter.end();
 });
 
+test("who answers what is no frame is named", async () => {
+  const server = new ws.WebSocketServer({ port: 0, host: "127.0.0.1" });
+  await new Promise<void>((resolve) => server.on("listening", resolve));
+  server.on("connection", (socket) => socket.on("message", () => socket.send(Buffer.from("hello"))));
+  const { port } = server.address();
+  const error = await failureOf(connect(`ember://127.0.0.1:${port}`));
+  assert.is(error?.code, "BAD_FRAME");
+  assert.match(error!.message, `node at 127.0.0.1:${port}: a message is no frame`);
+  server.close();
+});
+
 test("a store that is closed while a shard does not greet keeps no connection", async () => {
   let greeted = 0;
   const greeter = await Greeter.begin(() => (greeted++ === 0 ? "a" : undefined));
