@@ -80,6 +80,12 @@ test("failures are one line with a code; a trace only for bugs, and on request",
     exitCode: 1,
   });
   assert.equal(failureOf(new EmbershardError("INVALID_OPTIONS", "no"), {}).exitCode, 2);
+  const both = Object.assign(new Error("An error was suppressed during disposal."), {
+    name: "SuppressedError",
+    error: new EmbershardError("IO", "cannot be closed"),
+    suppressed: new EmbershardError("READ_ONLY", "the disk is full"),
+  });
+  assert.equal(failureOf(both, {}), { text: "error READ_ONLY: the disk is full\n", exitCode: 1 });
   assert.equal(failureOf(io, {}), { text: "error IO: EACCES: permission denied, open 'x'\n", exitCode: 1 });
   const bug = failureOf(new TypeError("oops"), {});
   assert.is(bug.text, "error INTERNAL: oops (this is a bug; EMBERSHARD_TRACE=1 shows where)\n");
