@@ -225,6 +225,9 @@ interface Part {
   readonly peak: number;
 }
 
+/** Where no number of shards helps, as with more tables than an arena has pages for, the search for one ends. */
+const mostAdvised = 1e9;
+
 /** The arenas that the rows end up in, halved as a shard halves them. @throws TOO_LARGE */
 function partsOf(limit: number, pagesWith: (share: number) => number): Part[] {
   const parts: Part[] = [{ share: 1, peak: 0 }];
@@ -239,9 +242,14 @@ function partsOf(limit: number, pagesWith: (share: number) => number): Part[] {
   const most = Math.max(...parts.map(({ share }) => pagesWith(share)));
   if (most <= limit) return parts;
   const bytes = parts.reduce((all, { share }) => all + pagesWith(share), 0) * pageBytes;
+  const largest = Math.max(...parts.map(({ share }) => share));
+  let shards = 1;
+  // The index does not grow evenly: so many times fewer rows may take more than so many times less.
+  for (let pages = most; pages > limit && shards < mostAdvised; pages = pagesWith(largest / shards))
+    shards = Math.max(shards + 1, Math.ceil((shards * pages) / limit));
   throw new EmbershardError(
     "TOO_LARGE",
-    `this takes about ${Math.ceil(bytes / 2 ** 30)} GiB, a shard has at most ${LIMITS.arenas} arenas of ${limit * pageBytes} bytes: plan ${Math.ceil(most / limit)} shards of equal parts, smaller rows (storage, dim), or fewer`,
+    `this takes about ${Math.ceil(bytes / 2 ** 30)} GiB, a shard has at most ${LIMITS.arenas} arenas of ${limit * pageBytes} bytes: plan ${shards} shards of equal parts, smaller rows (storage, dim), or fewer`,
   );
 }
 

@@ -167,6 +167,16 @@ test("what cannot be is refused with advice", () => {
     code(() => planModel({ tables: [{ ...table, rows: 1e10 }] })),
     /^TOO_LARGE this takes about \d+ GiB, .*: plan \d+ shards/,
   );
+  for (const dim of [1, 64, 4096]) {
+    const options = { dim, optimizer: adagrad({ learningRate: 0.05 }) };
+    const plan = (rows: number) => planModel({ tables: [{ rows, options }] });
+    const [, shards] = /plan (\d+) shards/.exec(code(() => plan(1e12))) ?? [];
+    assert.is(
+      code(() => plan(Math.ceil(1e12 / Number(shards)))),
+      "none",
+      `${shards} shards of dim ${dim}`,
+    );
+  }
   assert.match(
     code(() => planModel({ tables: [] })),
     /^INVALID_OPTIONS plan: found tables/,
