@@ -56,8 +56,8 @@ export class Health {
     this.#cancel();
     const { clock, log } = this.#state();
     // A program may wait for nothing but what the log holds back: it must not find itself ended.
-    const heldBack = log.failure !== undefined && log.syncedLsn < log.nextLsn - 1;
-    this.#cancel = clock.after(this.#delayMs, () => void this.#try(), heldBack);
+    const awaited = log.failure !== undefined && log.awaited;
+    this.#cancel = clock.after(this.#delayMs, () => void this.#try(), awaited);
     this.#delayMs = Math.min(2 * this.#delayMs, longestDelayMs);
   }
 

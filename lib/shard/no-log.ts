@@ -13,6 +13,7 @@ export function endedLog(lsn: number, generation: number): ShardLog {
     pendingBytes: 0,
     segments: 0,
     failure: undefined,
+    awaited: false,
     room: () => undefined,
     append: () => {
       throw versionIsReadOnly();

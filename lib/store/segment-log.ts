@@ -143,6 +143,12 @@ export class SegmentLog {
     return this.#older.length + 1;
   }
 
+  /** Whether somebody waits for a record to be written or durable. */
+  get awaited(): boolean {
+    const { written, synced } = this.#flusher;
+    return Math.min(written.lowestWaiting, synced.lowestWaiting) < Number.POSITIVE_INFINITY;
+  }
+
   /** Why nothing is written at present; undefined when all is well. */
   get failure(): EmbershardError | undefined {
     return this.#flusher.failure;

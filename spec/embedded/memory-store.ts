@@ -30,7 +30,8 @@ export class MemoryDisk {
       files: this.files.ofThisLife(),
       pages: this.pages,
       identity: { storeId: new Uint8Array(16).fill(7), shard: 0 },
-      clock: systemClock,
+      // No timer of a killed one keeps the process of the spec alive.
+      clock: { ...systemClock, after: (ms, callback) => systemClock.after(ms, callback) },
       nonce: () => (BigInt(this.#random.u32()) << 32n) | BigInt(this.#random.u32()),
       // A killed process does nothing more.
       pause: () => new Promise((resolve) => void setImmediate(() => life === this.#life && resolve())),
