@@ -87,10 +87,7 @@ export class Channel implements Receiver {
   /** Says hello over a connection that has just been made, and waits for the answer. @throws what the node answers */
   async open(connection: Connection): Promise<void> {
     this.#connection = connection;
-    if (this.#ended) {
-      connection.close(1000, "");
-      throw this.#ended;
-    }
+    if (this.#ended) throw this.#ended;
     const welcome = await new Promise<Welcome>((resolve, reject) => {
       this.request(
         this.#hello,

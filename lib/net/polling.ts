@@ -6,12 +6,14 @@ import { hasProcessorQuota } from "./processor-quota.js";
 /** So long after the last news, or the last question, the next is asked for without sleeping. */
 const eagerMs = 0.1;
 
+type Demand = Pick<ProcessorDemand, "crowded" | "close">;
+
 export interface PollingSetting {
   readonly clock: Clock;
   /** Calls back when the system has been asked for news once more. */
   readonly afterTurn: (callback: () => void) => void;
   /** `undefined` where the system does not say what demand there is: nothing is polled for then. */
-  readonly demand: () => Pick<ProcessorDemand, "crowded" | "close"> | undefined;
+  readonly demand: () => Demand | undefined;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface PollingSetting {
 export class Polling {
   readonly #setting: PollingSetting;
   #connections = 0;
-  #demand: Pick<ProcessorDemand, "crowded" | "close"> | undefined;
+  #demand: Demand | undefined;
   #awaiting = 0;
   #happenedAt = 0;
   #turning = false;

@@ -40,6 +40,16 @@ async function largeTable(store: Store): Promise<void> {
   await table.assign(keys, randomFloats(new Prng(2), keys.length * 720));
 }
 
+/** A large table, exported, and what imports of it are given: one try of each request. */
+async function largeObject({ store, server, place }: Context) {
+  await largeTable(store);
+  const target = `s3://${BUCKET}/rows.safetensors`;
+  const scratch = place.path("scratch");
+  const s3 = { s3: { ...server.options, tries: 1 }, scratch };
+  await exportTable(store, "large", target, s3);
+  return { store, server, target, scratch, s3 };
+}
+
 for (const name of ["rows.safetensors", "some where/rows", "rows.parquet"]) {
   test(`${name}: there and back`, async ({ store, server, place }) => {
     const table = await store.table("t", options);
@@ -176,11 +186,8 @@ test("an aborted export leaves nothing at the server, an aborted import nothing 
   assert.equal(readdirSync(place.path("scratch")), []);
 });
 
-test("a download that failed goes on where it was", async ({ store, server, place }) => {
-  await largeTable(store);
-  const target = `s3://${BUCKET}/rows.safetensors`;
-  const s3 = { s3: { ...server.options, tries: 1 }, scratch: place.path("scratch") };
-  await exportTable(store, "large", target, s3);
+test("a download that failed goes on where it was", async (context) => {
+  const { store, server, target, s3 } = await largeObject(context);
   let ranges = 0;
   const counted = (request: string) => request.startsWith("GET") && ++ranges;
   server.fault = (request) => (counted(request) && ranges > 2 ? 500 : undefined);
@@ -193,16 +200,8 @@ test("a download that failed goes on where it was", async ({ store, server, plac
   sameRows(await scanAll(await store.table("back")), await scanAll(await store.table("large")), ALL);
 });
 
-test("what a killed download left is gone on with, what one at work has is left alone", async ({
-  store,
-  server,
-  place,
-}) => {
-  await largeTable(store);
-  const target = `s3://${BUCKET}/rows.safetensors`;
-  const scratch = place.path("scratch");
-  const s3 = { s3: { ...server.options, tries: 1 }, scratch };
-  await exportTable(store, "large", target, s3);
+test("what a killed download left is gone on with, what one at work has is left alone", async (context) => {
+  const { store, server, target, scratch, s3 } = await largeObject(context);
   let ranges = 0;
   const counted = (request: string) => request.startsWith("GET") && ++ranges;
   server.fault = (request) => (counted(request) && ranges > 2 ? 500 : undefined);
@@ -225,16 +224,8 @@ test("what a killed download left is gone on with, what one at work has is left 
     sameRows(await scanAll(await store.table(name)), expected, ALL);
 });
 
-test("an object that is replaced while it is read, or removed, leaves nothing behind", async ({
-  store,
-  server,
-  place,
-}) => {
-  await largeTable(store);
-  const target = `s3://${BUCKET}/rows.safetensors`;
-  const scratch = place.path("scratch");
-  const s3 = { s3: server.options, scratch };
-  await exportTable(store, "large", target, s3);
+test("an object that is replaced while it is read, or removed, leaves nothing behind", async (context) => {
+  const { store, server, target, scratch, s3 } = await largeObject(context);
   for (const status of [412, 404]) {
     let ranges = 0;
     server.fault = (request) => (request.startsWith("GET") && ++ranges === 3 ? status : undefined);
