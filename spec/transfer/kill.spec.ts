@@ -44,9 +44,10 @@ test("kill -9 in the middle leaves whole batches; importing again completes them
     ends.push(order.length);
   }
   await reader.close();
-  assert.ok(ends.length > 4, `${ends.length - 1} batches`);
-  const found: number[] = [];
-  for (const batches of [0, 1, 3]) {
+  assert.ok(ends.length > 60, `${ends.length - 1} batches`);
+  let found = 0;
+  // The log may hold back a buffer of four batches and as many being written: of 40, some must be found.
+  for (const batches of [0, 3, 40]) {
     const directory = place.path(`store-${batches}`);
     const { signal, stderr } = spawnSync(process.execPath, [script, directory, path, String(batches)]);
     assert.is(signal, "SIGKILL", String(stderr));
@@ -56,11 +57,11 @@ test("kill -9 in the middle leaves whole batches; importing again completes them
     assert.ok(ends.includes(rows.size), `${rows.size} rows are whole batches of ${ends.join(", ")}`);
     const taken = order.slice(0, rows.size);
     sameRows(rows, new Map(taken.map((key) => [key, all.get(key)!])), ALL);
-    found.push(rows.size);
+    found = rows.size;
     await importTable(store, "t", path, { existing: "merge" });
     sameRows(await scanAll(table), all, ALL);
   }
-  assert.ok(Math.max(...found) > 0 && Math.min(...found) < order.length, "some died in the middle");
+  assert.ok(found > 0 && found < order.length, `the last died in the middle, with ${found} rows`);
 });
 
 if (process.argv.length > 4) await importAndDie(process.argv[2], process.argv[3], Number(process.argv[4]));
