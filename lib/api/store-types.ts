@@ -68,8 +68,8 @@ export interface WriteOptions {
   /** Up to 4 KiB of the caller's own, such as its position in the data, logged in the same record. See `Store.mark`. */
   readonly mark?: Uint8Array;
   /**
-   * Ends the call with ABORTED. In a store of this process that is so before the write begins only; over the wire the write may
-   * have had its effect all the same.
+   * Ends the call with ABORTED, or with PARTIAL where some owners had done their part. In a store of this process that is so before
+   * the write begins only; over the wire the write may have had its effect all the same.
    */
   readonly signal?: AbortSignal;
 }
@@ -126,7 +126,7 @@ export interface PullOptions {
   readonly create?: boolean;
   /** f32[n] by name: get the rows' counters as of now, 0 where a key has no row. */
   readonly counters?: CounterColumns;
-  /** Ends the call with ABORTED; in a store of this process before it begins only. Arrays given may hold some of the rows then. */
+  /** Ends the call with ABORTED, or PARTIAL; in a store of this process before it begins only. Arrays given may hold some of the rows then. */
   readonly signal?: AbortSignal;
 }
 
