@@ -47,13 +47,13 @@ export class RemoteVersions {
 
   /**
    * The first shard has its part last: a version that it has a part of is there, whole. While it is at work on one no other is made; so what
-   * others have by the same name then is what is left of one that came to nothing.
+   * others had by the same name before it began is what is left of one that came to nothing.
    */
   async #checkpointTogether(
     { name, note, keep = this.#keep }: VersionRequest,
     signal: AbortSignal | undefined,
   ): Promise<CheckpointInfo> {
-    await this.#demandRoom(name);
+    const left = await this.#demandRoom(name);
     const cut = this.#cut();
     let begun = false;
     try {
@@ -63,7 +63,7 @@ export class RemoteVersions {
         take: takeReport,
         begun: async () => {
           begun = true;
-          await this.#clear(name);
+          await Promise.all(left.map(([owner, its]) => this.#deleteOf([owner], name, its)));
         },
         firstLast: true,
         signal,
@@ -84,30 +84,25 @@ export class RemoteVersions {
   }
 
   /**
-   * Deletes what other shards have of a version of this name that came to nothing, by its cut: this may come late, when another has
-   * been made.
+   * Deletes what there is of a version that is not whole, by its name, if the first shard has a part of it. Gives the parts that others
+   * have, by owner and cut: they go once the first shard has begun, and not what is there by then, since that may come late, when
+   * another has been made.
+   *
+   * @throws VERSION_EXISTS
    */
-  async #clear(name: string): Promise<void> {
-    const clear = async (owner: number) => {
-      const part = (await this.#list(owner)).find((one) => one.name === name);
-      if (part) await this.#deleteOf([owner], name, BigInt(part.cut ?? 0));
-    };
-    await Promise.all(this.#others.map(clear));
-  }
-
-  /** Deletes what there is of a version that is not whole, by its name. @throws VERSION_EXISTS */
-  async #demandRoom(name: string): Promise<void> {
+  async #demandRoom(name: string): Promise<[owner: number, cut: bigint][]> {
     const lists = await this.#lists();
     const known = joinVersions(lists).find((one) => one.name === name);
-    if (!known) return;
+    if (!known) return [];
     if (known.damage === undefined)
       throw new EmbershardError(
         "VERSION_EXISTS",
         `there is a version "${name}" already: delete it first, or choose another name`,
       );
+    const [part, ...others] = lists.map((list) => list.find((one) => one.name === name));
     // Of what the first shard has no part somebody may be at work on one.
-    const part = lists[0].find((one) => one.name === name);
-    if (part) await this.#deleteParts(name, BigInt(part.cut ?? 0));
+    if (part) await this.#deleteParts(name, cutOf(part));
+    return others.flatMap((one, i) => (one ? [[this.#others[i], cutOf(one)]] : []));
   }
 
   /** Deletes parts of a version that came to nothing. Where the first shard cannot say whether it did, they stay. */
@@ -184,7 +179,7 @@ export class RemoteVersions {
     const parts = lists.flat().filter((one) => one.name === name);
     if (parts.length === 0) throw notFound(lists.flat(), name);
     // Not what is made by this name meanwhile.
-    const cuts = new Set(parts.map(({ cut }) => BigInt(cut ?? 0)));
+    const cuts = new Set(parts.map(cutOf));
     let deleted = false;
     for (const cut of cuts) deleted = (await this.#deleteParts(name, cut)) || deleted;
     if (!deleted) throw notFound([], name);
@@ -305,6 +300,11 @@ function notFound(all: readonly VersionInfo[], name: string): EmbershardError {
     "VERSION_NOT_FOUND",
     `there is no version "${name}"; there ${names === "" ? "are none" : `are ${names}`}`,
   );
+}
+
+/** What a part has in common with the others of its version. */
+function cutOf({ cut }: Pick<VersionInfo, "cut">): bigint {
+  return BigInt(cut ?? 0);
 }
 
 function versionsOf({ json }: { readonly json: string }): VersionInfo[] {

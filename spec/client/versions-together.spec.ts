@@ -225,4 +225,33 @@ test("of what came to nothing only what others left goes when the version is mad
   assert.equal(await names(store), ["v"]);
 });
 
+test("what was left of a version goes late: not what another has made meanwhile", async (context) => {
+  const cluster = await served(context, 2);
+  const late = await cluster.connect({}, "late");
+  context.stores.push(late);
+  const { store, table } = await client(context);
+  await table.push(keys, ones);
+  const companion = { begun() {}, async ready() {}, async still() {}, async written() {} };
+  await cluster.services[1].shard.checkpoint({}, { name: "v", note: "", cut: "5", companion });
+  const { shard } = cluster.services[0];
+  const { checkpoint } = shard;
+  let begun = false;
+  shard.checkpoint = (options, version) => {
+    // From now on what it sends is under way.
+    cluster.network.setFaults({ blackHole: true }, "late", "node");
+    begun = true;
+    return checkpoint.call(shard, options, version);
+  };
+  const making = codeOf(() => late.checkpoint({ version: "v" }));
+  await until(() => begun);
+  shard.checkpoint = checkpoint;
+  await cluster.kill(0);
+  await cluster.restart(0);
+  await store.checkpoint({ version: "v" });
+  assert.equal(await names(store), ["v"]);
+  cluster.network.setFaults({ blackHole: false }, "late", "node");
+  assert.is(await making, "ABORTED");
+  assert.equal(await names(store), ["v"]);
+});
+
 test.run();
