@@ -1,4 +1,5 @@
 // One call of a user's: how long it may take, and what becomes of parts that fail.
+import { onAbort } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
 import type { FailureDetails } from "./channel.js";
@@ -59,21 +60,17 @@ export class Call {
   readonly #until: number;
   readonly #active = new Set<Part>();
   #stopTimer: (() => void) | undefined;
-  #forget: (() => void) | undefined;
+  readonly #forget: readonly (() => void)[];
   /** Why it has come to its end before it was done. */
   #over: EmbershardError | undefined;
   readonly #waiting = new Set<(error: EmbershardError) => void>();
 
-  /** Ends with ABORTED when `signal` is aborted. */
-  constructor(cluster: Cluster, settings: CallSettings, signal?: AbortSignal) {
+  /** Ends with ABORTED when one of `signals` is aborted. */
+  constructor(cluster: Cluster, settings: CallSettings, signals: readonly AbortSignal[] = []) {
     this.#cluster = cluster;
     this.#settings = settings;
-    if (signal) {
-      const abort = () => this.#end("ABORTED", "the caller aborted the call");
-      if (signal.aborted) abort();
-      else signal.addEventListener("abort", abort, { once: true });
-      this.#forget = () => signal.removeEventListener("abort", abort);
-    }
+    const abort = () => this.#end("ABORTED", "the caller aborted the call");
+    this.#forget = signals.map((signal) => onAbort(signal, abort));
     const { clock, deadlineMs } = settings;
     this.#until = deadlineMs === 0 ? Number.POSITIVE_INFINITY : clock.elapsed() + deadlineMs;
     if (deadlineMs !== 0)
@@ -105,7 +102,7 @@ export class Call {
   /** The call is over, whatever became of it. */
   close(): void {
     this.#stopTimer?.();
-    this.#forget?.();
+    for (const forget of this.#forget) forget();
   }
 
   #end(code: "ABORTED" | "DEADLINE", why: string): void {

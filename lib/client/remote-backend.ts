@@ -176,8 +176,7 @@ export class RemoteBackend implements Backend<RemoteTable> {
 
   pull(reads: readonly TableRead<RemoteTable>[]): Promise<void> {
     return this.#during(async () => {
-      const signals = reads.map(({ signal }) => signal).filter((signal) => signal !== undefined);
-      const call = this.#requests.call(signals.length > 1 ? AbortSignal.any(signals) : signals[0]);
+      const call = this.#requests.call(...reads.map(({ signal }) => signal));
       try {
         await pullRows(this.#cluster, this.#memories, reads, call);
       } finally {

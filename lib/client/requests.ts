@@ -60,9 +60,10 @@ export class Requests {
       });
   }
 
-  /** A call, to be closed when it is over. */
-  call(signal?: AbortSignal): Call {
-    return new Call(this.cluster, this.settings, signal);
+  /** A call that each of the signals ends, to be closed when it is over. */
+  call(...signals: readonly (AbortSignal | undefined)[]): Call {
+    const given = signals.filter((signal) => signal !== undefined);
+    return new Call(this.cluster, this.settings, given);
   }
 
   /**

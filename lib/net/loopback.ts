@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
 import { Prng } from "../base/prng.js";
@@ -117,13 +118,14 @@ export class LoopbackNetwork {
       const crashes = this.#crashes.get(host);
       let settled = false;
       let link: Link | undefined;
+      let forget = () => {};
       const settle = (act: () => void) => {
         if (settled) return;
         settled = true;
         cancelTimer();
         this.#attempts.delete(there);
         this.#attempts.delete(back);
-        signal?.removeEventListener("abort", abort);
+        forget();
         act();
       };
       const fail = (code: "ABORTED" | "DEADLINE" | "UNAVAILABLE", message: string) =>
@@ -156,7 +158,7 @@ export class LoopbackNetwork {
         abort();
         return;
       }
-      signal?.addEventListener("abort", abort, { once: true });
+      if (signal) forget = onAbort(signal, abort);
       this.#attempts.add(there).add(back);
       there.push({ kind: "opened" });
     });

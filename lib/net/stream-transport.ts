@@ -1,4 +1,5 @@
 import type { NetConnectOpts, Socket } from "node:net";
+import { onAbort } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
 import { checkAddress, checkConnectOptions } from "./checked-options.js";
@@ -95,11 +96,7 @@ class Attempt {
           ),
         ),
       );
-      if (signal) {
-        const abort = () => this.#fail(aborted(this.#to, signal));
-        signal.addEventListener("abort", abort, { once: true });
-        this.#cancels.push(() => signal.removeEventListener("abort", abort));
-      }
+      if (signal) this.#cancels.push(onAbort(signal, () => this.#fail(aborted(this.#to, signal))));
       this.#socket.on("connect", () => this.#socket.write(this.#upgrade.request, "latin1"));
       this.#socket.on("error", (error) => {
         this.#error = error;

@@ -1,4 +1,5 @@
 // A client asks no more at once than its node allows: calls wait instead of being refused.
+import { getEventListeners } from "node:events";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { adagrad, sgd, zeros } from "../../lib/index.js";
@@ -88,6 +89,36 @@ test("a call ends when its signal is aborted, and those that follow go on", asyn
   await items.push(keys, gradients);
   const [first] = await items.occurrences(keys);
   assert.ok(first >= 2 && first <= 3, `${first} pushes`);
+  await store.close();
+  await cluster.stop();
+  assert.equal(cluster.failures, []);
+});
+
+test("any number of calls share a signal, which has one listener, and none afterwards", async () => {
+  const cluster = await ServedCluster.open(2);
+  const store = await cluster.connect();
+  const items = await store.table("items", { dim: 4, optimizer: adagrad({ learningRate: 0.1 }) });
+  const keys = BigUint64Array.of(1n, 2n, 3n, 4n, 5n);
+  const [one, other] = [new AbortController(), new AbortController()];
+  const listening = () => [one, other].map(({ signal }) => getEventListeners(signal, "abort").length);
+  const read = (signal: AbortSignal) => ({ table: items, keys, signal });
+  const pullAll = () =>
+    Array.from({ length: 20 }, (_, i) =>
+      i % 2 === 0
+        ? items.pull(keys, { signal: one.signal })
+        : store.pull([read(one.signal), read(other.signal), read(one.signal)]),
+    );
+  const pulls = pullAll();
+  assert.equal(listening(), [1, 1]);
+  await Promise.all(pulls);
+  assert.equal(listening(), [0, 0]);
+  const ended = pullAll().map((pull) => codeOf(() => pull));
+  other.abort();
+  assert.equal(
+    await Promise.all(ended),
+    Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? undefined : "ABORTED")),
+  );
+  assert.equal(listening(), [0, 0]);
   await store.close();
   await cluster.stop();
   assert.equal(cluster.failures, []);
