@@ -48,7 +48,8 @@ export class Cluster {
   #control: Channel | undefined;
   #frameBytes = DEFAULT_CONNECT_OPTIONS.messageBytes;
   #refreshing: Promise<void> | undefined;
-  #closed = false;
+  /** Aborted when it is closed, with all attempts to connect. */
+  readonly #closing = new AbortController();
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -91,6 +92,10 @@ export class Cluster {
 
   ownerName(owner: number): string {
     return nameOf(this.map.owners[owner]);
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   /** @throws CLOSED */
@@ -258,6 +263,7 @@ export class Cluster {
         timeoutMs,
         mask,
         polling,
+        signal: this.#closing.signal,
       });
       await channel.open(connection);
       open = true;
@@ -269,6 +275,7 @@ export class Cluster {
       return channel;
     } catch (error) {
       channel.close(error instanceof EmbershardError ? error : undefined);
+      this.demandOpen();
       throw error;
     } finally {
       cancelTimer();
@@ -288,7 +295,7 @@ export class Cluster {
   }
 
   close(): void {
-    this.#closed = true;
+    this.#closing.abort();
     for (const channel of [...this.#channels]) channel.close();
   }
 }

@@ -8,7 +8,7 @@ import { FIRST_TERMS } from "../../lib/wire/frame.js";
 import { readFrame } from "../../lib/wire/frame-reader.js";
 import { FrameWriter } from "../../lib/wire/frame-writer.js";
 import { PROTOCOL } from "../../lib/wire/handshake.js";
-import { ws } from "../net/raw-peers.js";
+import { RawServer, ws } from "../net/raw-peers.js";
 import { until } from "../net/recorder.js";
 
 /** Takes connections, and greets those that `store` has a name for. */
@@ -19,10 +19,14 @@ class Greeter {
   all = 0;
   readonly #server;
 
-  private constructor(server: InstanceType<typeof ws.WebSocketServer>, store: () => string | undefined) {
+  private constructor(
+    server: InstanceType<typeof ws.WebSocketServer>,
+    store: () => string | undefined,
+    shardPort?: number,
+  ) {
     this.#server = server;
     this.port = server.address().port;
-    const owners = [{ name: "node", shards: 1, host: "127.0.0.1", port: this.port - 1 }];
+    const owners = [{ name: "node", shards: 1, host: "127.0.0.1", port: (shardPort ?? this.port) - 1 }];
     server.on("connection", (socket) => {
       this.open++;
       this.all++;
@@ -47,10 +51,11 @@ class Greeter {
     });
   }
 
-  static async begin(store: () => string | undefined): Promise<Greeter> {
+  /** Says that the only shard listens on `shardPort`; unless given, where it does itself. */
+  static async begin(store: () => string | undefined, shardPort?: number): Promise<Greeter> {
     const server = new ws.WebSocketServer({ port: 0, host: "127.0.0.1" });
     await new Promise<void>((resolve) => server.on("listening", resolve));
-    return new Greeter(server, store);
+    return new Greeter(server, store, shardPort);
   }
 
   get address(): string {
@@ -102,6 +107,21 @@ test("a store that is closed while a shard does not greet keeps no connection", 
   assert.is(greeter.open, 2);
   await store.close();
   await until(() => greeter.open === 0);
+  greeter.end();
+});
+
+test("a store that is closed while a shard does not accept does not wait for it", async () => {
+  const mute = await RawServer.open(() => "");
+  const greeter = await Greeter.begin(() => "a", mute.port);
+  const store = await connect(greeter.address);
+  const failed = failureOf(store.table("items"));
+  await until(() => mute.sockets.length === 1);
+  const began = performance.now();
+  await store.close();
+  assert.is((await failed)?.code, "CLOSED");
+  await until(() => mute.sockets[0].destroyed);
+  assert.ok(performance.now() - began < 2000);
+  await mute.close();
   greeter.end();
 });
 
