@@ -1,12 +1,13 @@
 // The file DIR/store: what the directory is. Written last when a store is made, so that a directory with it is whole.
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import { isPlacementRecord, type PlacementRecord } from "../ring/placement-record.js";
 import { slotCount } from "../shard/arena-set.js";
 import type { PageStore } from "../store/page-store.js";
+import { isRepaired, isResharded, repairedBeside, reshardedBeside } from "./replacing.js";
 
 export const formatVersion = 1;
 
@@ -72,6 +73,7 @@ async function listDirectory(directory: string, create: boolean): Promise<string
   } catch (cause) {
     if (cause instanceof EmbershardError) throw cause;
     const code = (cause as NodeJS.ErrnoException).code;
+    if (code === "ENOENT") await demandNoneBeside(directory);
     if (code === "ENOENT" && create) return [];
     if (code === "ENOENT")
       throw new EmbershardError(
@@ -85,6 +87,25 @@ async function listDirectory(directory: string, create: boolean): Promise<string
       });
     throw new EmbershardError("IO", `${directory} cannot be read: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** Refuses a path with nothing at it where the store that belongs there lies beside it. @throws NOT_A_STORE */
+async function demandNoneBeside(directory: string): Promise<void> {
+  const path = resolve(directory);
+  const resharded = reshardedBeside(path);
+  const repaired = repairedBeside(path);
+  if (await isResharded(resharded)) {
+    const { shards } = await readIdentity(resharded);
+    throw endedEarly(path, resharded, `embershard reshard ${path} --shards ${shards}`);
+  }
+  if (await isRepaired(repaired)) throw endedEarly(path, repaired, `embershard repair ${path}`);
+}
+
+function endedEarly(path: string, beside: string, command: string): EmbershardError {
+  return new EmbershardError(
+    "NOT_A_STORE",
+    `${path} does not exist: \`${command}\` was ended before the store that it made, ${beside}, had taken its place. Run it again`,
+  );
 }
 
 function otherShards(directory: string, { shards }: Identity, wanted: number): EmbershardError {

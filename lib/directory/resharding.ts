@@ -1,5 +1,5 @@
 // Another number of shards for a store that nobody has open: a directory is made beside it, and takes its place.
-import { open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
@@ -11,6 +11,14 @@ import { copyState, joinTables } from "../shard/state-copies.js";
 import type { PageStore } from "../store/page-store.js";
 import { beginBirth, type Identity, inspectDirectory, syncFolder } from "./identity.js";
 import { makeDirectory } from "./making.js";
+import {
+  isResharded,
+  type Moment,
+  type Progress,
+  progressName,
+  readProgress,
+  reshardedBeside,
+} from "./replacing.js";
 import { lockShard, openLockedShard, type ShardSettings } from "./shard-opening.js";
 
 export interface ReshardOptions {
@@ -29,21 +37,6 @@ export interface ReshardInfo {
 }
 
 const settings: ShardSettings = { arenaBytes: LIMITS.arenaBytes, hugePages: "off", keepsAll: true };
-/** In the new directory: what of the old one is in it. */
-const progressName = "resharding";
-
-interface Progress {
-  /** How many shards the old directory has. */
-  readonly from: number;
-  /** How many of them are in the new one, whole. */
-  readonly done: number;
-  /** What they were like when they were read, and the one that is being read. */
-  readonly read: readonly Moment[];
-}
-
-/** Where a shard's log ends and which checkpoint is its last: whatever changes a shard makes one of them greater. */
-type Moment = readonly [lsn: number, generation: number];
-
 /**
  * Gives a closed store another number of shards: the same rows, state, frequencies, steps, counters, candidates, marks and
  * sequences of workers, bit for bit. What was cut short goes on where it was, or begins anew where the store has changed since. The store as it was is
@@ -58,7 +51,7 @@ export async function reshardDirectory(
   options: ReshardOptions = {},
 ): Promise<ReshardInfo> {
   const path = resolve(directory);
-  const target = `${path}.resharding`;
+  const target = reshardedBeside(path);
   await finishSwap(path, target);
   const identity = (await inspectDirectory(path, { create: false }))!;
   if (!Number.isInteger(shards) || shards < 1 || shards > LIMITS.threads)
@@ -68,14 +61,16 @@ export async function reshardDirectory(
   const info = { from: identity.shards, to: shards };
   if (identity.shards === shards) return { ...info, rows: 0, original: null };
   const locks = await lockAll(path, identity);
-  let rows = 0;
+  const unlock = async () => {
+    for (const lock of locks.splice(0)) await lock.close();
+  };
   try {
     const work = { path, identity, locks, target, shards };
-    rows = await copyAll(work, await beginTarget(work), options);
+    const rows = await copyAll(work, await beginTarget(work), options);
+    return { ...info, rows, original: await swap(path, target, identity.shards, unlock) };
   } finally {
-    for (const lock of locks) await lock.close();
+    await unlock();
   }
-  return { ...info, rows, original: await swap(path, target, identity.shards) };
 }
 
 function unsupported(path: string, why: string): EmbershardError {
@@ -200,17 +195,6 @@ function momentOf({ log, state }: Shard): Moment {
   return [log.nextLsn, state.committed?.generation ?? 0];
 }
 
-/** What a directory says of what is in it; undefined where it says nothing that can be understood. */
-async function readProgress(target: string): Promise<Progress | undefined> {
-  const text = await readFile(join(target, progressName), "utf8").catch(() => "null");
-  try {
-    const found = JSON.parse(text);
-    return Array.isArray(found?.read) ? found : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 async function writeProgress(target: string, progress: Progress): Promise<void> {
   const file = await open(join(target, progressName), "w");
   try {
@@ -269,11 +253,22 @@ async function copyShard(
   return rows;
 }
 
-/** Puts the new directory in the place of the old one. Gives the name under which that is kept. */
-async function swap(path: string, target: string, shards: number): Promise<string> {
+/**
+ * Puts the new directory in the place of the old one. Gives the name under which that is kept. Nobody can open the old one before it has
+ * that name, except on Windows, where a folder is not renamed while files in it are open.
+ */
+async function swap(
+  path: string,
+  target: string,
+  shards: number,
+  unlock: () => Promise<void>,
+): Promise<string> {
   let original = `${path}.${shards}-shards`;
   for (let i = 2; await exists(original); i++) original = `${path}.${shards}-shards-${i}`;
+  if (process.platform === "win32") await unlock();
   await rename(path, original);
+  // LevelDB knows its files by the path that they had: it ends before there are others.
+  await unlock();
   await rename(target, path);
   await syncFolder(dirname(path));
   await rm(join(path, progressName), { force: true });
@@ -283,8 +278,7 @@ async function swap(path: string, target: string, shards: number): Promise<strin
 /** Ends a run that was killed between the two renames: not one that has not copied everything. */
 async function finishSwap(path: string, target: string): Promise<void> {
   if (await exists(path)) return;
-  const progress = await readProgress(target);
-  if (!progress || progress.done < progress.from) return;
+  if (!(await isResharded(target))) return;
   await rename(target, path);
   await syncFolder(dirname(path));
   await rm(join(path, progressName), { force: true });

@@ -35,11 +35,17 @@ export function shardFolder(directory: string, number: number): string {
   return join(directory, "shards", String(number).padStart(4, "0"));
 }
 
+function isThere(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EEXIST") throw error;
+}
+
 /** Opens the pages of a shard, which is what locks it. @throws LOCKED naming the owner, IO, CORRUPT */
 export async function lockShard(directory: string, number: number, create: boolean): Promise<PageStore> {
   const folder = shardFolder(directory, number);
   try {
-    await mkdir(join(folder, "log"), { recursive: true, mode: 0o700 });
+    // Of a store that there is nothing is made: it may be getting another name right now.
+    if (create) await mkdir(join(folder, "log"), { recursive: true, mode: 0o700 });
+    else await mkdir(join(folder, "log"), { mode: 0o700 }).catch(isThere);
   } catch (cause) {
     throw new EmbershardError("IO", `${folder} cannot be made: ${(cause as Error).message}`, { cause });
   }
@@ -89,23 +95,28 @@ export async function openLockedShard(
 /**
  * Opens one shard of a store that is there, for the thread that is to have it. `makeDirectory` makes one.
  *
- * @throws INVALID_ARGUMENT where there is no shard of that number; NOT_A_STORE, LOCKED, NEWER_FORMAT, CORRUPT,
+ * `shards` is how many the store must have; any number unless given.
+ *
+ * @throws INVALID_ARGUMENT where there is no shard of that number; SHARD_COUNT, NOT_A_STORE, LOCKED, NEWER_FORMAT, CORRUPT,
  *   OUT_OF_MEMORY, IO
  */
 export async function openShardOf(
   directory: string,
   number: number,
   settings: ShardSettings,
+  shards?: number,
 ): Promise<{ shard: Shard; identity: Identity }> {
   const path = resolve(directory);
-  const identity = (await inspectDirectory(path, { create: false }))!;
-  if (!Number.isInteger(number) || number < 0 || number >= identity.shards)
+  const found = (await inspectDirectory(path, { create: false, shards }))!;
+  if (!Number.isInteger(number) || number < 0 || number >= found.shards)
     throw new EmbershardError(
       "INVALID_ARGUMENT",
-      `found shard ${number}, ${path} has shards 0 to ${identity.shards - 1}`,
+      `found shard ${number}, ${path} has shards 0 to ${found.shards - 1}`,
     );
   const pages = await lockShard(path, number, false);
   try {
+    // Another store may have taken its place before it was locked.
+    const identity = (await inspectDirectory(path, { create: false, shards: found.shards }))!;
     return { shard: await openLockedShard(path, identity, number, pages, settings, false), identity };
   } catch (error) {
     await pages.close();

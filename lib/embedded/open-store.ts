@@ -86,8 +86,8 @@ async function open(
   if (!known) await beginBirth(path);
   const pages = await lockShard(path, 0, known === undefined);
   try {
-    // Only who has the lock may clear what is there, and another may have made the store before this one got it.
-    const found = known ?? (await inspectDirectory(path, { create: settings.create, shards: 1 }));
+    // Only who has the lock may clear what is there. Before this one got it another may have made the store, or put one in its place.
+    const found = await inspectDirectory(path, { create: known === undefined, shards: 1 });
     check(found, directory);
     if (!found) await clearRemains(shardFolder(path, 0), pages);
     const identity = found ?? newIdentity();

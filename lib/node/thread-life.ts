@@ -31,7 +31,7 @@ export function runShardThread(
   let store = "";
   const host: ShardHost<ShardService> = new ShardHost<ShardService>({
     open: async () => {
-      const { shard, identity } = await openShardOf(directory, number, shardSettings(settings));
+      const { shard, identity } = await openShardOf(directory, number, shardSettings(settings), shards);
       store = identity.id;
       return shard;
     },

@@ -1,7 +1,8 @@
-import { readdir, rename, rm, stat } from "node:fs/promises";
+import { rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { EmbershardError } from "../base/errors.js";
 import { eachClosedShard } from "../directory/closed-shards.js";
+import { isRepaired, repairedBeside } from "../directory/replacing.js";
 import { encodeManifest, type Manifest, manifestKey } from "../shard/manifest.js";
 import { writeVersionRoll } from "../shard/version-roll.js";
 import { brokenHeader } from "../store/durable-mark.js";
@@ -61,7 +62,7 @@ export async function repairStore(store: string, options: RepairOptions = {}): P
   const began = { directory, findings, losses: [], original: null };
   const sound = findings.every(({ severity }) => severity === "note");
   if (sound && judged.every(({ usable }) => usable)) return { ...began, status: "whole" };
-  const repaired = `${directory}.repairing`;
+  const repaired = repairedBeside(directory);
   await rm(repaired, { recursive: true, force: true });
   const losses: Loss[] = [];
   const builder = await StoreBuilder.begin(repaired, said.mended);
@@ -310,9 +311,8 @@ async function swap(directory: string, repaired: string): Promise<string> {
 /** Ends a repair that was killed between the two renames. */
 async function finishSwap(directory: string): Promise<void> {
   if (await exists(directory)) return;
-  const repaired = `${directory}.repairing`;
-  const names: string[] = await readdir(repaired).catch(() => []);
-  if (!names.includes("store") || names.includes("creating")) return;
+  const repaired = repairedBeside(directory);
+  if (!(await isRepaired(repaired))) return;
   await rename(repaired, directory);
   await syncFolder(dirname(directory));
 }

@@ -1,6 +1,15 @@
 // Another number of shards: the same rows, to the bit, whatever they were before.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import fs, {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -241,6 +250,20 @@ test("what has not copied everything is not taken for the store where that is go
   renameSync(dir, `${dir}.resharding`);
   const progress = { from: 3, done: 3, read: [] };
   writeFileSync(join(`${dir}.resharding`, "resharding"), JSON.stringify(progress));
+  for (const open of [
+    () => openStore(dir, { control: false }),
+    () => openStore(dir, { threads: 2 }),
+    () => openStore(dir, { create: false }),
+    () => makeDirectory(dir),
+  ]) {
+    const error = await open().then(
+      () => assert.unreachable("an empty store was made"),
+      (error: EmbershardError) => error,
+    );
+    assert.is(error!.code, "NOT_A_STORE");
+    assert.match(error!.message, `\`embershard reshard ${dir} --shards 2\` was ended before`);
+  }
+  assert.not(existsSync(dir));
   assert.equal(await reshardDirectory(dir, 2), { from: 2, to: 2, rows: 0, original: null });
   same(await contents(dir), before);
 });
@@ -276,6 +299,26 @@ test("the store is locked until it has been copied", async ({ dir }) => {
   };
   await reshardDirectory(dir, 1, { onProgress });
   assert.equal(codes, ["LOCKED"]);
+});
+
+test("nobody opens the store between its being copied and its getting another name", async ({ dir }) => {
+  await makeDirectory(dir, { shards: 2 });
+  await fill(dir, 5, 2);
+  const codes: string[] = [];
+  const { rename } = fs.promises;
+  fs.promises.rename = async (from, to) => {
+    if (from === dir || to === dir)
+      codes.push(await codeOf(openShardOf(dir, 0, settings).then(({ shard }) => shard.close())));
+    await rename(from, to);
+  };
+  syncBuiltinESMExports();
+  try {
+    await reshardDirectory(dir, 1);
+  } finally {
+    fs.promises.rename = rename;
+    syncBuiltinESMExports();
+  }
+  assert.equal(codes, ["LOCKED", "NOT_A_STORE"]);
 });
 
 test("what cannot be resharded says so and stays as it was", async ({ dir }) => {

@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { inspectDirectory } from "../../lib/directory/identity.js";
 import { makeDirectory } from "../../lib/directory/making.js";
 import { forgetOwner, noteOwner } from "../../lib/directory/owner.js";
-import { openShardOf, type ShardSettings } from "../../lib/directory/shard-opening.js";
+import { lockShard, openShardOf, type ShardSettings } from "../../lib/directory/shard-opening.js";
 import { EmbershardError, openStore, sgd } from "../../lib/index.js";
 import type { Shard } from "../../lib/shard/shard.js";
 
@@ -81,10 +81,19 @@ test("another number of shards is refused, and the message names the command", a
     assert.match(error.message, `embershard reshard ${directory} --shards 1`);
     assert.match(error.message, "3 shards");
   }
+  assert.is((await errorOf(openShardOf(directory, 0, settings, 2))).code, "SHARD_COUNT");
   assert.is((await errorOf(openShardOf(directory, 3, settings))).code, "INVALID_ARGUMENT");
   assert.is((await errorOf(openShardOf(directory, -1, settings))).code, "INVALID_ARGUMENT");
   for (const shards of [0, 1025, 1.5])
     assert.is((await errorOf(makeDirectory(directory, { shards }))).code, "INVALID_OPTIONS");
+});
+
+test("a shard that has got another path meanwhile is not locked, and nothing is made where it was", async ({
+  directory,
+}) => {
+  const gone = join(directory, "gone");
+  assert.is((await errorOf(lockShard(gone, 0, false))).code, "IO");
+  assert.not(existsSync(gone));
 });
 
 test("a store that openStore made is a directory of one shard, and the other way round", async ({

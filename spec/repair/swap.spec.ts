@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { openStore } from "../../lib/index.js";
 import { repairStore } from "../../lib/repair/repair-store.js";
 import { contentsOf, copyOf, fingerprint, type LivedStore, liveStore } from "./lived-store.js";
 
@@ -20,6 +21,13 @@ test("the same command ends it: the repaired store is there, the damaged one is 
   assert.is(status, "repaired");
   // What a kill between the two leaves: the first rename was made, the second was not.
   renameSync(directory, `${directory}.repairing`);
+  try {
+    await openStore(directory);
+    assert.unreachable("an empty store was made");
+  } catch (error) {
+    assert.is((error as { code?: string }).code, "NOT_A_STORE");
+    assert.match((error as Error).message, `\`embershard repair ${directory}\` was ended before`);
+  }
   assert.is((await repairStore(directory)).status, "whole");
   assert.not.ok(existsSync(`${directory}.repairing`));
   assert.ok(existsSync(original!));
