@@ -26,7 +26,7 @@ export const LIMITS = {
   tableMemory: 1 << 20,
   /** Shards of a directory. */
   shards: 1024,
-  /** Shards that a process opens at once, if no cluster's file says more: each has a thread. */
+  /** Shards that a process opens at once, as a node or by itself: each has a thread. */
   threads: 256,
   /** Arenas of a shard. */
   arenas: 64,

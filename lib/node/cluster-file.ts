@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { describe, OptionReader, type Range } from "../api/option-reader.js";
 import { EmbershardError } from "../base/errors.js";
+import { LIMITS } from "../base/limits.js";
 import { type CompleteMember, completeMembers, defaultSlots, type Member } from "../ring/members.js";
 import { firstMap } from "../ring/placement.js";
 import type { SlotMap } from "../ring/slot-map.js";
@@ -82,7 +83,7 @@ function nodeOf(what: string, given: unknown): Member {
   const name = textOf(what, "name", read.any("name"), 64);
   const host = textOf(what, "host", read.any("host"), 255);
   if (!hostPattern.test(host)) throw refusal(what, "host", host, "a host name or an address, without a port");
-  const shards = read.number("shards", whole(1, 1024), 1);
+  const shards = read.number("shards", whole(1, LIMITS.threads), 1);
   const port = read.number("port", whole(1, 65_535 - shards));
   const weight = read.number(
     "weight",

@@ -67,6 +67,10 @@ test("what is wrong in it is named", async ({ directory }) => {
       /found port 65533, expected a whole number from 1 to 65532/,
     ],
     [{ nodes: [{ ...a, shards: 1.5 }] }, /found shards 1.5/],
+    [
+      { nodes: [{ ...a, shards: 257 }] },
+      /c, node 0: found shards 257, expected a whole number from 1 to 256/,
+    ],
     [{ nodes: [{ ...a, weight: -1 }] }, /found weight -1, expected a number from 0.001 to 100000/],
     [{ nodes: [{ ...a, weight: 0.0004 }] }, /found weight 0.0004/],
     [{ nodes: [{ ...a, zone: 7 }] }, /found zone 7/],
