@@ -23,6 +23,8 @@ export interface ClusterOptions {
   /** Who pushes; undefined: nobody does. */
   readonly worker: string | undefined;
   readonly session: bigint;
+  /** What messages call who listens at an address; unless given its node, shard and address. */
+  readonly nameOf?: ((at: Address) => string) | undefined;
   /** Does what comes first on a new connection to a shard; when it throws, that is not used. */
   readonly begin?: (channel: Channel) => Promise<void>;
 }
@@ -91,7 +93,11 @@ export class Cluster {
   }
 
   ownerName(owner: number): string {
-    return nameOf(this.map.owners[owner]);
+    return this.#nameOf(this.map.owners[owner]);
+  }
+
+  #nameOf(owner: Owner): string {
+    return this.#options.nameOf?.(owner) ?? nameOf(owner);
   }
 
   get #closed(): boolean {
@@ -157,7 +163,7 @@ export class Cluster {
     const { map } = this;
     const of = map.owners[owner];
     try {
-      const channel = await this.#connect(link.address, nameOf(of), {
+      const channel = await this.#connect(link.address, this.#nameOf(of), {
         worker: this.#options.worker,
         session: this.#options.session,
         resume: link.wrote,
@@ -167,7 +173,7 @@ export class Cluster {
         channel.close();
         throw new EmbershardError(
           "UNAVAILABLE",
-          `${nameOf(of)}: node ${node ?? "?"}, shard ${shard ?? "none"} answers there`,
+          `${this.#nameOf(of)}: node ${node ?? "?"}, shard ${shard ?? "none"} answers there`,
         );
       }
       await this.#begin(channel);
@@ -219,12 +225,12 @@ export class Cluster {
 
   /** Control ports: those that were named, then those of nodes that became known. */
   async #openControl(): Promise<void> {
-    const { seeds } = this.#options;
+    const { seeds, nameOf } = this.#options;
     const failures: string[] = [];
     for (const seed of seeds) {
       this.demandOpen();
       try {
-        this.#control = await this.#connect(seed, `node at ${seed.host}:${seed.port}`, {});
+        this.#control = await this.#connect(seed, nameOf?.(seed) ?? `node at ${seed.host}:${seed.port}`, {});
         return;
       } catch (cause) {
         if (!(cause instanceof EmbershardError) || !cause.retry) throw cause;

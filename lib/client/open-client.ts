@@ -3,7 +3,7 @@ import { CheckedStore } from "../api/checked-store.js";
 import type { Store } from "../api/store-types.js";
 import { type Clock, systemClock, wakefulClock } from "../base/clock.js";
 import { EmbershardError } from "../base/errors.js";
-import type { ConnectingTransport } from "../net/connection.js";
+import type { Address, ConnectingTransport } from "../net/connection.js";
 import { streamTransport } from "../net/stream-transport.js";
 import { parseAddress } from "./address.js";
 import { type ConnectOptions, readClientOptions } from "./client-options.js";
@@ -23,6 +23,8 @@ export interface ClientWorld {
   readonly uniqueName: () => string;
   /** What the store is called, instead of its address. */
   readonly location?: string;
+  /** What messages call who listens at an address; unless given its node, shard and address. */
+  readonly nameOf?: (at: Address) => string;
   /** Versions that there may be over several shards, where a checkpoint does not say. */
   readonly keepVersions?: number | undefined;
   /** Waited for when a version has been closed that was opened with the store. */
@@ -53,7 +55,7 @@ export async function connectIn(
 ): Promise<Store> {
   const seeds = parseAddress(address);
   const settings = readClientOptions(options);
-  const { transport, clock, random } = world;
+  const { transport, clock, random, nameOf } = world;
   const worker = settings.worker ?? world.uniqueName();
   const session = settings.session ?? newSession(clock.now(), random);
   const { deadlineMs, tries, transfer } = settings;
@@ -61,7 +63,8 @@ export async function connectIn(
   const calls = { clock, random, deadlineMs, tries };
   const openVersion: OpenVersion = async (version, generations, closed) => {
     const { begin } = new VersionOpening(version, generations);
-    const cluster = new Cluster({ seeds, transport, clock, settings, worker: undefined, session: 0n, begin });
+    const reading = { worker: undefined, session: 0n, begin };
+    const cluster = new Cluster({ seeds, transport, clock, settings, nameOf, ...reading });
     const requests = new Requests(cluster, calls);
     try {
       await openWithin(cluster, clock, deadlineMs);
@@ -78,7 +81,7 @@ export async function connectIn(
     const parts = { session: 0n, transfer, memories, version, openVersion, closed: over };
     return new CheckedStore(new RemoteBackend(location, requests, parts));
   };
-  const cluster = new Cluster({ seeds, transport, clock, settings, worker, session });
+  const cluster = new Cluster({ seeds, transport, clock, settings, nameOf, worker, session });
   await openWithin(cluster, clock, deadlineMs);
   const requests = new Requests(cluster, calls);
   const { keepVersions, writeFrameBytes } = world;

@@ -2,7 +2,7 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { EmbershardError } from "../base/errors.js";
 import { checkConnectOptions, checkLimits } from "./checked-options.js";
-import type { ConnectingTransport, Listener, ListeningTransport } from "./connection.js";
+import type { Address, ConnectingTransport, Listener, ListeningTransport } from "./connection.js";
 import { PortConnection } from "./port-connection.js";
 
 /** Listens at a door, through which ports come. Where it listens is not said by an address; `number` stands for its port. */
@@ -44,8 +44,11 @@ export function portListening(door: MessagePort, number: number): ListeningTrans
   };
 }
 
-/** Connects through doors, by the numbers of their listeners. */
-export function portConnecting(doors: ReadonlyMap<number, MessagePort>): ConnectingTransport {
+/** Connects through doors, by the numbers of their listeners. `nameOf` is what messages call those. */
+export function portConnecting(
+  doors: ReadonlyMap<number, MessagePort>,
+  nameOf: (to: Address) => string,
+): ConnectingTransport {
   return {
     async connect(to, receiver, options) {
       checkConnectOptions(options);
@@ -53,10 +56,10 @@ export function portConnecting(doors: ReadonlyMap<number, MessagePort>): Connect
       if (!door)
         throw new EmbershardError(
           "INTERNAL",
-          `thread ${to.port} has ended: close the store and open it again`,
+          `${nameOf(to)}: its thread has ended: close the store and open it again`,
         );
       const { port1, port2 } = new MessageChannel();
-      const connection = new PortConnection(port1, `thread ${to.port}`, options.messageBytes);
+      const connection = new PortConnection(port1, nameOf(to), options.messageBytes);
       connection.begin(receiver);
       door.postMessage(port2, [port2]);
       return connection;

@@ -20,6 +20,9 @@ const host = "thread";
 /** The number that the first shard listens as: 1 would be the control port of a node, which nobody needs here. */
 const firstNumber = 2;
 
+/** What messages call who listens as that number. */
+const nameOf = ({ port }: { readonly port: number }): string => `shard ${port - firstNumber}`;
+
 /** Opens a store whose shards have a thread each, behind the calls of a store on nodes. */
 export async function openThreadedStore(
   directory: string,
@@ -43,11 +46,12 @@ export async function openThreadedStore(
     await threads.listening();
     await noteOwner(directory, { kind: "threads", threads: shards });
     const world: ClientWorld = {
-      transport: portConnecting(threads.doors),
+      transport: portConnecting(threads.doors, nameOf),
       clock: wakefulClock,
       random: Math.random,
       uniqueName: () => `process ${process.pid} ${randomUUID()}`,
       location: directory,
+      nameOf,
       keepVersions,
       // Who opened a version alone has nothing else to close.
       ...(version !== undefined && { versionClosed: () => store.close() }),

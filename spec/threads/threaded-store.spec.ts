@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { adagrad, openStore, type Store, sgd } from "../../lib/index.js";
+import { adagrad, type EmbershardError, openStore, type Store, sgd } from "../../lib/index.js";
 import { runHere } from "../cli/run-command.js";
 import { codeOf, keysOfNumbers } from "../laws/twin.js";
 
@@ -59,6 +59,17 @@ test("what is refused is refused before a thread begins", async ({ directory }) 
     "INVALID_OPTIONS",
   );
   assert.equal(await readdir(directory), []);
+});
+
+test("messages name the shard, and no node or address, of which there is none", async ({ directory }) => {
+  const store = await openStore(directory, { threads: 2 });
+  await store.table("items", table);
+  const { message } = (await store.table("items", { ...table, dim: 9 }).then(
+    () => assert.unreachable("it was opened"),
+    (error: EmbershardError) => error,
+  )) as EmbershardError;
+  assert.match(message, /^shard 0: table "items" exists with other settings: dim\./);
+  await store.close();
 });
 
 test("closing waits for what is under way, and ends all threads", async ({ directory }) => {
