@@ -261,6 +261,7 @@ export class Checkpointing {
     if (outcome === "failed") return false;
     for (const idle of this.quietened) await idle();
     if (!this.#pagesFailed && outcome === "running") return true;
+    this.health.takesLong();
     await pages.reopen();
     await this.#settleCommit();
     await finishRestore(this.#state);

@@ -16,7 +16,10 @@ export class Health {
   readonly #state: () => ShardState;
   readonly #refusal: EmbershardError | undefined;
   #delayMs = firstDelayMs;
-  #healing = false;
+  #trying = false;
+  /** The end of a try that is under way and does not take long. It does not reject. */
+  healing: Promise<void> | undefined;
+  #endHealing = () => {};
   #closed = false;
   #cancel: () => void = () => {};
   /** Waits of writes that a failure would delay: it refuses them. */
@@ -47,6 +50,12 @@ export class Health {
     }
   }
 
+  /** The try that is under way is not to be waited for. */
+  takesLong(): void {
+    this.healing = undefined;
+    this.#endHealing();
+  }
+
   close(): void {
     this.#closed = true;
     this.#cancel();
@@ -62,8 +71,11 @@ export class Health {
   }
 
   async #try(): Promise<void> {
-    if (this.#closed || this.#healing) return;
-    this.#healing = true;
+    if (this.#closed || this.#trying) return;
+    this.#trying = true;
+    this.healing = new Promise((resolve) => {
+      this.#endHealing = resolve;
+    });
     let healed = false;
     try {
       healed = await this.#heal();
@@ -71,7 +83,9 @@ export class Health {
       if (error instanceof EmbershardError) this.failure = error;
       else throw error;
     } finally {
-      this.#healing = false;
+      this.#trying = false;
+      // Who waits goes on when this has returned.
+      this.takesLong();
     }
     if (this.#closed) return;
     if (!healed) return this.#schedule();

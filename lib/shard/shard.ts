@@ -382,7 +382,8 @@ export class Shard {
   }
 
   async #reached(durable: Promise<void> | undefined): Promise<void> {
-    if (durable) await this.#acknowledging.guard(durable);
+    // Where the log has been mended this moment, the shard takes writes again a moment later.
+    if (durable) await this.#acknowledging.guard(durable).then(() => this.#checkpointing.health.healing);
   }
 
   /** Reads all rows of a table, batch by batch, while writes go on. A row that is there throughout comes exactly once. */

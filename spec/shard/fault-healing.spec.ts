@@ -92,6 +92,23 @@ test("a full log: pushes are refused, reads go on, what was pushed is acknowledg
   assert.equal(await weights(await machine.open()), { 1: -2, 2: -1 });
 });
 
+test("who waited for room can write again when that is there, at once", async () => {
+  for (const ack of ["os", "fsync"] as const) {
+    const machine = new FaultyMachine(1);
+    const opened = await storeWithTable(machine);
+    const { table, shard } = opened;
+    machine.files.capacityBytes = 0;
+    const push = () => table.push(BigUint64Array.of(1n), gradient, { ack });
+    const both = codeOf(push().then(push));
+    await turns();
+    assert.ok(shard.failure);
+    machine.files.capacityBytes = Number.POSITIVE_INFINITY;
+    await heal(opened);
+    assert.is(await both, "none");
+    assert.equal(await weights(opened), { 1: -2 });
+  }
+});
+
 test("a crash while read-only loses nothing that was acknowledged", async () => {
   for (const end of ["kill", "crash"] as const) {
     const machine = new FaultyMachine(2);
