@@ -92,7 +92,14 @@ export class CheckedTable<T extends TableHandle> implements Table {
   finishRead({ counters }: TableRead<T>, { counters: columns }: PullOptions): void {
     if (!counters || !columns) return;
     const found = splitCounters(this.options.counters!.names, counters);
-    for (const [name, column] of Object.entries(columns)) column.set(found[name]);
+    for (const [name, column] of Object.entries(columns)) {
+      if (column.length !== found[name].length)
+        throw new EmbershardError(
+          "INVALID_ARGUMENT",
+          `pull of "${this.name}": the array of counter "${name}" was detached, or its buffer resized, meanwhile`,
+        );
+      column.set(found[name]);
+    }
   }
 
   /** @internal */

@@ -1,5 +1,6 @@
 // One table's part of a pull: what is asked for, where it arrives, and how it gets to where it was asked for.
 import type { TableRead } from "../api/backend.js";
+import { EmbershardError } from "../base/errors.js";
 import { type ColumnPlaces, type ColumnShape, columnPlaces, elementBytes } from "../wire/columns.js";
 import { Column, ElementType, type PullPartInput } from "../wire/generated/frame-types.js";
 import type { Cluster } from "./cluster.js";
@@ -37,9 +38,12 @@ export class PullPlan {
   readonly #state: Column32 | undefined;
   readonly #counters: Column32 | undefined;
   readonly #found: Uint8Array | undefined;
+  /** Lengths of the caller's arrays, when the read began. */
+  readonly #lengths: readonly number[];
 
   constructor(memory: PlanMemory, cluster: Cluster, read: RemoteRead) {
     this.read = read;
+    this.#lengths = lengthsOf(read);
     this.#memory = memory;
     const { table } = read;
     const n = read.keys.length;
@@ -78,6 +82,15 @@ export class PullPlan {
 
   get route(): Route {
     return this.#order.route;
+  }
+
+  /** Why rows cannot be received any more: the caller has taken an array away. */
+  get lost(): EmbershardError | undefined {
+    if (lengthsOf(this.read).every((length, i) => length === this.#lengths[i])) return undefined;
+    return new EmbershardError(
+      "INVALID_ARGUMENT",
+      "an array was detached, or its buffer resized, while the pull that borrows it was under way",
+    );
   }
 
   /** The part of a request for plan positions `from` to `to`. */
@@ -179,8 +192,10 @@ export class PullPlan {
     };
   }
 
-  /** All has come: hands to the caller's arrays what has not been handed over. */
+  /** All has come: hands to the caller's arrays what has not been handed over. @throws INVALID_ARGUMENT where one is lost */
   deliver(): void {
+    const { lost } = this;
+    if (lost) throw lost;
     const { places } = this.#order;
     if (places === 0) return;
     this.#order.complete();
@@ -213,6 +228,10 @@ export class PullPlan {
       into.set(f32.subarray(out / 4, out / 4 + count * width), from * width);
     }
   }
+}
+
+function lengthsOf({ into, found, state }: RemoteRead): number[] {
+  return [into.length, found?.length ?? 0, state?.length ?? 0];
 }
 
 /** Where what goes to a plan's targets begins. */

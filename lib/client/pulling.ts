@@ -136,6 +136,7 @@ class PullPart implements Part {
   }
 
   async attempt(call: Call): Promise<void> {
+    this.#demandArrays();
     if (this.#attempted) this.#hold();
     this.#attempted = true;
     const channel = await this.#exchange.reach(this.#cluster, this.owner, call);
@@ -159,6 +160,17 @@ class PullPart implements Part {
         );
       },
     });
+    this.#demandArrays();
+  }
+
+  get #lost(): EmbershardError | undefined {
+    return this.#stretches.find(({ plan }) => plan.lost)?.plan.lost;
+  }
+
+  /** @throws INVALID_ARGUMENT. Not while an answer is taken, which would end the connection that others use. */
+  #demandArrays(): void {
+    const lost = this.#lost;
+    if (lost) throw lost;
   }
 
   abandon(error: EmbershardError): void {
@@ -166,6 +178,7 @@ class PullPart implements Part {
   }
 
   async replan(call: Call): Promise<void> {
+    this.#demandArrays();
     this.#hold();
     const reads = this.#stretches.map(({ plan, from, to }) => plan.again(from, to));
     await pullRows(this.#cluster, this.#memories, reads, call);
@@ -208,7 +221,8 @@ class PullPart implements Part {
 
   /** Where the bytes of an answer go: straight to their places, with whatever lies between them. */
   #targets({ body }: Frame, bytes: number): readonly Uint8Array[] | undefined {
-    if (body.kind !== "Rows" || this.#stretches.some(({ plan }) => plan.hasCounters)) return undefined;
+    if (body.kind !== "Rows" || this.#lost || this.#stretches.some(({ plan }) => plan.hasCounters))
+      return undefined;
     // The frame is borrowed: by the time that its rows are here its bitmap is gone.
     this.#takeFound(body);
     const views: Uint8Array[] = [];
@@ -232,6 +246,7 @@ class PullPart implements Part {
   /** Takes an answer. Returns for how many keys it was. */
   #take(from: string, { body }: Frame): number {
     if (body.kind !== "Rows") throw unexpected(from, body.kind, "Rows");
+    if (this.#lost) return body.parts.reduce((sum, { count }) => sum + count, 0);
     const expected = columnsBytes(body.parts);
     // Bulk that was received where it belongs is not in the frame.
     const here = body.data.length > 0 || expected === 0;

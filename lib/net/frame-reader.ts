@@ -50,6 +50,8 @@ export class FrameReader {
   #targets: readonly Uint8Array[] = [];
   #target = 0;
   #filled = 0;
+  /** Lengths of targets that the sink has answered, when it did. */
+  #sizes: readonly number[] = [];
   /** Bytes of the front that are wanted before the sink is asked. 0: not reading a front. */
   #wanted = 0;
   #asked = false;
@@ -231,9 +233,10 @@ export class FrameReader {
       return end;
     }
     const target = this.#targets[this.#target];
-    const room = (this.#wanted > 0 ? this.#wanted : target.length) - this.#filled;
+    const room = (this.#wanted > 0 ? this.#wanted : this.#sizeOf(this.#target)) - this.#filled;
     const length = Math.min(room, this.#remaining, chunk.length - at);
-    target.set(chunk.subarray(at, at + length), this.#filled);
+    // Whose memory was taken away meanwhile gets nothing; the others get what is theirs.
+    if (target.length >= this.#filled + length) target.set(chunk.subarray(at, at + length), this.#filled);
     this.#filled += length;
     this.#remaining -= length;
     if (this.#wanted > 0) {
@@ -243,8 +246,12 @@ export class FrameReader {
     return at + length;
   }
 
+  #sizeOf(target: number): number {
+    return this.#asked ? this.#sizes[target] : this.#targets[target].length;
+  }
+
   #skipFull(): void {
-    while (this.#target < this.#targets.length && this.#filled === this.#targets[this.#target].length) {
+    while (this.#target < this.#targets.length && this.#filled === this.#sizeOf(this.#target)) {
       this.#target++;
       this.#filled = 0;
     }
@@ -278,7 +285,8 @@ export class FrameReader {
       this.#wholeFor(this.#messageLength, here);
       return;
     }
-    const room = answer.reduce((sum, one) => sum + one.length, 0);
+    this.#sizes = answer.map((one) => one.length);
+    const room = this.#sizes.reduce((sum, size) => sum + size, 0);
     assert(
       room === this.#messageLength - here,
       "the targets that front answers have room for the rest, exactly",

@@ -2,7 +2,7 @@
 import { getEventListeners } from "node:events";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { adagrad, sgd, zeros } from "../../lib/index.js";
+import { adagrad, type EmbershardError, sgd, zeros } from "../../lib/index.js";
 import { codeOf } from "../laws/twin.js";
 import { ServedCluster } from "./served-cluster.js";
 
@@ -89,6 +89,42 @@ test("a call ends when its signal is aborted, and those that follow go on", asyn
   await items.push(keys, gradients);
   const [first] = await items.occurrences(keys);
   assert.ok(first >= 2 && first <= 3, `${first} pushes`);
+  await store.close();
+  await cluster.stop();
+  assert.equal(cluster.failures, []);
+});
+
+test("an array that is taken away from a pull ends that pull, and nothing else", async () => {
+  const cluster = await ServedCluster.open(2);
+  const store = await cluster.connect();
+  const counters = { names: ["shown"] };
+  const items = await store.table("items", { dim: 64, optimizer: adagrad({ learningRate: 0.1 }), counters });
+  const keys = BigUint64Array.from({ length: 5000 }, (_, i) => BigInt(i));
+  const gradients = new Float32Array(64 * keys.length).fill(1);
+  const takeAway = ({ buffer }: Float32Array | Uint8Array) =>
+    structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+  const arrays = () => ({
+    into: new Float32Array(gradients.length),
+    state: new Float32Array(gradients.length),
+    found: new Uint8Array(keys.length),
+    shown: new Float32Array(keys.length),
+  });
+  let pushes = 0;
+  for (const lost of ["into", "state", "found", "shown"] as const) {
+    const { shown, ...given } = arrays();
+    const pull = items.pull(keys, { ...given, ...(lost === "shown" && { counters: { shown } }) });
+    const others = Array.from({ length: 3 }, () => items.push(keys, gradients));
+    pushes += others.length;
+    takeAway(lost === "shown" ? shown : given[lost]);
+    const error = await pull.then(
+      () => assert.unreachable(lost),
+      (error: EmbershardError) => error,
+    );
+    assert.is(error?.code, "INVALID_ARGUMENT", lost);
+    assert.match(error!.message, "was detached");
+    await Promise.all(others);
+  }
+  assert.equal(new Set(await items.occurrences(keys)), new Set([pushes]));
   await store.close();
   await cluster.stop();
   assert.equal(cluster.failures, []);

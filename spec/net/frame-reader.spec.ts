@@ -103,6 +103,27 @@ test("what a front does not ask for comes as without one", () => {
   } else assert.is(head, line);
 });
 
+test("a target that is taken away while it is being filled gets nothing more; the others get what is theirs", () => {
+  const payload = pattern(5000, 1);
+  const stream = frame(0x82, payload);
+  const targets = [new Uint8Array(1000), new Uint8Array(1000), new Uint8Array(5000 - 64 - 2000)];
+  const found: string[] = [];
+  const reader = new FrameReader(limits, {
+    message: () => found.push("message"),
+    front: () => targets,
+    filled: () => found.push("filled"),
+    ping: () => undefined,
+    pong: () => undefined,
+    close: () => found.push("close"),
+    violation: () => found.push("violation"),
+  });
+  reader.read(stream.subarray(0, 500));
+  for (const { buffer } of targets.slice(0, 2)) structuredClone(buffer, { transfer: [buffer] });
+  for (let at = 500; at < stream.length; at += 700) reader.read(stream.subarray(at, at + 700));
+  assert.equal(found, ["filled"]);
+  assert.ok(sameBytes(targets[2], payload.subarray(2064)));
+});
+
 test("each breach has its code, and nothing is read after it", () => {
   const one = Uint8Array.of(1);
   const breaches: readonly [number, Uint8Array][] = [
