@@ -191,7 +191,7 @@ export function settingTable(machine: Machine): SettingTable {
     sessionExpiryMs: {
       kind: duration(1000, 30 * 86_400_000),
       fallback: 3_600_000,
-      help: "A worker not heard of for so long is forgotten; retries of its pushes are refused from then on.",
+      help: "A worker that has not been connected for so long is forgotten; retries of its pushes are refused from then on.",
     },
     supervise: {
       kind: yesOrNo,

@@ -77,6 +77,7 @@ export class ShardService implements Service, RequestHandler, RequestContext {
   constructor(shard: Shard, options: ServiceOptions) {
     const { settings, clock, counts, shards } = options;
     this.shard = shard;
+    shard.workers.attend(() => [...this.#connections].map(({ worker }) => worker));
     this.tables = new ServedTables(shard);
     this.openVersions = new OpenVersions(shard);
     this.#options = options;

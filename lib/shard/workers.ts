@@ -44,6 +44,7 @@ export class Workers {
   readonly #owner: WorkersOwner;
   #cancelTimer: () => void = () => {};
   #timed = false;
+  #connected: () => Iterable<number> = () => [];
 
   constructor(state: ShardState, owner: WorkersOwner) {
     this.#state = state;
@@ -63,6 +64,11 @@ export class Workers {
   /** Notes that a worker is there, and its clock where it tells one. Kept in memory, and in the next checkpoint. */
   seen(number: number, clock?: bigint): void {
     this.#state.sequences.seen(number, clock);
+  }
+
+  /** Has workers whose numbers `connected` gives count as seen: who says nothing for long is there all the same. */
+  attend(connected: () => Iterable<number>): void {
+    this.#connected = connected;
   }
 
   /**
@@ -149,6 +155,7 @@ export class Workers {
     this.#cancelTimer = this.#owner.clock.after(delay, () => {
       this.#timed = false;
       this.#state.sequences.beginPeriod();
+      for (const number of this.#connected()) this.seen(number);
       // Who waits in the line may be about to say something of a worker: another time.
       if (this.#owner.line.last === undefined && this.#owner.writable()) this.#expire();
       this.#armTimer();

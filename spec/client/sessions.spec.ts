@@ -19,6 +19,36 @@ test.after.each(async ({ cluster, stores }) => {
   assert.equal(cluster.failures, []);
 });
 
+test("a worker that is connected is not forgotten, however long it is silent; one that is gone is", async () => {
+  const cluster = await ServedCluster.open(2, { workerExpiryMs: 80 });
+  const store = await cluster.connect({ worker: "w" });
+  const gone = await cluster.connect({ worker: "gone" });
+  const [items] = await Promise.all(
+    [store, gone].map(async (one) => {
+      const table = await one.table("items", { dim, optimizer: adagrad({ learningRate: 0.1 }) });
+      await table.push(keys, ones);
+      return table;
+    }),
+  );
+  await gone.close();
+  const known = () =>
+    cluster.services.map(({ shard }) => [...shard.workers.known.values()].map(({ name }) => name));
+  assert.equal(
+    known().map((names) => names.sort()),
+    [
+      ["gone", "w"],
+      ["gone", "w"],
+    ],
+  );
+  while (known().flat().includes("gone")) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(known(), [["w"], ["w"]]);
+  await items.push(keys, ones);
+  assert.equal(new Set(await items.occurrences(keys)), new Set([3]));
+  await store.close();
+  await cluster.stop();
+  assert.equal(cluster.failures, []);
+});
+
 const today = 1_800_000_000_000;
 
 /** A client of worker "w", which takes it to be `nowMs`, and its table. */
