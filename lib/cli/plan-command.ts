@@ -94,10 +94,10 @@ export function planCommand(output: Output): Command {
 
 /** 1e9, 4_000_000, 250M: a number above 0, with k, M, G for thousands, millions, thousands of millions. */
 export function quantity(text: string): number {
-  const match = /^(\d[\d_]*(?:\.\d+)?(?:e\d+)?)([kMG]?)$/.exec(text);
-  const number = match
-    ? Number(match[1].replaceAll("_", "")) * { "": 1, k: 1e3, M: 1e6, G: 1e9 }[match[2]]!
-    : 0;
+  const [, digits, exponent = "0", unit] = /^(\d[\d_]*(?:\.\d+)?)(?:e(\d+))?([kMG]?)$/.exec(text) ?? [];
+  // Read as one decimal: 2.3 times a million is no whole number.
+  const power = Number(exponent) + ({ k: 3, M: 6, G: 9 }[unit] ?? 0);
+  const number = digits === undefined ? 0 : Number(`${digits.replaceAll("_", "")}e${power}`);
   if (Number.isFinite(number) && number > 0) return number;
   throw new InvalidArgumentError("expected a number above 0, such as 1e9, 250M or 4_000_000");
 }

@@ -97,13 +97,9 @@ const usualLogBytes = 256 << 20;
 export function planModel(options: PlanOptions): ModelPlan {
   const { tables, rowsPerSecond, keysPerPush = 16_384, diskBytesPerSecond = 150e6 } = options;
   const arenaBytes = options.arenaBytes ?? LIMITS.arenaBytes;
-  for (const [name, value] of Object.entries({
-    keysPerPush,
-    diskBytesPerSecond,
-    arenaBytes,
-    rowsPerSecond: rowsPerSecond ?? 1,
-  }))
+  for (const [name, value] of Object.entries({ diskBytesPerSecond, rowsPerSecond: rowsPerSecond ?? 1 }))
     demandPositive(name, value);
+  for (const [name, value] of Object.entries({ keysPerPush, arenaBytes })) demandWhole(name, value);
   if (!Array.isArray(tables) || tables.length === 0)
     throw new EmbershardError(
       "INVALID_OPTIONS",
@@ -191,8 +187,8 @@ interface PlannedRows {
 
 /** A table's rows, and what counts keys that have none: rows of a key each, or of a slot of keys each. */
 function plannedRows({ options, rows, candidates = 0 }: PlannedTable, i: number): PlannedRows {
-  demandPositive("rows", rows);
-  if (candidates !== 0) demandPositive("candidates", candidates);
+  demandWhole("rows", rows);
+  if (candidates !== 0) demandWhole("candidates", candidates);
   const definition = defineTable(`table ${i + 1}`, 2 * i + 1, options);
   const table = makeTable([2 * i, 2 * i + 1], { ...definition, candidates: 2 * i + 2 });
   const kept = Math.min(rows, definition.eviction?.maxRows ?? rows);
@@ -280,8 +276,17 @@ function bytesPerPush(planned: readonly StoredRows[], keys: number): number {
 
 function demandPositive(name: string, value: unknown): void {
   if (typeof value === "number" && Number.isFinite(value) && value > 0) return;
-  throw new EmbershardError(
+  throw wrong(name, value, "a number above 0");
+}
+
+function demandWhole(name: string, value: unknown): void {
+  if (Number.isInteger(value) && (value as number) > 0) return;
+  throw wrong(name, value, "a whole number above 0");
+}
+
+function wrong(name: string, value: unknown, expected: string): EmbershardError {
+  return new EmbershardError(
     "INVALID_OPTIONS",
-    `plan: found ${name} ${describe(value)}, expected a number above 0`,
+    `plan: found ${name} ${describe(value)}, expected ${expected}`,
   );
 }

@@ -57,7 +57,8 @@ test("people read it in units", async () => {
 });
 
 test("quantities", () => {
-  assert.equal(["1e9", "250M", "4_000_000", "1.5k", "2G"].map(quantity), [1e9, 250e6, 4e6, 1500, 2e9]);
+  const texts = ["1e9", "250M", "4_000_000", "1.5k", "2G", "2.3M", "1.5e1k"];
+  assert.equal(texts.map(quantity), [1e9, 250e6, 4e6, 1500, 2e9, 2_300_000, 15_000]);
   for (const text of ["", "0", "-1", "1e999", "1x", "M"])
     assert.throws(() => quantity(text), /above 0/, text);
 });
@@ -67,6 +68,11 @@ test("what is missing or wrong is said", async ({ directory }) => {
   writeFileSync(broken, "{");
   const cases: [string[], RegExp][] = [
     [["--dim", "8"], /INVALID_OPTIONS: say --rows and --dim, or give a file/],
+    [
+      ["--rows", "1.5", "--dim", "8"],
+      /INVALID_OPTIONS: plan: found rows 1.5, expected a whole number above 0/,
+    ],
+    [["--rows", "5", "--dim", "8", "--batch", "1.5"], /INVALID_OPTIONS: plan: found keysPerPush 1.5/],
     [["--rows", "5", "--dim", "8", "--optimizer", "magic"], /INVALID_OPTIONS: .*Allowed choices/],
     [[broken], /INVALID_OPTIONS: .*broken\.json is not JSON/],
   ];
