@@ -6,7 +6,7 @@ import { EmbershardError } from "../base/errors.js";
 import { isAlive } from "../base/processes.js";
 import { ioError } from "./local-file.js";
 import type { S3Address } from "./s3-address.js";
-import type { S3Client } from "./s3-client.js";
+import { type S3Client, tagOf } from "./s3-client.js";
 import type { UploadOptions } from "./s3-upload.js";
 
 /**
@@ -20,8 +20,8 @@ export async function downloadFile(
   scratch: string,
   { signal, onBytes }: UploadOptions = {},
 ): Promise<boolean> {
-  const { status, headers } = await client.request(address, { method: "HEAD", expect: [404] });
-  if (status === 404) return false;
+  const headers = await headersOf(client, address);
+  if (!headers) return false;
   const total = Number(headers.get("content-length"));
   const etag = headers.get("etag") ?? "";
   const id = JSON.stringify([client.settings.endpoint, address.bucket, address.key, etag, total]);
@@ -44,6 +44,27 @@ export async function downloadFile(
     throw ioError(partial, error);
   }
   return true;
+}
+
+/** The headers of an object, undefined where there is none. */
+async function headersOf(client: S3Client, address: S3Address): Promise<Headers | undefined> {
+  const { status, headers } = await client.request(address, {
+    method: "HEAD",
+    expect: [400, 401, 403, 404],
+  });
+  if (status < 300) return headers;
+  // An answer to HEAD has no body. That to GET says which of the two is missing, or why it is refused.
+  const { status: again, body } = await client.request(address, {
+    method: "GET",
+    headers: { range: "bytes=0-0" },
+    expect: [404],
+  });
+  const where = `s3://${address.bucket}`;
+  if (again !== 404)
+    throw new EmbershardError("IO", `HEAD ${where}/${address.key}: the server answered ${status}`);
+  if (tagOf(Buffer.from(body).toString(), "Code") === "NoSuchBucket")
+    throw new EmbershardError("IO", `${where}: there is no such bucket`);
+  return undefined;
 }
 
 /** Gives what came of an object before another name, `partial`: what a download left that failed, or was killed, not one at work. */

@@ -251,4 +251,25 @@ test("what cannot pass is said at once", async ({ store, server }) => {
   assert.is(await codeOf(() => importTable(store, "u", "s3://bucket/none.parquet", { s3 })), "IO");
 });
 
+test("an import says why the server has nothing for it", async ({ store, server }) => {
+  const from = async (source: string, given: object = {}) => {
+    try {
+      await importTable(store, "u", source, { s3: { ...server.options, ...given } });
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return "";
+  };
+  assert.match(
+    await from("s3://bucket/none.parquet"),
+    /^s3:\/\/bucket\/none.parquet: there is no such object$/,
+  );
+  assert.match(
+    await from("s3://no-such-bucket/none.parquet"),
+    /^s3:\/\/no-such-bucket: there is no such bucket$/,
+  );
+  const wrong = { secretAccessKey: "wrong" };
+  assert.match(await from("s3://bucket/none.parquet", wrong), /answered 403 SignatureDoesNotMatch$/);
+});
+
 test.run();
