@@ -1,9 +1,7 @@
-import { resolve } from "node:path";
 import { checkName } from "../api/names.js";
-import { describe, OptionReader } from "../api/option-reader.js";
+import { OptionReader } from "../api/option-reader.js";
 import type { Store } from "../api/store-types.js";
 import { systemClock } from "../base/clock.js";
-import { EmbershardError } from "../base/errors.js";
 import { LIMITS } from "../base/limits.js";
 import {
   beginBirth,
@@ -22,6 +20,7 @@ import { demandVersion, readVersions } from "../shard/version.js";
 import { readVersion } from "../shard/version-recovery.js";
 import { EmbeddedStore } from "./embedded-store.js";
 import { listenForCommands } from "./store-control.js";
+import { storePath } from "./store-path.js";
 
 /** How a store is opened. */
 export interface StoreOptions {
@@ -72,14 +71,8 @@ async function open(
   options: StoreOptions,
   check: (identity: Identity | undefined, directory: string) => void,
 ): Promise<Store> {
-  if (typeof directory !== "string" || directory === "" || directory.includes("\0")) {
-    throw new EmbershardError(
-      "INVALID_ARGUMENT",
-      `found directory ${describe(directory)}, expected the path of a directory`,
-    );
-  }
+  const path = storePath(directory);
   const settings = readSettings(options);
-  const path = resolve(directory);
   if (settings.version !== undefined) return openVersion(path, settings.version, settings);
   const known = await inspectDirectory(path, { create: settings.create, shards: 1 });
   check(known, directory);

@@ -1,11 +1,11 @@
 // Who may read a store's files: anybody while it is closed; beside its owner, with the owner's consent.
-import { resolve } from "node:path";
 import { CheckedStore } from "../api/checked-store.js";
 import type { Store } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
 import { livingOwner, lockedError } from "../directory/owner.js";
 import { EmbeddedStore } from "../embedded/embedded-store.js";
 import type { HoldProgress } from "../embedded/hold-handlers.js";
+import { storePath } from "../embedded/store-path.js";
 
 /** What is known of a store that is open while its files are read. */
 export interface LiveStore {
@@ -30,7 +30,7 @@ export function directoryOf(store: string | Store): string {
       `${store.directory} is served by nodes: give the directory of each, where it is`,
     );
   }
-  if (typeof store === "string" && store !== "" && !store.includes("\0")) return resolve(store);
+  if (typeof store === "string" && store !== "" && !store.includes("\0")) return storePath(store);
   throw new EmbershardError(
     "INVALID_ARGUMENT",
     "found no store, expected the path of a directory or an open store",

@@ -10,6 +10,7 @@ import { makeDirectory } from "../directory/making.js";
 import { forgetOwner, noteOwner } from "../directory/owner.js";
 import { readSettings, type StoreOptions } from "../embedded/open-store.js";
 import { listenForCommands } from "../embedded/store-control.js";
+import { storePath } from "../embedded/store-path.js";
 import { portConnecting } from "../net/port-transport.js";
 import type { NodeSettings } from "../node/setting-table.js";
 import { resolveSettings } from "../node/settings.js";
@@ -25,10 +26,11 @@ const nameOf = ({ port }: { readonly port: number }): string => `shard ${port - 
 
 /** Opens a store whose shards have a thread each, behind the calls of a store on nodes. */
 export async function openThreadedStore(
-  directory: string,
+  given: string,
   shards: number,
   options: StoreOptions,
 ): Promise<Store> {
+  const directory = storePath(given);
   const settings = settingsOf(options);
   const { keepVersions, control, version } = readSettings(options);
   // A version is not made where there is no store.

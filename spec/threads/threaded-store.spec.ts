@@ -50,6 +50,26 @@ test("its rows are those of a store on one thread, to the bit", async ({ directo
   await one.close();
 });
 
+test("what is no path of a directory is refused as it is on one thread", async () => {
+  for (const threads of [1, 2])
+    for (const path of ["", "a\0b", undefined as never, "ember://127.0.0.1:7400"])
+      assert.is(await codeOf(() => openStore(path, { threads })), "INVALID_ARGUMENT", String(path));
+});
+
+test("it is closed where it was opened, wherever the process has gone meanwhile", async ({ directory }) => {
+  const home = process.cwd();
+  process.chdir(directory);
+  try {
+    const store = await openStore("model", { threads: 2 });
+    process.chdir(home);
+    await filled(store);
+    await store.close();
+  } finally {
+    process.chdir(home);
+  }
+  assert.equal((await readdir(join(directory, "model"))).sort(), ["shards", "store"]);
+});
+
 test("what is refused is refused before a thread begins", async ({ directory }) => {
   for (const threads of [0, 1.5, 257, "2" as never])
     assert.is(await codeOf(() => openStore(directory, { threads })), "INVALID_OPTIONS");
