@@ -8,7 +8,7 @@ import type { RepairProgress } from "../repair/report.js";
 import { restoreStore } from "../repair/restore-store.js";
 import { progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
-import { teach, wholeNumber } from "./options.js";
+import { directoryPath, teach, wholeNumber } from "./options.js";
 import { jsonLine, type Output } from "./output.js";
 import { bytesText, type Column, countText, textTable } from "./text-table.js";
 import { atDesk } from "./versions-command.js";
@@ -21,8 +21,8 @@ export function backupCommand(output: Output): Command {
         "has the store open writes a checkpoint and goes on with its work; a node, and a store on several threads, make a version of all shards, which " +
         "is deleted in the end. With --list: shows the backups of a directory.",
     )
-    .argument("<dir>", "the store's directory; with --list the directory of backups")
-    .argument("[to]", "the directory of its backups; made if need be")
+    .argument("<dir>", "the store's directory; with --list the directory of backups", directoryPath)
+    .argument("[to]", "the directory of its backups; made if need be", directoryPath)
     .option("--of <version>", "back up this version, and not what the store is now")
     .option("--list", "show the backups that are there")
     .option("--json", "print JSON")
@@ -74,8 +74,8 @@ export function restoreCommand(output: Output): Command {
   const command = new Command("restore")
     .summary("make a store out of a backup")
     .description("Makes a store out of a backup, in an empty or new directory: the same rows, to the bit.")
-    .argument("<from>", "a directory of backups")
-    .argument("<dir>", "where the store is made")
+    .argument("<from>", "a directory of backups", directoryPath)
+    .argument("<dir>", "where the store is made", directoryPath)
     .option("--at <n>", "the number of the backup (default: the last one)", wholeNumber)
     .option("--json", "print JSON")
     .action(async (from: string, directory: string, { at, json }: { at?: number; json?: boolean }) => {

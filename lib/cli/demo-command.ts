@@ -1,7 +1,7 @@
 import { basename, relative } from "node:path";
 import { Command } from "commander";
 import { EmbershardError } from "../base/errors.js";
-import { teach, wholeNumber } from "./options.js";
+import { directoryPath, teach, wholeNumber } from "./options.js";
 import type { Output } from "./output.js";
 
 interface DemoOptions {
@@ -30,6 +30,7 @@ export function demoCommand(output: Output, exit: (code: number) => void): Comma
     .option(
       "--dir <dir>",
       "where parameters and learning curve go (default: out/movielens, or out/movielens-generated)",
+      directoryPath,
     )
     .option(
       "--epochs <n>",

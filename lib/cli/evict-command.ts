@@ -4,7 +4,7 @@ import { EmbershardError } from "../base/errors.js";
 import { connectControl } from "../embedded/control-client.js";
 import { evictRows } from "../embedded/evict-request.js";
 import { openClosed } from "./closed-store.js";
-import { teach, wholeNumber } from "./options.js";
+import { directoryPath, teach, wholeNumber } from "./options.js";
 import { jsonLine, type Output } from "./output.js";
 import { plural } from "./text-table.js";
 
@@ -26,7 +26,7 @@ export function evictCommand(output: Output): Command {
       "Evicts rows: so many by the table's policy, or all that are too old or too small. Say which with one option. A " +
         "store that a process has open does it in that process, between its requests.",
     )
-    .argument("<dir>", "the store's directory")
+    .argument("<dir>", "the store's directory", directoryPath)
     .requiredOption("--table <name>", "the table")
     .option("--rows <n>", "so many rows, by the table's policy", wholeNumber)
     .option("--older-than-steps <n>", "rows last pushed more than n steps before the latest", wholeNumber)

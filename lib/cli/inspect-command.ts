@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { keysOf } from "../api/keys.js";
 import { EmbershardError } from "../base/errors.js";
 import type { InspectedRows } from "../embedded/inspection.js";
-import { commaList, teach } from "./options.js";
+import { commaList, isAddress, NO_DIRECTORY, teach } from "./options.js";
 import { jsonLine, type Output } from "./output.js";
 import { rowsText, statsText } from "./store-text.js";
 import { openView } from "./store-view.js";
@@ -24,7 +24,7 @@ export function inspectCommand(output: Output): Command {
       "Shows a store's tables, rows, bytes, log, checkpoint and health, or rows of one table. A store that a process " +
         "has open is asked through that process, while it goes on; a closed one is opened for a moment. Creates nothing.",
     )
-    .argument("<dir>", "the store's directory")
+    .argument("<dir>", "the store's directory; with --at also the ember:// address of its nodes")
     .option(
       "--table <name>",
       "show rows of this table; say which with --keys, or with --feature and --values",
@@ -55,6 +55,7 @@ async function inspect(directory: string, options: InspectOptions, { out, headin
     out.write(options.json ? jsonLine(result) : rowsText(rows, options.values, heading));
     return;
   }
+  if (isAddress(directory)) throw wrong(`${directory}: ${NO_DIRECTORY}`);
   const view = await openView(directory);
   let result: object;
   let text: string;

@@ -9,6 +9,22 @@ export function wholeNumber(text: string): number {
   return number;
 }
 
+/** Whether an argument names nodes. */
+export function isAddress(text: string): boolean {
+  return text.startsWith("ember://");
+}
+
+/** What is said to who names nodes where a directory is wanted. */
+export const NO_DIRECTORY =
+  "expected a directory, this is an address of nodes: give a node's own directory, on its machine; " +
+  "embershard status, versions and inspect --at take an address, programs open it with connect()";
+
+/** Reads an argument that is a directory. */
+export function directoryPath(text: string): string {
+  if (isAddress(text)) throw new InvalidArgumentError(NO_DIRECTORY);
+  return text;
+}
+
 /** Reads an option that is a list: texts between commas, none of them empty. */
 export function commaList(text: string): string[] {
   const parts = text.split(",");

@@ -3,7 +3,7 @@ import { repairStore } from "../repair/repair-store.js";
 import type { Loss, RepairReport } from "../repair/report.js";
 import { shown } from "./backup-commands.js";
 import { EXIT } from "./failure.js";
-import { teach } from "./options.js";
+import { directoryPath, teach } from "./options.js";
 import { jsonLine, type Output } from "./output.js";
 import { countText } from "./text-table.js";
 import { findingsText } from "./verify-command.js";
@@ -15,7 +15,7 @@ export function repairCommand(output: Output, exit: (code: number) => void): Com
       "Makes a damaged store whole again of what is whole in it. The damaged directory is kept under another name. What " +
         "cannot be repaired without losing rows or pushes is left alone and said, unless --accept-loss is given.",
     )
-    .argument("<dir>", "the store's directory; nobody may have it open")
+    .argument("<dir>", "the store's directory; nobody may have it open", directoryPath)
     .option("--accept-loss", "repair what can be, and lose the rest, which is said")
     .option("--json", "print JSON")
     .action(

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import type { Histogram, SurveyProgress, TopRows } from "../embedded/table-survey.js";
 import { barText, progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
-import { teach, wholeNumber } from "./options.js";
+import { directoryPath, teach, wholeNumber } from "./options.js";
 import { jsonLine, type Output } from "./output.js";
 import { openView, type StoreView } from "./store-view.js";
 import { type Column, countText, textTable } from "./text-table.js";
@@ -25,7 +25,7 @@ export function topCommand(output: Output): Command {
       "Shows the rows that were pushed most often, have the greatest norm, or were pushed last. Reads every row once; " +
         "a store that a process has open is asked through that process, while it goes on.",
     )
-    .argument("<dir>", "the store's directory")
+    .argument("<dir>", "the store's directory", directoryPath)
     .requiredOption("--table <name>", "the table")
     .addOption(new Option("--by <measure>", "what makes a row hot").choices(measures).default("frequency"))
     .option("-n, --count <n>", "how many rows, at most 1,000", wholeNumber, 20)
@@ -56,7 +56,7 @@ export function histogramCommand(output: Output): Command {
       "Counts rows by how often they were pushed, by their norm, or by their age: how many steps the last push of a " +
         "row lies behind the latest one of the table. Reads every row once (twice for ages).",
     )
-    .argument("<dir>", "the store's directory")
+    .argument("<dir>", "the store's directory", directoryPath)
     .requiredOption("--table <name>", "the table")
     .addOption(new Option("--of <measure>", "what is counted").choices(measures).default("frequency"))
     .option("--json", "print JSON")

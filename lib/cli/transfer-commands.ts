@@ -18,7 +18,7 @@ import type {
 import { progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
 import { openClosed } from "./closed-store.js";
-import { teach, wholeNumber } from "./options.js";
+import { directoryPath, teach, wholeNumber } from "./options.js";
 import { jsonLine, type Output } from "./output.js";
 import { bytesText, countText, plural } from "./text-table.js";
 
@@ -130,7 +130,7 @@ function importText(table: string, { rows, deleted, created, state, history }: I
 
 function shared(command: Command, path: string, what: string): Command {
   return command
-    .argument("<dir>", "the store's directory")
+    .argument("<dir>", "the store's directory", directoryPath)
     .argument(path, what)
     .requiredOption("--table <name>", "the table")
     .addOption(new Option("--format <format>", "told by the end of the name unless given").choices(formats))

@@ -4,7 +4,7 @@ import { verifyStore } from "../repair/verify-store.js";
 import { progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
 import { EXIT } from "./failure.js";
-import { teach } from "./options.js";
+import { directoryPath, teach } from "./options.js";
 import { jsonLine, type Output } from "./output.js";
 import { bytesText, type Column, countText, plural, textTable } from "./text-table.js";
 
@@ -15,7 +15,7 @@ export function verifyCommand(output: Output, exit: (code: number) => void): Com
       "Reads every file of a store, open or closed, and says what is wrong, where, and what it affects. Writes nothing; " +
         "a process that has the store open goes on with its work.",
     )
-    .argument("<dir>", "the store's directory")
+    .argument("<dir>", "the store's directory", directoryPath)
     .option("--json", "print JSON")
     .action(async (directory: string, { json }: { json?: boolean }) => {
       const line = progressLine(output.err);

@@ -56,6 +56,34 @@ test("without a command it shows help and fails as wrong usage", async () => {
   assert.match(err, /Usage: embershard/);
 });
 
+test("commands that work on directories say so where they are given an address of nodes", async ({
+  directory,
+}) => {
+  const nodes = "ember://127.0.0.1:7400";
+  const commands = [
+    ["inspect", nodes],
+    ["top", nodes, "--table", "t"],
+    ["histogram", nodes, "--table", "t"],
+    ["evict", nodes, "--table", "t", "--rows", "1"],
+    ["export", nodes, join(directory, "t.parquet"), "--table", "t"],
+    ["import", nodes, join(directory, "t.parquet"), "--table", "t"],
+    ["verify", nodes],
+    ["repair", nodes],
+    ["reshard", nodes, "--shards", "2"],
+    ["backup", nodes, directory],
+    ["backup", directory, nodes],
+    ["restore", nodes, directory],
+    ["restore", directory, nodes],
+    ["demo", "--dir", nodes],
+  ];
+  for (const command of commands)
+    assertFailure(
+      await runHere(command),
+      2,
+      /^error INVALID_OPTIONS: .*expected a directory, this is an address of nodes: .* connect\(\)/,
+    );
+});
+
 test("tells the version of the package", async () => {
   const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8"));
   assert.equal(await runCommand(["--version"]), { code: 0, out: `${version}\n`, err: "" });
