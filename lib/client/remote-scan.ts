@@ -138,13 +138,11 @@ async function* goOver<K extends "ScanRows" | "ChangedRows", T>(
 ): AsyncGenerator<T> {
   let cursor = begun?.cursor;
   let channel = begun?.connection;
-  let asking = false;
   try {
     if (begun && cursor === undefined) return;
     if (begun) yield begun.value;
     for (;;) {
       const body = question(cursor);
-      asking = true;
       const { body: step, connection } = await requests.ask(
         owner,
         body,
@@ -156,15 +154,14 @@ async function* goOver<K extends "ScanRows" | "ChangedRows", T>(
         // A cursor means nothing on another connection.
         { connection: channel, signal },
       );
-      asking = false;
       channel = connection;
       cursor = step.cursor;
       if (cursor === undefined) return;
       yield step.value;
     }
   } finally {
-    // What failed has ended; what was not waited for ends when it is answered.
-    if (cursor !== undefined && channel !== undefined && !asking)
+    // Also where a step failed: what was refused before it came to the scan, as of a table that is gone, has not ended it.
+    if (cursor !== undefined && channel !== undefined)
       requests.tell(owner, channel, { kind: "EndScan", cursor });
   }
 }

@@ -20,7 +20,8 @@ const mostRows = 65_536;
 export const answerScan: Answer<Scan> = (context, { id, version, body }, connection) => {
   const table = context.tables.demand(body.table, body.fingerprint);
   const { of } = body;
-  const over = `${of} ${version} ${table.definition.number}`;
+  // Not which of the tables that had the name: the scan itself says that its own was dropped.
+  const over = `${of} ${version} ${body.table}`;
   const { iterations } = connection;
   const number = body.cursor
     ? iterations.demand(body.cursor, over)
