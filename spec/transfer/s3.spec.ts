@@ -1,5 +1,6 @@
 // Exports to and imports from a real S3 server: parts, ranges, faults, what is interrupted and gone on with.
-import { readdirSync, renameSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -222,6 +223,22 @@ test("what a killed download left is gone on with, what one at work has is left 
   const expected = await scanAll(await store.table("large"));
   for (const name of ["back", "first", "second"])
     sameRows(await scanAll(await store.table(name)), expected, ALL);
+});
+
+test("copies that killed processes left are removed by the next transfer, those of others are not", async (context) => {
+  const { store, target, scratch, s3 } = await largeObject(context);
+  // No process has a number like that.
+  const [dead, living, elsewhere] = [
+    `${hostname()}-${2 ** 30}`,
+    `${hostname()}-${process.ppid}`,
+    `another-machine-${2 ** 30}`,
+  ].map((of) => `transfer-${of}-aB3xYz`);
+  for (const name of [dead, living, elsewhere]) {
+    mkdirSync(join(scratch, name));
+    writeFileSync(join(scratch, name, "export"), "");
+  }
+  await importTable(store, "back", target, s3);
+  assert.equal(readdirSync(scratch).sort(), [living, elsewhere].sort());
 });
 
 test("an object that is replaced while it is read, or removed, leaves nothing behind", async (context) => {
