@@ -74,7 +74,7 @@ function paths(all: readonly Words[]): string {
 function bashScript(all: readonly Words[]): string {
   return `# bash completion for embershard: source <(embershard completion bash)
 _embershard_offer() { COMPREPLY=($(compgen -W "$*" -- "$current")); }
-_embershard_files() { COMPREPLY=($(compgen -f -- "$current")); }
+_embershard_files() { local IFS=$'\\n'; COMPREPLY=($(compgen -f -- "$current")); }
 _embershard() {
   local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" path="embershard" i
   for ((i = 1; i < COMP_CWORD; i++)); do

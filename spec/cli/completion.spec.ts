@@ -55,6 +55,13 @@ test("bash completes commands, choices, options and files", async ({ directory }
   });
 });
 
+test("bash completes a name with spaces as one", async ({ directory }) => {
+  writeFileSync(join(directory, "my rows.parquet"), "");
+  const { out } = await runHere(["completion", "bash"]);
+  const tried = `COMP_WORDS=(embershard top my); COMP_CWORD=2; _embershard; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  assert.equal(runShell("bash", ["--norc"], `${out}\n${tried}`, directory), ["my rows.parquet"]);
+});
+
 test("zsh completes the same", async ({ directory }) => {
   const { out } = await runHere(["completion", "zsh"]);
   assert.match(out, /^#compdef embershard\n/);
