@@ -13,6 +13,9 @@ interface Part {
   readonly etag: string;
 }
 
+/** Objects that this process uploads, and how many times at once. What another one is at work on is not unfinished. */
+const atWork = new Map<string, number>();
+
 export interface UploadOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onBytes?: ((done: number, total: number) => void) | undefined;
@@ -29,6 +32,9 @@ export async function uploadFile(
   { signal, onBytes }: UploadOptions = {},
 ): Promise<void> {
   const file = await SourceFile.open(path);
+  const where = JSON.stringify([client.settings.endpoint, address.bucket, address.key]);
+  const others = atWork.get(where) ?? 0;
+  atWork.set(where, others + 1);
   try {
     const partBytes = Math.max(client.settings.partBytes, Math.ceil(file.bytes / MOST_PARTS));
     if (file.bytes <= partBytes) {
@@ -41,7 +47,7 @@ export async function uploadFile(
       onBytes?.(file.bytes, file.bytes);
       return;
     }
-    const [unfinished] = await unfinishedUploads(client, address);
+    const [unfinished] = others === 0 ? await unfinishedUploads(client, address) : [];
     const upload = unfinished ?? (await beginUpload(client, address));
     try {
       const there =
@@ -57,6 +63,9 @@ export async function uploadFile(
       throw error;
     }
   } finally {
+    const left = atWork.get(where)! - 1;
+    if (left > 0) atWork.set(where, left);
+    else atWork.delete(where);
     await file.close();
   }
 }

@@ -35,10 +35,10 @@ test.after.each(async ({ place, server }) => {
 });
 
 /** A table whose file has four parts. */
-async function largeTable(store: Store): Promise<void> {
-  const table = await store.table("large", { dim: 720, optimizer: sgd({ learningRate: 1 }) });
+async function largeTable(store: Store, name = "large", seed = 2): Promise<void> {
+  const table = await store.table(name, { dim: 720, optimizer: sgd({ learningRate: 1 }) });
   const keys = someKeys(new Prng(1), 6000);
-  await table.assign(keys, randomFloats(new Prng(2), keys.length * 720));
+  await table.assign(keys, randomFloats(new Prng(seed), keys.length * 720));
 }
 
 /** A large table, exported, and what imports of it are given: one try of each request. */
@@ -135,6 +135,30 @@ test("arrays of an earlier export that this one lacks are not taken for its own"
   const { rows } = await importTable(store, "back", target, s3);
   assert.is(rows, 3);
   assert.equal([...(await (await store.table("back")).contains(keys))], [1, 1, 1]);
+});
+
+test("exports to one address at once have an upload each: the last whole one stands", async ({
+  store,
+  server,
+  place,
+}) => {
+  await largeTable(store);
+  await largeTable(store, "other", 3);
+  const target = `s3://${BUCKET}/rows.safetensors`;
+  const s3 = { s3: { ...server.options, tries: 1 }, scratch: place.path("scratch") };
+  let second: Promise<unknown> | undefined;
+  let parts = 0;
+  // The second one begins when the first is in the middle, and ends before it.
+  server.fault = async (request) => {
+    if (!/^PUT .*partNumber/.test(request) || ++parts !== 3) return undefined;
+    second = exportTable(store, "other", target, s3);
+    return void (await second);
+  };
+  await exportTable(store, "large", target, s3);
+  await second;
+  assert.equal(server.uploads(), []);
+  await importTable(store, "back", target, s3);
+  sameRows(await scanAll(await store.table("back")), await scanAll(await store.table("large")), ALL);
 });
 
 test("parts of other bytes are replaced, and what nobody wants any more can be removed", async ({
