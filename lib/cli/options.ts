@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { EXIT_CODES } from "./failure.js";
+import { countText } from "./text-table.js";
 
 /** Reads an option that is a whole number of [0, 2^53). Commander reports what is not, with the option's name. */
 export function wholeNumber(text: string): number {
@@ -7,6 +8,15 @@ export function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(number))
     throw new InvalidArgumentError("expected a whole number");
   return number;
+}
+
+/** Reads an option that is a whole number from `least` to `most`. */
+export function wholeNumberIn(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const number = wholeNumber(text);
+    if (number >= least && number <= most) return number;
+    throw new InvalidArgumentError(`expected a whole number from ${least} to ${countText(most)}`);
+  };
 }
 
 /** Whether an argument names nodes. */

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { LIMITS } from "../base/limits.js";
 import { type ReshardInfo, reshardDirectory } from "../directory/resharding.js";
 import { progressLine } from "./bar.js";
-import { directoryPath, teach, wholeNumber } from "./options.js";
+import { directoryPath, teach, wholeNumberIn } from "./options.js";
 import { jsonLine, type Output } from "./output.js";
 import { countText, plural } from "./text-table.js";
 
@@ -15,7 +15,11 @@ export function reshardCommand(output: Output): Command {
         "for bit. The store as it was is kept under another name. Cut short, it goes on where it was when it is run again.",
     )
     .argument("<dir>", "the store's directory; nobody may have it open", directoryPath)
-    .requiredOption("--shards <n>", `how many shards it is to have, 1 to ${LIMITS.threads}`, wholeNumber)
+    .requiredOption(
+      "--shards <n>",
+      `how many shards it is to have, 1 to ${LIMITS.threads}`,
+      wholeNumberIn(1, LIMITS.threads),
+    )
     .option("--json", "print JSON")
     .action(async (directory: string, { shards, json }: { shards: number; json?: boolean }) => {
       const line = progressLine(output.err);

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import type { Histogram, SurveyProgress, TopRows } from "../embedded/table-survey.js";
 import { barText, progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
-import { directoryPath, teach, wholeNumber } from "./options.js";
+import { directoryPath, teach, wholeNumberIn } from "./options.js";
 import { jsonLine, type Output } from "./output.js";
 import { openView, type StoreView } from "./store-view.js";
 import { type Column, countText, textTable } from "./text-table.js";
@@ -28,7 +28,7 @@ export function topCommand(output: Output): Command {
     .argument("<dir>", "the store's directory", directoryPath)
     .requiredOption("--table <name>", "the table")
     .addOption(new Option("--by <measure>", "what makes a row hot").choices(measures).default("frequency"))
-    .option("-n, --count <n>", "how many rows, at most 1,000", wholeNumber, 20)
+    .option("-n, --count <n>", "how many rows, 1 to 1,000", wholeNumberIn(1, 1000), 20)
     .option("--json", "print JSON: every number in full")
     .action(async (directory: string, { table, by, count, json }: TopOptions) => {
       const top = await surveyed(directory, output, (view, options) =>

@@ -15,7 +15,7 @@ import {
 import { progressLine } from "./bar.js";
 import { cancellable } from "./cancellation.js";
 import { openClosed } from "./closed-store.js";
-import { teach, wholeNumber } from "./options.js";
+import { teach, wholeNumber, wholeNumberIn } from "./options.js";
 import { jsonLine, type Output } from "./output.js";
 import { bytesText, type Column, countText, durationText, plural, textTable } from "./text-table.js";
 
@@ -86,7 +86,12 @@ function diffCommand(output: Output): Command {
     .argument("<store>", "the store's directory, or the ember:// address of its nodes")
     .argument("<from>", "the earlier version")
     .argument("[to]", "the later version; the live state without it")
-    .option("-n, --largest <n>", "rows to name of each table, those that have moved furthest", wholeNumber, 5)
+    .option(
+      "-n, --largest <n>",
+      "rows to name of each table, those that have moved furthest",
+      wholeNumberIn(0, 1000),
+      5,
+    )
     .option("--json", "print JSON")
     .action(
       async (

@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { checkName } from "../api/names.js";
 import type { Store } from "../api/store-types.js";
 import { EmbershardError } from "../base/errors.js";
@@ -55,7 +55,7 @@ export interface BackupOptions {
  * written again. An open store writes a checkpoint first and goes on with its work; one on several threads makes a version, which is
  * deleted in the end. The store is verified on the way: a damaged one is not backed up.
  *
- * @throws CORRUPT when the store is damaged; VERSION_NOT_FOUND; VERSION_IS_READ_ONLY for a store that is open as a version; UNSUPPORTED for the directory of a store that a node or several threads
+ * @throws CORRUPT when the store is damaged; INVALID_ARGUMENT for a directory in the store; VERSION_NOT_FOUND; VERSION_IS_READ_ONLY for a store that is open as a version; UNSUPPORTED for the directory of a store that a node or several threads
  *   have open, unless a version is named, and for one that nodes serve; NOT_A_STORE, LOCKED, IO, ABORTED: the directory's backups are
  *   as before
  */
@@ -68,6 +68,11 @@ export async function backupStore(
   if (version !== undefined) checkName("version", version);
   const target = directoryOf(to);
   const directory = directoryOf(store);
+  if (`${target}${sep}`.startsWith(`${directory}${sep}`))
+    throw new EmbershardError(
+      "INVALID_ARGUMENT",
+      `found ${target} for backups of ${directory}, which it lies in: give another directory, best on another disk`,
+    );
   const opened = typeof store === "string" ? undefined : (await store.stats()).version;
   if (opened !== undefined)
     throw new EmbershardError(

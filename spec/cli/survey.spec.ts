@@ -121,8 +121,11 @@ test("a table without rows, and one that is not there", async ({ directory }) =>
   const missing = await runHere(["top", directory, "--table", "other"]);
   assert.is(missing.code, 1);
   assert.match(missing.err, /^error TABLE_NOT_FOUND: /);
-  const many = await runHere(["top", directory, "--table", "empty", "-n", "1001"]);
-  assert.match(many.err, /^error INVALID_ARGUMENT: found count 1001, expected an integer from 1 to 1000\n$/);
+  for (const count of ["0", "1001"]) {
+    const { code, err } = await runHere(["top", directory, "--table", "empty", "-n", count]);
+    assert.is(code, 2);
+    assert.match(err, /^error INVALID_OPTIONS: .* is invalid\. expected a whole number from 1 to 1,000/);
+  }
   const wrong = await runHere(["top", directory, "--table", "empty", "--by", "colour"]);
   assert.is(wrong.code, 2);
   assert.match(wrong.err, /^error INVALID_OPTIONS: .*Allowed choices are frequency, norm, age/);

@@ -92,7 +92,9 @@ test("what cannot be restored, or not there, is refused", async ({ lived }) => {
   assert.is(await codeOf(restoreStore(to, source)), "NOT_A_STORE");
   assert.is(await codeOf(restoreStore(source, beside(lived, "nowhere"))), "NOT_A_STORE");
   assert.is(await codeOf(restoreStore(to, beside(lived, "nowhere"), { at: 9 })), "INVALID_ARGUMENT");
-  assert.is(await codeOf(backupStore(source, source)), "NOT_A_STORE");
+  assert.is(await codeOf(backupStore(source, source)), "INVALID_ARGUMENT");
+  assert.is(await codeOf(backupStore(source, join(source, "backups"))), "INVALID_ARGUMENT");
+  assert.not(existsSync(join(source, "backups")));
   const other = beside(lived, "other");
   await (await openStore(other, quietly)).close();
   assert.is(await codeOf(backupStore(other, to)), "NOT_A_STORE");
