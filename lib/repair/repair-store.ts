@@ -6,9 +6,10 @@ import { isRepaired, repairedBeside } from "../directory/replacing.js";
 import { encodeManifest, type Manifest, manifestKey } from "../shard/manifest.js";
 import { writeVersionRoll } from "../shard/version-roll.js";
 import { brokenHeader } from "../store/durable-mark.js";
-import { demandClosed, directoryOf } from "./access.js";
+import { directoryOf } from "./access.js";
 import { syncFolder } from "./backup-directory.js";
 import { readValue } from "./backup-store.js";
+import { demandNotOpen, demandUntouched, looksOf } from "./closed-files.js";
 import { accountCold } from "./cold-accounts.js";
 import { isRollingBack, settleColdRows, wholeColdValues } from "./cold-salvage.js";
 import { mayHaveColdRows } from "./cold-tables.js";
@@ -48,6 +49,7 @@ export async function repairStore(store: string, options: RepairOptions = {}): P
   await finishSwap(directory);
   await demandNotOpen(directory);
   const said = await identify(directory);
+  const before = await looksOf(directory);
   if (said.miscounted)
     throw new EmbershardError(
       "CORRUPT",
@@ -86,11 +88,12 @@ export async function repairStore(store: string, options: RepairOptions = {}): P
       return { ...began, status: sound && losses.length === 0 ? "whole" : "refused", losses };
     }
     await builder.finish();
+    await prove(repaired);
+    await demandUntouched(directory, before);
   } catch (error) {
     await rm(repaired, { recursive: true, force: true });
     throw error;
   }
-  await prove(repaired);
   return { ...began, status: "repaired", losses, original: await swap(directory, repaired) };
 }
 
@@ -143,17 +146,6 @@ async function toldPages({ pages }: Examination, plan: SalvagePlan): Promise<(To
     told.push(hint && { hint, keys: await keysOf(hint) });
   }
   return told;
-}
-
-async function demandNotOpen(directory: string): Promise<void> {
-  const { ownerPid } = await import("../embedded/control-client.js");
-  const pid = await ownerPid(directory);
-  if (pid !== undefined)
-    throw new EmbershardError(
-      "LOCKED",
-      `${directory} is open in the process with pid ${pid}: close it there`,
-    );
-  await demandClosed(directory);
 }
 
 async function planOrRefuse(found: Examination, chain: LogChain): Promise<SalvagePlan> {

@@ -1,5 +1,5 @@
-// A repair that is killed between the two renames by which the repaired store takes its place.
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+// A repair that is killed between the two renames by which the repaired store takes its place, or whose store is opened meanwhile.
+import { appendFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -32,6 +32,26 @@ test("the same command ends it: the repaired store is there, the damaged one is 
   assert.not.ok(existsSync(`${directory}.repairing`));
   assert.ok(existsSync(original!));
   assert.is(fingerprint((await contentsOf(directory)).contents), expected);
+});
+
+test("a store that somebody opens meanwhile is not repaired as it was before", async ({ lived }) => {
+  const directory = copyOf(lived, "touched");
+  rmSync(join(directory, "shards", "0000", "log", "MARK"));
+  let touched = false;
+  const onProgress = () => {
+    // Of what opening a store changes, the first.
+    if (!touched) appendFileSync(join(directory, "shards", "0000", "pages", "LOG"), "opened\n");
+    touched = true;
+  };
+  try {
+    await repairStore(directory, { onProgress });
+    assert.unreachable("what was pushed would have been kept with the damaged store only");
+  } catch (error) {
+    assert.is((error as { code?: string }).code, "LOCKED");
+  }
+  assert.ok(touched);
+  assert.not.ok(existsSync(`${directory}.repairing`));
+  assert.is((await repairStore(directory)).status, "repaired");
 });
 
 test("what a repair had not finished never takes a store's place", async ({ lived }) => {
