@@ -20,7 +20,7 @@ test.after.each(async ({ cluster, stores }) => {
 });
 
 test("a worker that is connected is not forgotten, however long it is silent; one that is gone is", async () => {
-  const cluster = await ServedCluster.open(2, { workerExpiryMs: 80 });
+  const cluster = await ServedCluster.open(2, { workerExpiryMs: 1000 });
   const store = await cluster.connect({ worker: "w" });
   const gone = await cluster.connect({ worker: "gone" });
   const [items] = await Promise.all(
