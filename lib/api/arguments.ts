@@ -148,6 +148,11 @@ export function resolveWrite(
   return { ack: resolveAck(what, ack, tables), step, mark, ...(signal && { signal }) };
 }
 
+/** What is said where an array is not as long as it was when a call borrowed it; `during` is what went on meanwhile. */
+export function arrayLost(during: string): EmbershardError {
+  return invalid(`an array was detached, or its buffer resized, while ${during}`);
+}
+
 /** The step of a push; tables whose optimizer counts steps demand one. */
 export function resolveStep(what: string, step: unknown, tables: readonly TableDefinition[]): number {
   const demanding = tables.find((table) => needsStep(table.optimizer));

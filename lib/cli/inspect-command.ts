@@ -1,8 +1,9 @@
 import { Command } from "commander";
 import { keysOf } from "../api/keys.js";
+import { isAddress } from "../base/address.js";
 import { EmbershardError } from "../base/errors.js";
 import type { InspectedRows } from "../embedded/inspection.js";
-import { commaList, isAddress, NO_DIRECTORY, teach } from "./options.js";
+import { commaList, NO_DIRECTORY, teach } from "./options.js";
 import { jsonLine, type Output } from "./output.js";
 import { rowsText, statsText } from "./store-text.js";
 import { openView } from "./store-view.js";

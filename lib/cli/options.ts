@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
+import { isAddress } from "../base/address.js";
 import { EXIT_CODES } from "./failure.js";
 import { countText } from "./text-table.js";
 
@@ -17,11 +18,6 @@ export function wholeNumberIn(least: number, most: number): (text: string) => nu
     if (number >= least && number <= most) return number;
     throw new InvalidArgumentError(`expected a whole number from ${least} to ${countText(most)}`);
   };
-}
-
-/** Whether an argument names nodes. */
-export function isAddress(text: string): boolean {
-  return text.startsWith("ember://");
 }
 
 /** What is said to who names nodes where a directory is wanted. */

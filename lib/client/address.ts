@@ -1,3 +1,4 @@
+import { ADDRESS_SCHEME, isAddress } from "../base/address.js";
 import { EmbershardError } from "../base/errors.js";
 import type { Address } from "../net/connection.js";
 
@@ -11,8 +12,8 @@ const usualPort = 7400;
  * @throws INVALID_ARGUMENT
  */
 export function parseAddress(address: unknown): Address[] {
-  if (typeof address !== "string" || !address.startsWith("ember://")) throw refusal(address);
-  const hosts = address.slice("ember://".length).replace(/\/$/, "").split(",");
+  if (typeof address !== "string" || !isAddress(address)) throw refusal(address);
+  const hosts = address.slice(ADDRESS_SCHEME.length).replace(/\/$/, "").split(",");
   return hosts.map((host) => {
     const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9][A-Za-z0-9._-]*))(?::(\d{1,5}))?$/.exec(host);
     const port = match?.[3] === undefined ? usualPort : Number(match[3]);

@@ -1,6 +1,7 @@
 // One table's part of a pull: what is asked for, where it arrives, and how it gets to where it was asked for.
+import { arrayLost } from "../api/arguments.js";
 import type { TableRead } from "../api/backend.js";
-import { EmbershardError } from "../base/errors.js";
+import type { EmbershardError } from "../base/errors.js";
 import { type ColumnPlaces, type ColumnShape, columnPlaces, elementBytes } from "../wire/columns.js";
 import { Column, ElementType, type PullPartInput } from "../wire/generated/frame-types.js";
 import type { Cluster } from "./cluster.js";
@@ -87,10 +88,7 @@ export class PullPlan {
   /** Why rows cannot be received any more: the caller has taken an array away. */
   get lost(): EmbershardError | undefined {
     if (lengthsOf(this.read).every((length, i) => length === this.#lengths[i])) return undefined;
-    return new EmbershardError(
-      "INVALID_ARGUMENT",
-      "an array was detached, or its buffer resized, while the pull that borrows it was under way",
-    );
+    return arrayLost("the pull that borrows it was under way");
   }
 
   /** The part of a request for plan positions `from` to `to`. */

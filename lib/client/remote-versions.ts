@@ -276,9 +276,9 @@ export class RemoteVersions {
       );
       return info;
     }
-    const { cut } = demandWhole(await this.list(), name);
+    const cut = cutOf(demandWhole(await this.list(), name));
     const answers = await askTogether(this.#requests, {
-      body: { kind: "Rollback", name, cut: BigInt(cut ?? 0) },
+      body: { kind: "Rollback", name, cut },
       stages: ["begun", "still"],
       take: takeReport,
     });

@@ -37,6 +37,7 @@ export interface ReshardInfo {
 }
 
 const settings: ShardSettings = { arenaBytes: LIMITS.arenaBytes, hugePages: "off", keepsAll: true };
+
 /**
  * Gives a closed store another number of shards: the same rows, state, frequencies, steps, counters, candidates, marks and
  * sequences of workers, bit for bit. What was cut short goes on where it was, or begins anew where the store has changed since. The store as it was is

@@ -1,3 +1,4 @@
+import { arrayLost } from "../api/arguments.js";
 import type {
   Backend,
   ChangesRequest,
@@ -81,10 +82,7 @@ export class EmbeddedBackend implements Backend<ArenaTable> {
     );
     // Tables may have been dropped and the caller's arrays taken away while that waited.
     if (!lengthsOf(reads).every((size, i) => size === sizes[i]))
-      throw new EmbershardError(
-        "INVALID_ARGUMENT",
-        "an array was detached, or its buffer resized, while the pull that borrows it waited",
-      );
+      throw arrayLost("the pull that borrows it waited");
     await this.pull(reads.map(({ create: _, ...read }) => ({ ...read, table: this.#there(read.table) })));
   }
 

@@ -1,6 +1,7 @@
 // Who may read a store's files: anybody while it is closed; beside its owner, with the owner's consent.
 import { CheckedStore } from "../api/checked-store.js";
 import type { Store } from "../api/store-types.js";
+import { isAddress } from "../base/address.js";
 import { EmbershardError } from "../base/errors.js";
 import { livingOwner, lockedError } from "../directory/owner.js";
 import { EmbeddedStore } from "../embedded/embedded-store.js";
@@ -24,7 +25,7 @@ export interface AccessOptions {
 /** The directory of a store, given or open. @throws INVALID_ARGUMENT, UNSUPPORTED of one that nodes serve */
 export function directoryOf(store: string | Store): string {
   if (store instanceof CheckedStore) {
-    if (!store.directory.startsWith("ember://")) return store.directory;
+    if (!isAddress(store.directory)) return store.directory;
     throw new EmbershardError(
       "UNSUPPORTED",
       `${store.directory} is served by nodes: give the directory of each, where it is`,

@@ -1,6 +1,6 @@
 // Reading rows that may be cold. What is resident is read at once, as of the call; cold rows are read as of the call,
 // too: the page store answers so, and changes a row's value only while the row is resident.
-import { EmbershardError } from "../base/errors.js";
+import { arrayLost } from "../api/arguments.js";
 import { MAX_FREQUENCY, R_FREQUENCY } from "../kernel/layout.js";
 import type { Arena } from "../table/arena.js";
 import { readExtras } from "./cold-columns.js";
@@ -90,11 +90,7 @@ function demandThere({ table, keys, into, state, found, counters }: RowRead): vo
     (state === undefined || state.length === length * table.stateFloats) &&
     (found === undefined || found.length === length) &&
     (counters === undefined || counters.length === length * table.counters);
-  if (!whole)
-    throw new EmbershardError(
-      "INVALID_ARGUMENT",
-      "an array was detached, or its buffer resized, while the pull that borrows it waited for cold rows",
-    );
+  if (!whole) throw arrayLost("the pull that borrows it waited for cold rows");
 }
 
 function deliverRows(

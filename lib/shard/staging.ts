@@ -1,6 +1,6 @@
 // Staging: a write's rows are laid out in an arena's scratch, checked, and equal keys summed. Nothing is changed yet.
 
-import { nonFinite } from "../api/arguments.js";
+import { arrayLost, nonFinite } from "../api/arguments.js";
 import type { RowHistory, RowWrite as TableWrite, WriteKind } from "../api/backend.js";
 import { EmbershardError } from "../base/errors.js";
 import { copyChecked } from "../kernel/checked-copy.js";
@@ -44,10 +44,7 @@ export function demandLengths(
   sizes: readonly number[],
 ): void {
   if (borrowedLengths(writes, mark).every((size, i) => size === sizes[i])) return;
-  throw new EmbershardError(
-    "INVALID_ARGUMENT",
-    "an array was detached, or its buffer resized, while the write that borrows it waited; nothing was changed",
-  );
+  throw arrayLost("the write that borrows it waited; nothing was changed");
 }
 
 /** Rows in one arena's scratch; all but `n` and `arena` are pointers. */
