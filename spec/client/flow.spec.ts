@@ -1,18 +1,24 @@
 // A client asks no more at once than its node allows: calls wait instead of being refused.
 import { getEventListeners } from "node:events";
-import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { adagrad, type EmbershardError, sgd, zeros } from "../../lib/index.js";
 import { codeOf } from "../laws/twin.js";
-import { ServedCluster } from "./served-cluster.js";
+import { type ClientContext, clientSuite, served } from "./client-suite.js";
 
-const test = suite("flow");
+const test = clientSuite("flow");
+
+/** A node of so many shards, and a client. */
+async function opened(context: ClientContext, shards: number, settings?: Parameters<typeof served>[2]) {
+  const cluster = await served(context, shards, settings);
+  const store = await cluster.connect();
+  context.stores.push(store);
+  return { cluster, store };
+}
 
 const dim16 = { dim: 16, optimizer: sgd({ learningRate: 1 }), initializer: zeros() };
 
-test("any number of calls at once, and none is refused", async () => {
-  const cluster = await ServedCluster.open(2, {}, { frameBytes: 1 << 20, connectionBytes: 2 << 20 });
-  const store = await cluster.connect();
+test("any number of calls at once, and none is refused", async (context) => {
+  const { cluster, store } = await opened(context, 2, { frameBytes: 1 << 20, connectionBytes: 2 << 20 });
   const dim = 64;
   const items = await store.table("items", { dim, optimizer: adagrad({ learningRate: 0.1 }), ack: "os" });
   const keys = BigUint64Array.from({ length: 1000 }, (_, i) => BigInt(i));
@@ -24,14 +30,10 @@ test("any number of calls at once, and none is refused", async () => {
   const pulls = await Promise.all(Array.from({ length: 60 }, () => items.pull(keys)));
   for (const rows of pulls) assert.is(Buffer.compare(bytesOf(rows), bytesOf(pulls[0])), 0);
   for (const service of cluster.services) assert.equal(service.counts.refused, {});
-  await store.close();
-  await cluster.stop();
-  assert.equal(cluster.failures, []);
 });
 
-test("calls are cut to the frames that nodes take", async () => {
-  const cluster = await ServedCluster.open(2, {}, { frameBytes: 64 << 10, connectionBytes: 64 << 10 });
-  const store = await cluster.connect();
+test("calls are cut to the frames that nodes take", async (context) => {
+  const { cluster, store } = await opened(context, 2, { frameBytes: 64 << 10, connectionBytes: 64 << 10 });
   const items = await store.table("items", dim16);
   const n = 20_000;
   const keys = BigUint64Array.from({ length: n }, (_, i) => BigInt(i));
@@ -40,14 +42,10 @@ test("calls are cut to the frames that nodes take", async () => {
   const rows = await items.pull(keys);
   assert.ok(rows.every((value, i) => value === -i || i === 0));
   for (const service of cluster.services) assert.equal(service.counts.refused, {});
-  await store.close();
-  await cluster.stop();
-  assert.equal(cluster.failures, []);
 });
 
-test("a large push that follows others to an only owner goes in two frames, and is applied once", async () => {
-  const cluster = await ServedCluster.open(1);
-  const store = await cluster.connect();
+test("a large push that follows others to an only owner goes in two frames, and is applied once", async (context) => {
+  const { store } = await opened(context, 1);
   const items = await store.table("items", { ...dim16, ack: "os" });
   const n = 8192;
   const keys = BigUint64Array.from({ length: n }, (_, i) => BigInt(i));
@@ -62,14 +60,10 @@ test("a large push that follows others to an only owner goes in two frames, and 
   assert.is(await recordsOf(3), 5, "the second and the third follow one");
   assert.ok((await items.pull(keys)).every((value) => value === 5));
   assert.ok((await items.occurrences(keys)).every((count) => count === 5));
-  await store.close();
-  await cluster.stop();
-  assert.equal(cluster.failures, []);
 });
 
-test("a call ends when its signal is aborted, and those that follow go on", async () => {
-  const cluster = await ServedCluster.open(2);
-  const store = await cluster.connect();
+test("a call ends when its signal is aborted, and those that follow go on", async (context) => {
+  const { store } = await opened(context, 2);
   const items = await store.table("items", { dim: 4, optimizer: adagrad({ learningRate: 0.1 }) });
   const keys = BigUint64Array.of(1n, 2n, 3n, 4n, 5n);
   const gradients = new Float32Array(20).fill(1);
@@ -89,14 +83,10 @@ test("a call ends when its signal is aborted, and those that follow go on", asyn
   await items.push(keys, gradients);
   const [first] = await items.occurrences(keys);
   assert.ok(first >= 2 && first <= 3, `${first} pushes`);
-  await store.close();
-  await cluster.stop();
-  assert.equal(cluster.failures, []);
 });
 
-test("an array that is taken away from a pull ends that pull, and nothing else", async () => {
-  const cluster = await ServedCluster.open(2);
-  const store = await cluster.connect();
+test("an array that is taken away from a pull ends that pull, and nothing else", async (context) => {
+  const { store } = await opened(context, 2);
   const counters = { names: ["shown"] };
   const items = await store.table("items", { dim: 64, optimizer: adagrad({ learningRate: 0.1 }), counters });
   const keys = BigUint64Array.from({ length: 5000 }, (_, i) => BigInt(i));
@@ -125,14 +115,10 @@ test("an array that is taken away from a pull ends that pull, and nothing else",
     await Promise.all(others);
   }
   assert.equal(new Set(await items.occurrences(keys)), new Set([pushes]));
-  await store.close();
-  await cluster.stop();
-  assert.equal(cluster.failures, []);
 });
 
-test("any number of calls share a signal, which has one listener, and none afterwards", async () => {
-  const cluster = await ServedCluster.open(2);
-  const store = await cluster.connect();
+test("any number of calls share a signal, which has one listener, and none afterwards", async (context) => {
+  const { store } = await opened(context, 2);
   const items = await store.table("items", { dim: 4, optimizer: adagrad({ learningRate: 0.1 }) });
   const keys = BigUint64Array.of(1n, 2n, 3n, 4n, 5n);
   const [one, other] = [new AbortController(), new AbortController()];
@@ -155,9 +141,6 @@ test("any number of calls share a signal, which has one listener, and none after
     Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? undefined : "ABORTED")),
   );
   assert.equal(listening(), [0, 0]);
-  await store.close();
-  await cluster.stop();
-  assert.equal(cluster.failures, []);
 });
 
 function bytesOf(rows: Float32Array): Uint8Array {
