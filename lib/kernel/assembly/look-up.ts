@@ -8,6 +8,8 @@ import { T_DIRECTORY, T_PLACEMENT, T_RECORD } from "./layout";
 
 /** Keys that are worked on at once. */
 export const BLOCK: i32 = 256;
+/** Addresses that are touched together. */
+const GROUP: i32 = 8;
 /** Of the keys of a block: their tags, and, from lookUp on, their records, with room for as many zeros as are touched beyond. */
 export const TAGS = memory.data(256 * 8, 16);
 export const RECORDS = memory.data((256 + 16 + 8) * 4, 16);
@@ -51,23 +53,14 @@ export function lookUp(t: usize, keys: usize, n: i32, span: usize): void {
  * between two loads that miss the cache, the more of them the processor has on their way.
  */
 export function touchAll(addresses: usize, n: i32, offset: usize): void {
-  let sink: u32 = 0;
   let at = addresses;
   const end = addresses + ((<usize>n) << 2);
-  for (; at + 16 <= end; at += 16) {
-    sink ^= load<u32>(<usize>load<u32>(at) + offset);
-    sink ^= load<u32>(<usize>load<u32>(at, 4) + offset);
-    sink ^= load<u32>(<usize>load<u32>(at, 8) + offset);
-    sink ^= load<u32>(<usize>load<u32>(at, 12) + offset);
-  }
-  for (; at < end; at += 4) sink ^= load<u32>(<usize>load<u32>(at) + offset);
-  store<u32>(SINK, sink);
+  for (; at + (GROUP << 2) <= end; at += GROUP << 2) touchGroup(at, offset);
+  for (; at < end; at += 4) touch(<usize>load<u32>(at) + offset);
 }
 
 /** How many rows ahead the first line of a record is touched: it takes a walk through the page tables, the others do not. */
 const AHEAD: i32 = 16;
-/** Rows of long records that are touched together. */
-const GROUP: i32 = 8;
 
 /**
  * Loads a word of each cache line of `n` RECORDS, the last one `last` bytes behind their beginnings: of short records line by
