@@ -4,7 +4,8 @@ import { systemCalls } from "../base/system-calls.js";
 import type { PopulateRequest } from "./memory-populating.js";
 
 const hugeBytes = 2 << 20;
-/** MADV_HUGEPAGE of Linux's madvise(2). */
+/** Of Linux's madvise(2). */
+const madvDontNeed = 4;
 const madvHugePage = 14;
 
 /**
@@ -17,6 +18,14 @@ export function adviseHugePages(buffer: ArrayBuffer, from: number, to: number): 
   const first = Math.ceil(from / hugeBytes) * hugeBytes;
   const bytes = Math.floor(to / hugeBytes) * hugeBytes - first;
   return bytes <= 0 || calls.madvise(new Uint8Array(buffer, first, bytes), bytes, madvHugePage) === 0;
+}
+
+/**
+ * Gives a memory that nobody looks at again back to the system now, and not when the last reference to it has been collected. What is
+ * read there from then on is zero.
+ */
+export function releaseMemory(buffer: ArrayBuffer): void {
+  systemCalls()?.madvise(new Uint8Array(buffer), buffer.byteLength, madvDontNeed);
 }
 
 let populating: Worker | undefined;

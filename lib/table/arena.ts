@@ -18,7 +18,7 @@ import {
   SCRATCH,
   SCRATCH_BYTES,
 } from "../kernel/layout.js";
-import { adviseHugePages, populateAhead } from "../kernel/memory-advice.js";
+import { adviseHugePages, populateAhead, releaseMemory } from "../kernel/memory-advice.js";
 
 export interface ArenaOptions {
   /** Most bytes that the arena may take, at most 4 GiB. */
@@ -139,6 +139,11 @@ export class Arena {
   /** Has the memory of those pages fetched from the system by another thread. */
   fetchExpected(): void {
     this.#populateTo(this.#expectedEnd);
+  }
+
+  /** Gives the memory back to the system. The arena must not be used again. */
+  release(): void {
+    releaseMemory(this.#memory.buffer);
   }
 
   /** Bytes of memory that pages in use and the kernel's own data take. */
