@@ -247,8 +247,7 @@ export class Shard {
 
   /** Decays a table's counters once. Resolves when it is in the log. @throws TABLE_NOT_FOUND, READ_ONLY */
   async decay(table: ArenaTable): Promise<void> {
-    this.#demandOpen();
-    this.#checkpointing.health.demandWritable();
+    this.#demandWritable();
     const lsn = await this.#line.do(async () => {
       await this.#roomFor(() => 64);
       this.#demandThere(table, "was dropped while the decay waited; nothing was changed");
@@ -264,8 +263,7 @@ export class Shard {
    * @throws TABLE_NOT_FOUND, READ_ONLY, IO, CLOSED, ABORTED by a rollback: some may be gone then.
    */
   async evict(table: ArenaTable, request: EvictionRequest): Promise<number> {
-    this.#demandOpen();
-    this.#checkpointing.health.demandWritable();
+    this.#demandWritable();
     const byRule = !("rows" in request);
     const rule = byRule ? ruleOf(table, request, timeNow(this.#state)) : undefined;
     if (byRule && rule === undefined) return 0;
