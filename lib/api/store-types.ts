@@ -358,7 +358,14 @@ export interface StoreStats {
   readonly directory: string;
   readonly format: number;
   readonly tables: readonly TableStats[];
-  readonly memory: { readonly arenas: number; readonly bytes: number; readonly hugePages: boolean };
+  readonly memory: {
+    readonly arenas: number;
+    /** Pages that are in use. */
+    readonly bytes: number;
+    readonly hugePages: boolean;
+    /** Half of an arena's rows are on their way to a new one; `bytes` grows until they are there. */
+    readonly moving: boolean;
+  };
   readonly log: {
     /** The last record, and up to where records survive the process and power loss. */
     readonly lsn: number;

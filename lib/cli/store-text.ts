@@ -17,7 +17,10 @@ export function statsText(
     ["store", `${stats.directory}, format ${stats.format}`],
     ["state", owner === undefined ? "closed" : `open in process ${owner}`],
     ["health", stats.health === "ok" ? "ok" : `${stats.health}: ${stats.reason ?? "no reason given"}`],
-    ["memory", `${bytesText(memory.bytes)} in ${plural(memory.arenas, "arena")}`],
+    [
+      "memory",
+      `${bytesText(memory.bytes)} in ${plural(memory.arenas, "arena")}${memory.moving ? ", rows on their way to the last of them" : ""}`,
+    ],
     [
       "log",
       `${bytesText(log.bytes)} in ${plural(log.segments, "segment")}, ${shards.length > 0 ? plural(log.lsn, "record") : `up to LSN ${countText(log.lsn)}`}`,

@@ -51,6 +51,7 @@ export function joinStoreStats(directory: string, shards: readonly ShardReport[]
       arenas: sum(({ memory }) => memory.arenas),
       bytes: sum(({ memory }) => memory.bytes),
       hugePages: shards.every(({ memory }) => memory.hugePages),
+      moving: shards.some(({ memory }) => memory.moving),
     },
     log: {
       lsn: sum(({ log }) => log.lsn),

@@ -228,11 +228,11 @@ const mostAdvised = 1e9;
 function partsOf(limit: number, pagesWith: (share: number) => number): Part[] {
   const parts: Part[] = [{ share: 1, peak: 0 }];
   while (parts.length < LIMITS.arenas) {
-    const largest = parts.reduce((most, { share }, i) => (share > parts[most].share ? i : most), 0);
-    const { share } = parts[largest];
+    const largest = parts.reduce((best, part, i) => (isHalvedBefore(part, parts[best]) ? i : best), 0);
+    const { share, peak } = parts[largest];
     const pages = halvingLevel(parts.length) * limit;
     if (pagesWith(share) <= pages) return parts;
-    parts[largest] = { share: share / 2, peak: shareOf(pages, share, pagesWith) };
+    parts[largest] = { share: share / 2, peak: Math.max(peak, shareOf(pages, share, pagesWith)) };
     parts.push({ share: share / 2, peak: 0 });
   }
   const most = Math.max(...parts.map(({ share }) => pagesWith(share)));
@@ -247,6 +247,11 @@ function partsOf(limit: number, pagesWith: (share: number) => number): Part[] {
     "TOO_LARGE",
     `this takes about ${Math.ceil(bytes / 2 ** 30)} GiB, a shard has at most ${LIMITS.arenas} arenas of ${limit * pageBytes} bytes: plan ${shards} shards of equal parts, smaller rows (storage, dim), or fewer`,
   );
+}
+
+/** Of two that are as full, that with fewer pages. */
+function isHalvedBefore(one: Part, other: Part): boolean {
+  return one.share > other.share || (one.share === other.share && one.peak < other.peak);
 }
 
 /** The share, at most `share`, with which an arena has so many pages. */

@@ -23,6 +23,8 @@ const beginBytes = 8192;
 const sliceBytes = 1 << 20;
 /** Pages that are moved in one turn when nobody pushes. */
 const turnPages = 4;
+/** Arenas that grew together differ by less than this: one that has been halved since has half of what the others have. */
+const alike = 0.75;
 /** How often a hand-over looks whether a shard that is read-only has become writable. */
 const idleMs = 100;
 
@@ -64,7 +66,7 @@ export class Mover {
     if (held) return;
     if (arenas.moving) this.#keepAhead(arenas.moving);
     if (arenas.moving || arenas.all.length >= LIMITS.arenas) return;
-    const filling = arenas.all.find((arena) => this.#isFilling(arena));
+    const filling = this.#mostFilling();
     // A checkpoint gives the pages of dropped tables back: no arena has to be halved for them.
     if (filling && this.#state.retired.length > 0) {
       this.#checkpointing.request();
@@ -102,12 +104,38 @@ export class Mover {
   }
 
   /**
+   * The arena that is halved next, if one is filling: of those that are much as full, one with the fewest pages, since
+   * pages stay. So an arena that has grown late in one round grows late in the next, and those that never did never do.
+   */
+  #mostFilling(): Arena | undefined {
+    const { all } = this.#state.arenas;
+    const filling = all.find((arena) => this.#isFilling(arena));
+    if (!filling) return undefined;
+    const least = alike * this.#fullBytes(filling);
+    return all
+      .filter((arena) => this.#isLarge(arena) && this.#fullBytes(arena) >= least)
+      .reduce((best, arena) => (arena.usedBytes() < best.usedBytes() ? arena : best), filling);
+  }
+
+  #isLarge({ pagesEnd }: Arena): boolean {
+    return pagesEnd * PAGE_BYTES > this.#state.arenas.limitBytes / 2;
+  }
+
+  /** Bytes of an arena's pages, without places that rows have left. */
+  #fullBytes(arena: Arena): number {
+    return [...this.#state.arenas.tables].reduce(
+      (bytes, table) => bytes - table.freeBytes(arena),
+      arena.usedBytes(),
+    );
+  }
+
+  /**
    * Whether it is an arena's turn to be halved. Places that rows have left are room, too: else it would be halved again
    * and again.
    */
   #isFilling(arena: Arena, morePages = 0): boolean {
     const { all, limitBytes, tables } = this.#state.arenas;
-    if (arena.pagesEnd * PAGE_BYTES <= limitBytes / 2) return false;
+    if (!this.#isLarge(arena)) return false;
     const enoughBytes = (1 - halvingLevel(all.length)) * limitBytes;
     const leftBytes = (arena.kernel.pagesLeft() + morePages) * PAGE_BYTES;
     if (leftBytes >= enoughBytes) return false;

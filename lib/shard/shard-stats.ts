@@ -16,7 +16,12 @@ export function shardStats(shard: Shard): ShardStats {
   const { committed, arenas } = state;
   return {
     tables: allTableStats(shard),
-    memory: { arenas: arenas.all.length, bytes: arenas.usedBytes(), hugePages: arenas.front.hugePages },
+    memory: {
+      arenas: arenas.all.length,
+      bytes: arenas.usedBytes(),
+      hugePages: arenas.front.hugePages,
+      moving: arenas.moving?.done === false,
+    },
     log: {
       lsn: lastLsn(state),
       writtenLsn: log.writtenLsn,

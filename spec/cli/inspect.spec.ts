@@ -111,7 +111,7 @@ test("health, a missing checkpoint and a store without tables are told", () => {
     directory: "/d",
     format: 1,
     tables: [],
-    memory: { arenas: 2, bytes: 3 << 20, hugePages: false },
+    memory: { arenas: 2, bytes: 3 << 20, hugePages: false, moving: false },
     log: {
       lsn: 1234,
       writtenLsn: 1234,

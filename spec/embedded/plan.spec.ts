@@ -50,6 +50,8 @@ async function make(
       if (n === keysPerPush) bytesPerPush = (await store.stats()).log.bytes - before;
     }
   }
+  // Rows that are on their way to another arena take pages there until they have come.
+  while ((await store.stats()).memory.moving) await new Promise((resolve) => setTimeout(resolve, 10));
   const { memory, tables: made } = await store.stats();
   const coldRows = made.reduce((sum, { cold }) => sum + (cold?.rows ?? 0), 0);
   const { bytes: pages } = await store.checkpoint();
@@ -57,8 +59,8 @@ async function make(
   return { memory: memory.bytes, arenas: memory.arenas, pages, bytesPerPush, coldRows };
 }
 
-function close(planned: number, measured: number, what: string): void {
-  assert.ok(Math.abs(planned / measured - 1) < 0.1, `${what}: planned ${planned}, measured ${measured}`);
+function close(planned: number, measured: number, what: string, within = 0.1): void {
+  assert.ok(Math.abs(planned / measured - 1) < within, `${what}: planned ${planned}, measured ${measured}`);
 }
 
 const learningRate = 0.1;
@@ -136,8 +138,9 @@ for (const [name, tables] of Object.entries(models)) {
   });
 }
 
-// Rows that came as fast as they could once filled the arena that others were still being handed to.
-for (const rows of [800_000, 1_100_000]) {
+// Rows that came as fast as they could once filled the arena that others were still being handed to. 700,000 have
+// been halved just before; of 1,800,000 two arenas were halved twice, and those of fewer pages first: else it were 9 % more.
+for (const rows of [700_000, 800_000, 1_000_000, 1_100_000, 1_800_000]) {
   test(`several arenas, ${rows} rows: memory`, async ({ directory }) => {
     const tables = [{ rows, options: { dim: 32, optimizer: rowWiseAdagrad({ learningRate }) } }];
     const arenaBytes = 128 << 20;
@@ -149,7 +152,7 @@ for (const rows of [800_000, 1_100_000]) {
       Math.abs(plan.memory.arenas - measured.arenas) <= 1,
       `${plan.memory.arenas}, ${measured.arenas}`,
     );
-    close(plan.memory.bytes, measured.memory, "memory");
+    close(plan.memory.bytes, measured.memory, "memory", 0.05);
   });
 }
 
