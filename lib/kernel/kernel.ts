@@ -8,7 +8,7 @@ export interface KernelExports {
   hashStrings(bytes: number, ends: number, n: number, seed: bigint, into: number): void;
   slotsOf(keys: number, n: number, placement: bigint, into: number): void;
   checkSlots(keys: number, n: number, placement: bigint, owned: number, first: number, last: number): number;
-  setPageLimit(pages: number): void;
+  begin(pages: number): void;
   pagesLeft(): number;
   pagesUsed(): number;
   pagesEnd(): number;

@@ -21,11 +21,12 @@ export function adviseHugePages(buffer: ArrayBuffer, from: number, to: number): 
 }
 
 /**
- * Gives a memory that nobody looks at again back to the system now, and not when the last reference to it has been collected. What is
- * read there from then on is zero.
+ * Gives the bytes of a memory from `from` on, a multiple of 4096, back to the system now, and not when the last reference to it has
+ * been collected. Returns whether it took them: what is read there from then on is zero.
  */
-export function releaseMemory(buffer: ArrayBuffer): void {
-  systemCalls()?.madvise(new Uint8Array(buffer), buffer.byteLength, madvDontNeed);
+export function releaseMemory(buffer: ArrayBuffer, from = 0): boolean {
+  const bytes = new Uint8Array(buffer, from);
+  return systemCalls()?.madvise(bytes, bytes.length, madvDontNeed) === 0;
 }
 
 let populating: Worker | undefined;

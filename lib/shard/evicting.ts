@@ -250,8 +250,9 @@ export class Evicting {
   async #run(): Promise<void> {
     for (;;) {
       await this.#state.pause();
+      if (this.#closed || this.#state.broken) break;
       const work = this.#nextWork();
-      if (this.#closed || this.#state.broken || !work) break;
+      if (!work) break;
       const room = this.#state.log.room(sliceBytes);
       if (this.#checkpointing.health.failure) {
         this.#endAll(this.#checkpointing.health.failure);

@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.js";
 import { EmbershardError } from "../base/errors.js";
-import { instantiateKernel, type KernelExports, type KernelInstance } from "../kernel/kernel.js";
+import type { KernelExports, KernelInstance } from "../kernel/kernel.js";
 import {
   FIRST_PAGE,
   KIND_DROPPED,
@@ -18,7 +18,8 @@ import {
   SCRATCH,
   SCRATCH_BYTES,
 } from "../kernel/layout.js";
-import { adviseHugePages, populateAhead, releaseMemory } from "../kernel/memory-advice.js";
+import { adviseHugePages, populateAhead } from "../kernel/memory-advice.js";
+import { giveKernel, takeKernel } from "../kernel/spare-kernels.js";
 
 export interface ArenaOptions {
   /** Most bytes that the arena may take, at most 4 GiB. */
@@ -45,7 +46,7 @@ const populateBytes = 8 << 20;
  */
 export class Arena {
   readonly number: number;
-  readonly kernel: KernelExports;
+  kernel: KernelExports;
   bytes!: Uint8Array;
   u16!: Uint16Array;
   u32!: Uint32Array;
@@ -54,8 +55,8 @@ export class Arena {
   data!: DataView;
   /** Whether the system agreed to back the memory with huge pages. */
   hugePages = false;
-  readonly #memory: WebAssembly.Memory;
-  readonly #wantHugePages: boolean;
+  #memory: WebAssembly.Memory;
+  readonly #options: ArenaOptions;
   /** Bytes of memory that the system has had its advice about. */
   #advisedBytes = 0;
   /** Memory up to here has been asked for ahead. */
@@ -66,12 +67,12 @@ export class Arena {
   #scratchUsed = 0;
 
   constructor(number: number, options: ArenaOptions) {
-    const { exports, memory } = (options.kernel ?? instantiateKernel)(options.limitBytes);
+    const { exports, memory } = options.kernel?.(options.limitBytes) ?? takeKernel(options);
     this.number = number;
     this.kernel = exports;
     this.#memory = memory;
-    this.#wantHugePages = options.hugePages === "auto";
-    exports.setPageLimit(Math.floor(options.limitBytes / PAGE_BYTES));
+    this.#options = options;
+    exports.begin(Math.floor(options.limitBytes / PAGE_BYTES));
     this.refresh();
   }
 
@@ -88,7 +89,8 @@ export class Arena {
     this.u64 = new BigUint64Array(buffer);
     this.f32 = new Float32Array(buffer);
     this.data = new DataView(buffer);
-    if (this.#wantHugePages) this.hugePages = adviseHugePages(buffer, grownFrom, buffer.byteLength);
+    if (this.#options.hugePages === "auto")
+      this.hugePages = adviseHugePages(buffer, grownFrom, buffer.byteLength);
   }
 
   /**
@@ -141,9 +143,14 @@ export class Arena {
     this.#populateTo(this.#expectedEnd);
   }
 
-  /** Gives the memory back to the system. The arena must not be used again. */
+  /** Gives the memory back to the system. The arena is empty from then on, and can take nothing. */
   release(): void {
-    releaseMemory(this.#memory.buffer);
+    // One that came from elsewhere goes with its memory.
+    if (this.#options.kernel) return;
+    const { exports, memory } = giveKernel({ exports: this.kernel, memory: this.#memory }, this.#options);
+    this.kernel = exports;
+    this.#memory = memory;
+    this.refresh();
   }
 
   /** Bytes of memory that pages in use and the kernel's own data take. */

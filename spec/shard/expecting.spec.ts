@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { sgd, type TableOptions, zeros } from "../../lib/index.js";
+import { instantiateKernel } from "../../lib/kernel/kernel.js";
 import { expectRows } from "../../lib/shard/expecting.js";
 import { FaultyMachine } from "./fault-fixture.js";
 
@@ -10,7 +11,7 @@ const [rows, batch] = [160_000, 20_000];
 
 /** How often memory grew while rows were created. */
 async function growthsOf(announced: number, more: Partial<TableOptions> = {}): Promise<number> {
-  const { shard } = await new FaultyMachine(7).open({ arenaBytes: 128 << 20 });
+  const { shard } = await new FaultyMachine(7).open({ arenaBytes: 128 << 20, kernel: instantiateKernel });
   const table = await shard.openTable("t", { ...options, ...more });
   const { arenas } = shard.state;
   expectRows(arenas, table, announced);

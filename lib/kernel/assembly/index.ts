@@ -48,6 +48,10 @@ const MAX_DEPTH: u32 = 15;
 /** A page to copy a segment into while it splits. */
 let spare: usize = 0;
 
+export function forgetIndexes(): void {
+  spare = 0;
+}
+
 /** Makes the index of an empty table, with as many segments as `rows` rows will want. */
 export function createIndex(t: usize, table: u32, rows: u32): void {
   if (spare == 0) spare = (<usize>takePage(KIND_SCRATCH, 0)) << PAGE_SHIFT;

@@ -36,11 +36,10 @@ export {
   pagesEnd,
   pagesLeft,
   pagesUsed,
-  setPageLimit,
   sweepPages,
   takeRun,
 } from "./pages";
-export { indexPagesFor, openTable, pagesFor, sizeIndex } from "./places";
+export { begin, indexPagesFor, openTable, pagesFor, sizeIndex } from "./places";
 export {
   containsRows,
   keysOfPage,

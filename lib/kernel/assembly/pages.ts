@@ -22,8 +22,12 @@ let next: u32 = FIRST_PAGE;
 let freeHead: u32 = 0;
 let freeCount: u32 = 0;
 
-export function setPageLimit(pages: u32): void {
-  limit = pages;
+/** Begins with memory of which nothing has been handed out, zero above the module's own data, and which may have grown before. */
+export function beginPages(most: u32): void {
+  limit = most;
+  next = FIRST_PAGE;
+  freeHead = 0;
+  freeCount = 0;
 }
 
 /** Pages that can still be handed out without passing the limit. */

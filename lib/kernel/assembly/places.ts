@@ -1,5 +1,5 @@
 // Places: where the records of a table lie in its pages, taken and given back.
-import { createIndex, deepenIndex } from "./index";
+import { createIndex, deepenIndex, forgetIndexes } from "./index";
 import {
   DIRTY,
   KIND_ROWS,
@@ -20,10 +20,19 @@ import {
   TABLE_BYTES,
   TABLES,
 } from "./layout";
-import { metaOf, takePage } from "./pages";
+import { beginPages, metaOf, takePage } from "./pages";
 
 export function tableAt(table: u32): usize {
   return TABLES + <usize>table * TABLE_BYTES;
+}
+
+/**
+ * Begins with memory that has no tables and is zero above the module's own data: it may have been another arena's. At most
+ * `pages` are handed out.
+ */
+export function begin(pages: u32): void {
+  beginPages(pages);
+  forgetIndexes();
 }
 
 /** Prepares an empty table, whose descriptor has been written, for `rows` rows. */
