@@ -20,9 +20,12 @@ export function checkFields(what: string, options: unknown, known: readonly stri
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw invalid(`${what}: found options ${describe(options)}, expected an object`);
   }
-  const unknown = Object.keys(options).filter((field) => !known.includes(field));
-  if (unknown.length > 0)
+  const fields = Object.keys(options);
+  for (let i = 0; i < fields.length; i++) {
+    if (known.includes(fields[i])) continue;
+    const unknown = fields.filter((field) => !known.includes(field));
     throw invalid(`${what}: found unknown option ${unknown.join(", ")}, expected ${known.join(", ")}`);
+  }
 }
 
 interface ArrayKind<T> {

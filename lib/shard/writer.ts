@@ -49,10 +49,7 @@ export class Writer {
   /** Resolves when it may be acknowledged. See `Shard.write`. */
   async write(writes: readonly RowWrite[], request: ShardRequest): Promise<Applied> {
     this.#parts.demandWritable();
-    const sizes = borrowedLengths(writes, request.mark);
-    const outcome =
-      this.#attempt(writes, request) ??
-      (await this.#parts.line.do(() => this.#waitAndWrite(writes, request, sizes)));
+    const outcome = this.#attempt(writes, request) ?? (await this.#inLine(writes, request));
     const settled = this.#settle(writes, request, outcome);
     if (settled) await settled;
     const turn = this.#parts.turns.afterWrite();
@@ -93,15 +90,22 @@ export class Writer {
       if (now) evicting.consider(now, keys.length);
     }
     coldTier.consider();
-    const rooms = writes.flatMap(({ table }) => {
+    const rooms: Promise<void>[] = [];
+    for (const { table } of writes) {
       const now = present(table);
-      return (now && evicting.within(now)) ?? [];
-    });
+      const room = now && evicting.within(now);
+      if (room) rooms.push(room);
+    }
     const { log } = this.#state;
     const durable =
       lsn === 0 || ack === "memory" ? undefined : ack === "os" ? log.written(lsn) : log.synced(lsn);
     if (rooms.length === 0) return durable && reached(durable);
     return Promise.all(rooms).then(() => reached(durable));
+  }
+
+  #inLine(writes: readonly RowWrite[], request: ShardRequest): Promise<Applied> {
+    const sizes = borrowedLengths(writes, request.mark);
+    return this.#parts.line.do(() => this.#waitAndWrite(writes, request, sizes));
   }
 
   /** Writes as soon as there is room, in the log and in the arenas; meanwhile nobody else does. */

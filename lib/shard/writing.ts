@@ -200,11 +200,11 @@ function reserve(state: ShardState, plan: readonly PlannedWrite[]): Arena | unde
   for (const arena of arenas.all) {
     // Even rows to be deleted come to the arena that they are being handed to first.
     const takesAll = movingNow(state)?.to === arena;
-    const creating = plan.flatMap(({ write, runs }) =>
-      write.kind === "delete" && !takesAll
-        ? []
-        : runs.filter((run) => run.arena === arena).map((run) => ({ table: write.table, run })),
-    );
+    const creating: { table: ArenaTable; run: Run }[] = [];
+    for (const { write, runs } of plan) {
+      if (write.kind === "delete" && !takesAll) continue;
+      for (const run of runs) if (run.arena === arena) creating.push({ table: write.table, run });
+    }
     if (creating.length === 0) continue;
     const { kernel } = arena;
     // Rows that are still to be handed over find room, whatever is written before them.

@@ -30,8 +30,6 @@ export interface StoredColumn {
  * has to wake up, is little then, and the piece is still in a cache when it is taken.
  */
 const PIECE_BYTES = 2 << 20;
-/** Bytes of a batch that is given, about: a write copies it three times, and all copies stay in the nearer caches. */
-const BATCH_BYTES = 256 << 10;
 /** Bytes of a row of a column that is read for many rows at once, and those rows, about. */
 const NARROW_BYTES = 16;
 const NARROW_ROWS = 65_536;
@@ -130,16 +128,13 @@ export class ColumnReader implements RowReader {
       const type = (name: ColumnName) => this.#columns.get(name)!.type as ElementType;
       const floats = (name: ColumnName) => floatsOf(type(name), of(name));
       const counts = (name: ColumnName) => this.#counts(name, from, of(name));
-      yield* batchesOf(
-        {
-          keys: keysOfBytes(of("keys")),
-          rows: floats("weights"),
-          ...(names.includes("state") && { state: floats("state") }),
-          ...(this.history && { frequency: counts("frequency"), lastStep: counts("last_step") }),
-          ...(names.includes("counters") && { counters: floats("counters") }),
-        },
-        Math.max(1, Math.floor(BATCH_BYTES / rowBytes)),
-      );
+      yield {
+        keys: keysOfBytes(of("keys")),
+        rows: floats("weights"),
+        ...(names.includes("state") && { state: floats("state") }),
+        ...(this.history && { frequency: counts("frequency"), lastStep: counts("last_step") }),
+        ...(names.includes("counters") && { counters: floats("counters") }),
+      };
     }
   }
 
@@ -164,26 +159,6 @@ export class ColumnReader implements RowReader {
   #files(): Set<SourceFile> {
     const columns = [...this.#columns.values(), ...(this.#removed ? [this.#removed] : [])];
     return new Set(columns.map(({ file }) => file));
-  }
-}
-
-/** Rows in batches of so many. */
-function* batchesOf(all: RowColumns, batchRows: number): Generator<RowColumns> {
-  const n = all.keys.length;
-  for (let from = 0; from < n; from += batchRows) {
-    const to = Math.min(n, from + batchRows);
-    const part = <T extends Float32Array | Uint32Array>(column: T): T => {
-      const width = column.length / n;
-      return column.subarray(from * width, to * width) as T;
-    };
-    const { keys, rows, state, frequency, lastStep, counters } = all;
-    yield {
-      keys: keys.subarray(from, to),
-      rows: part(rows),
-      ...(state && { state: part(state) }),
-      ...(frequency && lastStep && { frequency: part(frequency), lastStep: part(lastStep) }),
-      ...(counters && { counters: part(counters) }),
-    };
   }
 }
 

@@ -1,5 +1,7 @@
 import { resolveAck } from "../api/arguments.js";
 import { splitCounters } from "../api/counter-columns.js";
+import type { AssignOptions } from "../api/store-types.js";
+import type { Ack, TableDefinition } from "../api/table-definition.js";
 import { EmbershardError } from "../base/errors.js";
 import {
   demandAbsent,
@@ -12,6 +14,7 @@ import {
 import { FORMATS, formatOf } from "./formats.js";
 import { partOf, wordsOf } from "./key-set.js";
 import type { RowColumns, RowReader, WantedColumns } from "./row-file.js";
+import { slicesOf } from "./row-slices.js";
 import { isS3 } from "./s3-address.js";
 import { describeTable, optionsOf, sameState } from "./table-description.js";
 import { checkOptions, checkPath, demandGoing } from "./transfer-options.js";
@@ -93,7 +96,7 @@ async function importFromPath(
       throw error;
     }
     const columns = { state: restored === "restored", counters: countersFit(reader, table) };
-    if (known) await assignRows(path, table, reader, reader.batches(columns), options);
+    if (known) await new Filling(path, table, reader, options).take(reader.batches(columns));
     else await fillNewTable(path, store, table, reader, columns, options);
     const deleted =
       options.existing === "replace"
@@ -175,17 +178,12 @@ async function fillNewTable(
   wanted: WantedColumns,
   options: ImportOptions,
 ): Promise<void> {
+  const filling = new Filling(path, table, reader, options);
   let unsound = false;
-  let done = 0;
   table.expectRows?.(reader.rows);
   async function* batches() {
     try {
-      for await (const batch of reader.batches(wanted)) {
-        const { length } = batch.keys;
-        yield batch;
-        // Asked for the next one: this one is in.
-        done += length;
-      }
+      yield* reader.batches(wanted);
       await reader.demandUnchanged();
     } catch (error) {
       unsound = true;
@@ -193,7 +191,7 @@ async function fillNewTable(
     }
   }
   try {
-    await assignRows(path, table, reader, batches(), options);
+    await filling.take(batches());
     // With as many rows as the file has none of its keys came twice. Else one did, or rows were evicted, or others write.
     if ((await table.stats()).rows !== reader.rows) {
       unsound = true;
@@ -201,7 +199,7 @@ async function fillNewTable(
     }
   } catch (error) {
     if (unsound || (error instanceof EmbershardError && error.code === "NON_FINITE"))
-      await dropOwn(store, table, done);
+      await dropOwn(store, table, filling.done);
     throw error;
   }
 }
@@ -211,34 +209,60 @@ async function dropOwn(store: TransferStore, table: TransferTable, rows: number)
   if ((await table.stats()).rows <= rows) await store.dropTable(table.name);
 }
 
-async function assignRows(
-  path: string,
-  table: TransferTable,
-  reader: RowReader,
-  batches: AsyncIterable<RowColumns>,
-  { signal, onProgress, ack }: ImportOptions,
-): Promise<void> {
-  let done = 0;
-  for await (const batch of batches) {
-    demandGoing(`the import into "${table.name}"`, signal);
-    const { keys, rows, counters, ...columns } = batch;
-    const counted = counters && splitCounters(table.options.counters!.names, counters);
-    // The log keeps the order: once the last batch is as durable as it must be, all are.
-    const level = done + keys.length < reader.rows ? "memory" : ack;
-    try {
-      await table.assign(keys, rows, {
-        ...columns,
-        ...(counted && { counters: counted }),
-        ...(level && { ack: level }),
-      });
-    } catch (error) {
-      // A better message, which knows the row of the file.
-      demandFiniteRows(path, reader, batch, done);
-      throw error;
-    }
-    done += keys.length;
-    onProgress?.({ phase: "import", done, total: reader.rows });
+/** Rows of a file on their way into a table. */
+class Filling {
+  /** Rows that are in. */
+  done = 0;
+  readonly #path: string;
+  readonly #table: TransferTable;
+  readonly #reader: RowReader;
+  readonly #options: ImportOptions;
+
+  constructor(path: string, table: TransferTable, reader: RowReader, options: ImportOptions) {
+    this.#path = path;
+    this.#table = table;
+    this.#reader = reader;
+    this.#options = options;
   }
+
+  async take(batches: AsyncIterable<RowColumns>): Promise<void> {
+    const { signal, onProgress, ack } = this.#options;
+    const what = `the import into "${this.#table.name}"`;
+    const total = this.#reader.rows;
+    for await (const batch of batches) {
+      for (const slice of slicesOf(batch)) {
+        demandGoing(what, signal);
+        const after = this.done + slice.keys.length;
+        // The log keeps the order: once the last rows are as durable as they must be, all are.
+        const options = assignOptions(slice, this.#table.options, after < total ? "memory" : ack);
+        try {
+          await this.#table.assign(slice.keys, slice.rows, options);
+        } catch (error) {
+          // A better message, which knows the row of the file.
+          demandFiniteRows(this.#path, this.#reader, slice, this.done);
+          throw error;
+        }
+        this.done = after;
+        onProgress?.({ phase: "import", done: after, total });
+      }
+    }
+  }
+}
+
+function assignOptions(
+  { state, frequency, lastStep, counters }: RowColumns,
+  definition: TableDefinition,
+  ack: Ack | undefined,
+): AssignOptions {
+  const options: { -readonly [Name in keyof AssignOptions]: AssignOptions[Name] } = {};
+  if (state) options.state = state;
+  if (frequency && lastStep) {
+    options.frequency = frequency;
+    options.lastStep = lastStep;
+  }
+  if (counters) options.counters = splitCounters(definition.counters!.names, counters);
+  if (ack) options.ack = ack;
+  return options;
 }
 
 /** Deletes the rows that the file says are gone. */
