@@ -72,17 +72,20 @@ export function sectionBytes(n: number, valueBytes: number): number {
   return sectionHeaderBytes + 16 * n + padded(valueBytes);
 }
 
+/** Where headers are put together: each has 64 bytes at most, and an array of so few needs no memory of its own. */
+const scratch = new Uint8Array(64);
+const scratchView = new DataView(scratch.buffer);
+
 /** Header and mark of a record of rows, padded to 8. */
 export function encodeRowsHeader({ step, time, mark, sections, origin }: RowsHeader): Uint8Array {
-  const bytes = new Uint8Array(rowsHeaderBytes + padded(mark?.length ?? 0));
-  const view = new DataView(bytes.buffer);
+  scratch.fill(0);
+  const view = scratchView;
   view.setUint32(12, step, true);
   view.setUint32(32, mark?.length ?? 0, true);
   view.setUint32(36, mark ? 1 : 0, true);
   view.setUint32(40, sections, true);
   view.setUint32(44, time >>> 0, true);
   view.setUint32(48, Math.floor(time / 0x1_0000_0000), true);
-  if (mark) bytes.set(mark, rowsHeaderBytes);
   if (origin) {
     view.setUint32(0, origin.worker, true);
     view.setBigUint64(4, origin.session, true);
@@ -91,6 +94,11 @@ export function encodeRowsHeader({ step, time, mark, sections, origin }: RowsHea
     view.setUint16(52, origin.first, true);
     view.setUint16(54, origin.last, true);
   }
+  const header = scratch.slice(0, rowsHeaderBytes);
+  if (!mark) return header;
+  const bytes = new Uint8Array(rowsHeaderBytes + padded(mark.length));
+  bytes.set(header);
+  bytes.set(mark, rowsHeaderBytes);
   return bytes;
 }
 
@@ -108,8 +116,8 @@ function decodeOrigin(view: DataView): PushOrigin | undefined {
 }
 
 export function encodeSectionHeader(header: SectionHeader): Uint8Array {
-  const bytes = new Uint8Array(sectionHeaderBytes);
-  const view = new DataView(bytes.buffer);
+  scratch.fill(0);
+  const view = scratchView;
   view.setUint32(0, header.table, true);
   view.setUint16(4, header.arena, true);
   view.setUint16(6, header.kind, true);
@@ -117,7 +125,7 @@ export function encodeSectionHeader(header: SectionHeader): Uint8Array {
   view.setFloat32(16, header.learningRate, true);
   view.setUint32(20, header.valueBytes, true);
   view.setUint32(24, header.epoch, true);
-  return bytes;
+  return scratch.slice(0, sectionHeaderBytes);
 }
 
 /** A section with its columns, which are views of the record. Alignment is not promised. */

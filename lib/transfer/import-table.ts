@@ -179,26 +179,16 @@ async function fillNewTable(
   options: ImportOptions,
 ): Promise<void> {
   const filling = new Filling(path, table, reader, options);
-  let unsound = false;
   table.expectRows?.(reader.rows);
-  async function* batches() {
-    try {
-      yield* reader.batches(wanted);
-      await reader.demandUnchanged();
-    } catch (error) {
-      unsound = true;
-      throw error;
-    }
-  }
   try {
-    await filling.take(batches());
+    await filling.take(filling.read(wanted));
     // With as many rows as the file has none of its keys came twice. Else one did, or rows were evicted, or others write.
     if ((await table.stats()).rows !== reader.rows) {
-      unsound = true;
+      filling.unsound = true;
       await checkKeys(path, reader, options);
     }
   } catch (error) {
-    if (unsound || (error instanceof EmbershardError && error.code === "NON_FINITE"))
+    if (filling.unsound || (error instanceof EmbershardError && error.code === "NON_FINITE"))
       await dropOwn(store, table, filling.done);
     throw error;
   }
@@ -213,6 +203,8 @@ async function dropOwn(store: TransferStore, table: TransferTable, rows: number)
 class Filling {
   /** Rows that are in. */
   done = 0;
+  /** The file does not add up. */
+  unsound = false;
   readonly #path: string;
   readonly #table: TransferTable;
   readonly #reader: RowReader;
@@ -223,6 +215,17 @@ class Filling {
     this.#table = table;
     this.#reader = reader;
     this.#options = options;
+  }
+
+  /** All rows, of a file that nobody changed meanwhile. */
+  async *read(wanted: WantedColumns): AsyncGenerator<RowColumns> {
+    try {
+      yield* this.#reader.batches(wanted);
+      await this.#reader.demandUnchanged();
+    } catch (error) {
+      this.unsound = true;
+      throw error;
+    }
   }
 
   async take(batches: AsyncIterable<RowColumns>): Promise<void> {
