@@ -226,6 +226,8 @@ export interface KernelExports {
     seen: number,
     into: number,
   ): number;
+  limitTo(most: number, values: number, n: number): void;
+  largestOf(values: number, n: number): number;
   firstNonFinite(values: number, n: number): number;
   firstNonFiniteSum(rows: number, counts: number, n: number, dim: number): number;
   dropNonFinite(

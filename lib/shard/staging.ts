@@ -124,8 +124,8 @@ export function stage(arena: Arena, write: RowWrite): StagedRun {
 
 /** The bit above a frequency says that the row is created: what would reach it is the largest frequency. */
 function stageHistory({ arena, counts, steps, n }: Run, { frequency, lastStep }: RowHistory): void {
-  const into = arena.u32.subarray(counts / 4, counts / 4 + n);
-  for (let i = 0; i < n; i++) into[i] = Math.min(frequency[i], MAX_FREQUENCY);
+  arena.u32.set(frequency, counts / 4);
+  arena.kernel.limitTo(MAX_FREQUENCY, counts, n);
   arena.u32.set(lastStep, steps / 4);
 }
 

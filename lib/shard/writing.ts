@@ -115,7 +115,7 @@ function writeAll(
       write.table.describeTime(run.arena, time);
       const applied = applyRun(run, write, request.step, BigInt(lsn));
       touched += applied.n;
-      if (applied.n > 0) noteStep(write, request.step);
+      if (applied.n > 0) noteStep(write, applied, request.step);
       if (write.kind === "delete" && state.cold.size > 0)
         noteGone(state, write.table, run.arena.u64.subarray(run.keys / 8, run.keys / 8 + applied.n), lsn);
       if (sections) logRun(sections, applied, write);
@@ -134,15 +134,9 @@ function writeAll(
 }
 
 /** The highest step of a table is what its rows' ages are counted from. */
-function noteStep({ table, kind, history }: RowWrite, step: number): void {
-  if (kind === "push") table.highestStep = Math.max(table.highestStep, step);
-  else if (history) table.highestStep = highest(history.lastStep, table.highestStep);
-}
-
-function highest(steps: Uint32Array, least: number): number {
-  let most = least;
-  for (let i = 0; i < steps.length; i++) if (steps[i] > most) most = steps[i];
-  return most;
+function noteStep({ table, kind }: RowWrite, { arena, n, steps }: Run, step: number): void {
+  const highest = kind === "push" ? step : steps ? arena.kernel.largestOf(steps, n) >>> 0 : 0;
+  table.highestStep = Math.max(table.highestStep, highest);
 }
 
 /** Scratch that writes take in each of several arenas, or in a lone one; more while rows are handed over. */

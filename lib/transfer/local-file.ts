@@ -1,4 +1,5 @@
 // Files of this machine: reads and writes of whole ranges, and errors that say which file.
+import { read } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { EmbershardError } from "../base/errors.js";
@@ -15,6 +16,15 @@ export function ioError(path: string, cause: unknown): EmbershardError {
 export function makingError(path: string, cause: unknown): EmbershardError {
   if ((cause as NodeJS.ErrnoException | undefined)?.code !== "ENOENT") return ioError(path, cause);
   return new EmbershardError("IO", `${dirname(path)}: there is no such directory: make it first`, { cause });
+}
+
+/** By a callback: a handle's own read makes several objects more. */
+function readSome(fd: number, into: Uint8Array, offset: number): Promise<number> {
+  return new Promise((resolve, reject) =>
+    read(fd, into, 0, into.length, offset, (error, bytesRead) =>
+      error ? reject(error) : resolve(bytesRead),
+    ),
+  );
 }
 
 /** A file that is read at any place. */
@@ -46,7 +56,7 @@ export class SourceFile {
   async read(into: Uint8Array, offset: number): Promise<Uint8Array> {
     try {
       for (let done = 0; done < into.length; ) {
-        const { bytesRead } = await this.#handle.read(into, done, into.length - done, offset + done);
+        const bytesRead = await readSome(this.#handle.fd, into.subarray(done), offset + done);
         if (bytesRead === 0)
           throw new EmbershardError(
             "CORRUPT",

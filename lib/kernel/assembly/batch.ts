@@ -183,6 +183,29 @@ function addRow(into: usize, from: usize, bytes: usize): void {
   }
 }
 
+/** Makes what is above `most` in u32[n] `most`. */
+export function limitTo(most: u32, values: usize, n: u32): void {
+  const end = values + ((<usize>n) << 2);
+  const limit = i32x4.splat(<i32>most);
+  let at = values;
+  for (; at + 16 <= end; at += 16) v128.store(at, v128.min<u32>(v128.load(at), limit));
+  for (; at < end; at += 4) store<u32>(at, min(load<u32>(at), most));
+}
+
+/** The largest of u32[n]; 0 of none. */
+export function largestOf(values: usize, n: u32): u32 {
+  const end = values + ((<usize>n) << 2);
+  let most = i32x4.splat(0);
+  let at = values;
+  for (; at + 16 <= end; at += 16) most = v128.max<u32>(most, v128.load(at));
+  let largest = max(
+    max(<u32>v128.extract_lane<u32>(most, 0), <u32>v128.extract_lane<u32>(most, 1)),
+    max(<u32>v128.extract_lane<u32>(most, 2), <u32>v128.extract_lane<u32>(most, 3)),
+  );
+  for (; at < end; at += 4) largest = max(largest, load<u32>(at));
+  return largest;
+}
+
 /** Magnitudes of four numbers at `at`, as integers: they are in the order of the numbers, and NaN is above infinity. */
 function magnitudes(at: usize): v128 {
   return v128.and(v128.load(at), i32x4.splat(0x7fffffff));

@@ -6,6 +6,8 @@ export {
   firstNonFinite,
   firstNonFiniteSum,
   gatherRows,
+  largestOf,
+  limitTo,
   numberKeys,
   orderByArena,
   scatterRows,
