@@ -115,9 +115,9 @@ export function stage(arena: Arena, write: RowWrite): StagedRun {
   if (write.records) arena.bytes.set(write.records, run.values);
   if (write.history) stageHistory(run, write.history);
   else arena.u32.fill(0, run.counts / 4, run.counts / 4 + n);
-  const copyIn = (from: Float32Array, into: number) => copyChecked(arena.f32, arena.kernel, from, into);
-  if (write.values) refuseNonFinite(write, copyIn(write.values, run.values), "value");
-  if (write.states) refuseNonFinite(write, copyIn(write.states, run.states), "state");
+  const { f32, kernel } = arena;
+  if (write.values) refuseNonFinite(write, copyChecked(f32, kernel, write.values, run.values), "value");
+  if (write.states) refuseNonFinite(write, copyChecked(f32, kernel, write.states, run.states), "state");
   if (write.counters) arena.f32.set(write.counters, run.counters / 4);
   return run;
 }

@@ -124,18 +124,21 @@ export class ColumnReader implements RowReader {
     // Even, so that a part of any column begins at a multiple of 8 bytes.
     const pieceRows = 2 * Math.max(1, Math.floor(PIECE_BYTES / rowBytes / 2));
     for await (const { from, bytes } of piecesOf(columns, pieceRows, this.rows)) {
-      const of = (name: ColumnName) => bytes[names.indexOf(name)];
-      const type = (name: ColumnName) => this.#columns.get(name)!.type as ElementType;
-      const floats = (name: ColumnName) => floatsOf(type(name), of(name));
-      const counts = (name: ColumnName) => this.#counts(name, from, of(name));
-      yield {
-        keys: keysOfBytes(of("keys")),
-        rows: floats("weights"),
-        ...(names.includes("state") && { state: floats("state") }),
-        ...(this.history && { frequency: counts("frequency"), lastStep: counts("last_step") }),
-        ...(names.includes("counters") && { counters: floats("counters") }),
+      const rows: { -readonly [Name in keyof RowColumns]: RowColumns[Name] } = {
+        keys: keysOfBytes(bytes[0]),
+        rows: this.#floats("weights", bytes[1]),
       };
+      for (let i = 2; i < names.length; i++) {
+        const name = names[i];
+        if (name === "state" || name === "counters") rows[name] = this.#floats(name, bytes[i]);
+        else rows[name === "frequency" ? name : "lastStep"] = this.#counts(name, from, bytes[i]);
+      }
+      yield rows;
     }
+  }
+
+  #floats(name: ColumnName, bytes: Uint8Array): Float32Array {
+    return floatsOf(this.#columns.get(name)!.type as ElementType, bytes);
   }
 
   #counts(name: ColumnName, from: number, bytes: Uint8Array): Uint32Array {
@@ -170,6 +173,10 @@ function demandKeys(what: string, { type, shape }: StoredColumn): void {
   );
 }
 
+function isNarrow(column: StoredColumn): boolean {
+  return rowBytesOf(column) <= NARROW_BYTES;
+}
+
 function rowBytesOf({ type, shape }: StoredColumn): number {
   return ELEMENT_BYTES[type as ElementType] * (shape[1] ?? 1);
 }
@@ -190,7 +197,6 @@ async function* piecesOf(
   rows: number,
   total: number,
 ): AsyncGenerator<Piece> {
-  const isNarrow = (column: StoredColumn) => rowBytesOf(column) <= NARROW_BYTES;
   const narrow = columns.filter(isNarrow);
   const wide = columns.filter((column) => !isNarrow(column));
   if (narrow.length === 0 || wide.length === 0) return yield* new ReadAhead(rows, total, columns).pieces();
