@@ -67,7 +67,8 @@ const packages: Readonly<Record<string, RegExp>> = {
     /^lib\/(store\/|cli\/|threads\/|net\/port-[a-z]+\.ts$|node\/(shard-thread|thread-[a-z]+)\.ts$|kernel\/memory-(advice|populating)\.ts$)/,
   "node:crypto": /^lib\/(client|directory|embedded|net|node|repair|threads|transfer|cli)\//,
   "node:diagnostics_channel": /^lib\/client\//,
-  "node:fs": /^lib\/(embedded\/|repair\/|store\/|cli\/|net\/processor-(demand|quota)\.ts$)/,
+  "node:fs":
+    /^lib\/(embedded\/|repair\/|store\/|transfer\/local-file\.ts$|cli\/|net\/processor-(demand|quota)\.ts$)/,
   "node:fs/promises": /^lib\/(directory|embedded|node|repair|store|transfer|cli)\//,
   "node:module": /^lib\/(base\/system-calls\.ts|cli\/)/,
   "node:os": /^lib\/(embedded\/|repair\/|threads\/|transfer\/|cli\/|net\/processor-demand\.ts$)/,

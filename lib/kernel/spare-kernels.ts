@@ -1,5 +1,6 @@
 // Kernels of arenas that are no more, for those to come: compiled code that calls a kernel is good for that one only, and
 // who opens one store after the other would have it compiled anew for each.
+import { assert } from "../base/assert.js";
 import { instantiateKernel, type KernelInstance } from "./kernel.js";
 import { FIRST_PAGE, PAGE_LSNS } from "./layout.js";
 import { releaseMemory } from "./memory-advice.js";
@@ -35,19 +36,21 @@ function instantiateEmpty(): KernelInstance {
 }
 
 /**
- * Gives the memory of a kernel that was taken back to the system at once, and keeps the kernel for somebody else. Views of the
- * memory are detached: who has one yet reaches nobody's rows with it. Returns what to use instead of the kernel: one that has no
- * rows, and no page for any.
+ * Gives the memory of a kernel that was taken back to the system at once, and keeps the kernel for somebody else, if it is
+ * sound: one that has trapped is not. Views of the memory are detached: who has one yet reaches nobody's rows with it.
+ * Returns what to use instead of the kernel: one that has no rows, and no page for any.
  */
 export function giveKernel(
   instance: KernelInstance,
   { limitBytes, hugePages }: KernelOptions,
+  sound: boolean,
 ): KernelInstance {
   const { memory } = instance;
+  assert(memory !== empty?.memory, "a kernel is given away once");
   // Below are the module's own data. Where the system takes nothing back the memory is not zero.
   if (releaseMemory(memory.buffer, PAGE_LSNS)) {
     memory.grow(0);
-    if (spares.length < mostSpares) spares.push({ limitBytes, hugePages, instance });
+    if (sound && spares.length < mostSpares) spares.push({ limitBytes, hugePages, instance });
   }
   return empty!;
 }

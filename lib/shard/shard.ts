@@ -492,7 +492,7 @@ export class Shard {
       throw error;
     } finally {
       await this.#state.pages.close();
-      for (const arena of this.#state.arenas.all) arena.release();
+      for (const arena of this.#state.arenas.all) arena.release(this.#state.broken === undefined);
     }
   }
 }

@@ -55,7 +55,7 @@ export class Arena {
   data!: DataView;
   /** Whether the system agreed to back the memory with huge pages. */
   hugePages = false;
-  #memory: WebAssembly.Memory;
+  #instance: KernelInstance;
   readonly #options: ArenaOptions;
   /** Bytes of memory that the system has had its advice about. */
   #advisedBytes = 0;
@@ -65,20 +65,20 @@ export class Arena {
   #scratchAt = SCRATCH;
   #scratchBytes = SCRATCH_BYTES;
   #scratchUsed = 0;
+  #released = false;
 
   constructor(number: number, options: ArenaOptions) {
-    const { exports, memory } = options.kernel?.(options.limitBytes) ?? takeKernel(options);
+    this.#instance = options.kernel?.(options.limitBytes) ?? takeKernel(options);
     this.number = number;
-    this.kernel = exports;
-    this.#memory = memory;
+    this.kernel = this.#instance.exports;
     this.#options = options;
-    exports.begin(Math.floor(options.limitBytes / PAGE_BYTES));
+    this.kernel.begin(Math.floor(options.limitBytes / PAGE_BYTES));
     this.refresh();
   }
 
   /** Makes the views right after a call that may have grown memory. Cheap when it has not. */
   refresh(): void {
-    const buffer = this.#memory.buffer;
+    const buffer = this.#instance.memory.buffer;
     if (this.bytes !== undefined && this.bytes.buffer === buffer) return;
     // Not the views' length: growing has detached them.
     const grownFrom = this.#advisedBytes;
@@ -111,7 +111,7 @@ export class Arena {
 
   /** Has memory up to page number `end` fetched from the system by another thread. */
   #populateTo(end: number): void {
-    const { buffer } = this.#memory;
+    const { buffer } = this.#instance.memory;
     if (buffer.byteLength < (this.pagesEnd < this.#expectedEnd ? populateExpectedFrom : populateFrom)) return;
     const from = Math.max(this.#populatedBytes, this.pagesEnd * PAGE_BYTES);
     const to = Math.min(buffer.byteLength, end * PAGE_BYTES);
@@ -143,13 +143,16 @@ export class Arena {
     this.#populateTo(this.#expectedEnd);
   }
 
-  /** Gives the memory back to the system. The arena is empty from then on, and can take nothing. */
-  release(): void {
+  /**
+   * Gives the memory back to the system. The arena is empty from then on, and can take nothing. Somebody else gets the
+   * kernel, if that is sound.
+   */
+  release(sound: boolean): void {
     // One that came from elsewhere goes with its memory.
-    if (this.#options.kernel) return;
-    const { exports, memory } = giveKernel({ exports: this.kernel, memory: this.#memory }, this.#options);
-    this.kernel = exports;
-    this.#memory = memory;
+    if (this.#released || this.#options.kernel) return;
+    this.#released = true;
+    this.#instance = giveKernel(this.#instance, this.#options, sound);
+    this.kernel = this.#instance.exports;
     this.refresh();
   }
 

@@ -26,7 +26,7 @@ test("a kernel comes back with zeroed memory of which nothing is handed out", ()
   const fresh = new Arena(0, options);
   const used = usedArena();
   const { kernel } = used;
-  used.release();
+  used.release(true);
   const next = new Arena(0, options);
   assert.is(next.kernel, kernel);
   assert.is(
@@ -40,10 +40,18 @@ test("a kernel comes back with zeroed memory of which nothing is handed out", ()
   assert.not.ok(next.commit(next.kernel.pagesLeft() + 1));
 });
 
+test("one that is not sound goes with its memory", () => {
+  const used = usedArena();
+  const { kernel, bytes } = used;
+  used.release(false);
+  if (systemCalls()) assert.is(bytes.length, 0);
+  assert.is.not(new Arena(0, options).kernel, kernel);
+});
+
 test("one of another limit, or for other pages, is another", () => {
   const used = usedArena();
   const { kernel } = used;
-  used.release();
+  used.release(true);
   for (const other of [
     { ...options, limitBytes: 32 * mebibyte },
     { ...options, hugePages: "auto" },
@@ -55,11 +63,12 @@ test("who gave a kernel away reaches nobody's rows", () => {
   if (!systemCalls()) return;
   const used = usedArena();
   const { bytes, kernel } = used;
-  used.release();
+  used.release(true);
   assert.is(bytes.length, 0);
   assert.is.not(used.kernel, kernel);
   assert.is(used.kernel.pagesLeft(), 0);
   assert.not.ok(used.commit(1));
+  used.release(true);
   const next = new Arena(0, options);
   used.bytes.fill(7, PAGE_LSNS);
   assert.is(next.bytes.indexOf(7, PAGE_LSNS), -1);
