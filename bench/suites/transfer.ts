@@ -13,7 +13,7 @@ export const transfer: Suite = {
     const settings = { directory: workspace.path("transfer"), rows, batch: options.batch };
     const subject = await Subject.startNode(workspace, "Embershard", "transfer", settings);
     const rates: Record<(typeof OPERATIONS)[number], number[]> = { cp: [], export: [], import: [] };
-    for (let round = 0; round <= (options.quick ? 2 : 5); round++) {
+    for (let round = 0; round <= (options.quick ? 2 : 9); round++) {
       for (const operation of OPERATIONS) {
         // Twice, to find the memory that it left: what another one left is more or less, and a hypervisor takes the rest away.
         await subject.ask(operation);

@@ -7,7 +7,8 @@ const WRITTEN_AT_ONCE = 256 << 10;
 /** Rows in slices as an import writes them, each whole or not at all. */
 export function* slicesOf(all: RowColumns): Generator<RowColumns> {
   const n = all.keys.length;
-  const rowsAtOnce = Math.max(1, Math.floor((WRITTEN_AT_ONCE * n) / bytesOf(all)));
+  // Of one size, so that none of a few rows is left over.
+  const rowsAtOnce = Math.ceil(n / Math.max(1, Math.round(bytesOf(all) / WRITTEN_AT_ONCE)));
   for (let from = 0; from < n; from += rowsAtOnce) yield sliceOf(all, from, Math.min(n, from + rowsAtOnce));
 }
 
