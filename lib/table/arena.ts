@@ -105,7 +105,10 @@ export class Arena {
     const committed =
       (ahead > 0 && kernel.commitPages(pages + ahead) !== 0) || kernel.commitPages(pages) !== 0;
     this.refresh();
-    if (ahead > 0 || this.pagesEnd < this.#expectedEnd) this.#populateTo(this.pagesEnd + aheadPages(used));
+    const end = this.pagesEnd;
+    // Known to be used: asked for before whoever fills it arrives there, not just then.
+    if (end < this.#expectedEnd) this.#populateTo(Math.min(this.#expectedEnd, end + 2 * aheadPages(used)));
+    else if (ahead > 0) this.#populateTo(end + aheadPages(used));
     return committed;
   }
 
