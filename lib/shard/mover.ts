@@ -123,10 +123,12 @@ export class Mover {
 
   /** Bytes of an arena's pages, without places that rows have left. */
   #fullBytes(arena: Arena): number {
-    return [...this.#state.arenas.tables].reduce(
-      (bytes, table) => bytes - table.freeBytes(arena),
-      arena.usedBytes(),
-    );
+    return arena.usedBytes() - this.#freeBytes(arena);
+  }
+
+  /** Bytes of places that rows have left. */
+  #freeBytes(arena: Arena): number {
+    return [...this.#state.arenas.tables].reduce((sum, table) => sum + table.freeBytes(arena), 0);
   }
 
   /**
@@ -134,12 +136,12 @@ export class Mover {
    * and again.
    */
   #isFilling(arena: Arena, morePages = 0): boolean {
-    const { all, limitBytes, tables } = this.#state.arenas;
+    const { all, limitBytes } = this.#state.arenas;
     if (!this.#isLarge(arena)) return false;
     const enoughBytes = (1 - halvingLevel(all.length)) * limitBytes;
     const leftBytes = (arena.kernel.pagesLeft() + morePages) * PAGE_BYTES;
     if (leftBytes >= enoughBytes) return false;
-    return [...tables].reduce((sum, table) => sum + table.freeBytes(arena), leftBytes) < enoughBytes;
+    return leftBytes + this.#freeBytes(arena) < enoughBytes;
   }
 
   /** Pages of an arena that belong to dropped tables. */

@@ -108,16 +108,15 @@ for (const [kind, what] of Object.entries(kinds) as [EvictingKind, string][])
       const gone = Object.values(counts).reduce((sum, count) => sum + count);
       const rows = await scanAll(table);
       const differences: string[] = [];
-      const left = new Map<number, readonly bigint[]>();
+      let went = lost;
       const found = told.states.findLastIndex(({ oracle }, k) => {
         if (k < told.least) return false;
         const then = oracle.clone();
         // Those that went while the store was opened were told to nobody: they are counted.
         const untold = [...oracle.rows.keys()].filter((key) => !rows.has(key) && !lost.includes(key));
-        const went = [...lost, ...(untold.length === gone - lost.length ? untold : [])];
+        went = [...lost, ...(untold.length === gone - lost.length ? untold : [])];
         const difference =
           then.delete(went) === gone ? then.difference(rows) : "rows went that were not there";
-        if (difference === undefined) left.set(k, went);
         if (difference !== undefined) differences.push(`state ${k}: ${difference}`);
         return difference === undefined;
       });
@@ -126,7 +125,7 @@ for (const [kind, what] of Object.entries(kinds) as [EvictingKind, string][])
         `seed ${seed}, round ${round}, ${place}: none of\n${differences.slice(0, 5).join("\n")}`,
       );
       const { operation, oracle } = told.states[found];
-      oracle.delete(left.get(found)!);
+      oracle.delete(went);
       base = { operation, oracle };
       await store.close();
     }
